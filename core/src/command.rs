@@ -1,0 +1,200 @@
+//! What a front-end may ask of the machine.
+//!
+//! A command borrows from the request that it was read from: names and bodies are
+//! copied once, into the machine's own memory, and only if the command is carried out.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use crate::settings::Settings;
+use crate::token::ClaimToken;
+
+/// The two names that say which queue is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueName<'a> {
+    pub account: Cow<'a, str>,
+    pub queue: Cow<'a, str>,
+}
+
+/// Which accounts or queues a list or a delete covers. Both are in order of name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page<'a> {
+    /// Only names strictly after this one; it need not exist.
+    pub marker: Option<Cow<'a, str>>,
+    /// At most so many; `None` is all, 0 is refused.
+    pub limit: Option<u64>,
+}
+
+/// Which messages of a queue a command covers, in the queue's order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection<'a> {
+    /// Only what comes strictly after the message with this id, alive or remembered.
+    /// An id that is neither counts as no marker.
+    pub marker: Option<Cow<'a, str>>,
+    /// At most so many; `None` is all, 0 is refused.
+    pub limit: Option<u64>,
+    /// Hidden messages match as well.
+    pub match_hidden: bool,
+}
+
+/// How much of each message a reply carries. What is not asked for is not copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Only the count.
+    #[default]
+    None,
+    /// The ids.
+    Id,
+    /// Ids, times, attempts and claims.
+    Attributes,
+    /// Ids and bodies.
+    Body,
+    /// Everything.
+    All,
+}
+
+impl Detail {
+    /// True if a reply with this detail carries message bodies.
+    pub const fn has_body(self) -> bool {
+        matches!(self, Self::Body | Self::All)
+    }
+}
+
+/// A message to create, or to put in the place of the one with the same id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewMessage<'a> {
+    /// 1 to 255 bytes. `None` is allowed in a batch only: the machine then gives one.
+    pub id: Option<Cow<'a, str>>,
+    pub body: Cow<'a, [u8]>,
+    /// Kept and given back with the body; at most 255 bytes.
+    pub content_type: Option<Cow<'a, str>>,
+    /// Milliseconds until the message expires, 0 = never; `None` is the queue's default.
+    pub ttl_ms: Option<u64>,
+    /// Milliseconds until the message is visible, 0 = now; `None` is the queue's default.
+    pub hide_ms: Option<u64>,
+}
+
+/// New times for messages that exist. `None` leaves the time as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Update {
+    /// Milliseconds from now until the message expires, 0 = never.
+    pub ttl_ms: Option<u64>,
+    /// Milliseconds from now until the message is visible, 0 = now.
+    pub hide_ms: Option<u64>,
+}
+
+/// What becomes of one claimed message in a [`Command::Settle`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement<'a> {
+    pub id: Cow<'a, str>,
+    /// If given, the settlement is refused unless this claim is the current one.
+    pub claim: Option<ClaimToken>,
+    pub action: SettleAction,
+}
+
+/// The action of a [`Settlement`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettleAction {
+    /// The work is done: remove the message.
+    Delete,
+    /// Extend or release: new times for the message.
+    Update(Update),
+}
+
+/// One request to the machine. See [`Reply`](crate::Reply) for what each answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// The names of accounts. Answers `Names`, or refuses with `AccountNotFound` if none matches.
+    ListAccounts { page: Page<'a> },
+    /// Removes accounts with all their queues, settings included. Answers `Names`.
+    DeleteAccounts { page: Page<'a> },
+    /// The names of an account's queues. Answers `Names`.
+    ListQueues {
+        account: Cow<'a, str>,
+        page: Page<'a>,
+    },
+    /// Removes queues of an account with all their messages, hidden ones too, and their
+    /// settings. Answers `Names`.
+    DeleteQueues {
+        account: Cow<'a, str>,
+        page: Page<'a>,
+    },
+    /// Messages that match. Answers `Messages`.
+    ListMessages {
+        queue: QueueName<'a>,
+        selection: Selection<'a>,
+        wait_ms: u64,
+        detail: Detail,
+    },
+    /// New times for the messages that match; the answer shows them afterwards.
+    ///
+    /// With `update.hide_ms` above 0 this is a **claim** of each visible message that
+    /// matches: its attempts are counted and it gets a new [`ClaimToken`], which makes
+    /// any earlier token for it stale. A message that already had the queue's
+    /// `max_attempts` moves to the dead-letter queue instead. Answers `Messages`.
+    UpdateMessages {
+        queue: QueueName<'a>,
+        selection: Selection<'a>,
+        update: Update,
+        wait_ms: u64,
+        detail: Detail,
+    },
+    /// Removes the messages that match. Answers `Messages`, as they were.
+    DeleteMessages {
+        queue: QueueName<'a>,
+        selection: Selection<'a>,
+        wait_ms: u64,
+        detail: Detail,
+    },
+    /// Creates a message (its id is required), or replaces the one with the same id in its
+    /// place, with times, attempts and claim reset. Answers `Put`.
+    Put {
+        queue: QueueName<'a>,
+        message: NewMessage<'a>,
+    },
+    /// As `Put` for each message in turn, in one atomic step. Answers `PutBatch`.
+    PutBatch {
+        queue: QueueName<'a>,
+        messages: Vec<NewMessage<'a>>,
+    },
+    /// One message by id, hidden or not. Answers `Messages` with one entry.
+    GetMessage {
+        queue: QueueName<'a>,
+        id: Cow<'a, str>,
+        detail: Detail,
+    },
+    /// New times for one message by id, hidden or not; never counts an attempt. With a
+    /// `claim` that is not the current one: `ClaimLost`. Answers `Messages` with one entry.
+    UpdateMessage {
+        queue: QueueName<'a>,
+        id: Cow<'a, str>,
+        update: Update,
+        claim: Option<ClaimToken>,
+        detail: Detail,
+    },
+    /// Removes one message by id, hidden or not. With a `claim` that is not the current
+    /// one: `ClaimLost`. Answers `Messages` with one entry, as it was.
+    DeleteMessage {
+        queue: QueueName<'a>,
+        id: Cow<'a, str>,
+        claim: Option<ClaimToken>,
+        detail: Detail,
+    },
+    /// Acknowledges, extends or releases many messages, each with a result of its own.
+    /// Answers `Settled`, in the order of `settlements`.
+    Settle {
+        queue: QueueName<'a>,
+        settlements: Vec<Settlement<'a>>,
+    },
+    /// The queue's settings. Answers `Settings`; a queue without any: the default ones if
+    /// the queue exists, else `QueueNotFound` or `AccountNotFound`.
+    GetSettings { queue: QueueName<'a> },
+    /// Gives the queue these settings, in place of any it had. A queue with settings stays
+    /// when its last message goes. Answers `Done`.
+    PutSettings {
+        queue: QueueName<'a>,
+        settings: Settings,
+    },
+    /// Takes the queue's settings away. Answers `Done`, also when there were none.
+    ClearSettings { queue: QueueName<'a> },
+}

@@ -1,0 +1,118 @@
+//! What a host tells a node when it makes it.
+
+/// How a node behaves. The values of `Default` are those of a server for one machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Milliseconds until a message expires where neither it nor its queue says; 0 = never.
+    pub default_ttl_ms: u64,
+    /// Milliseconds until a message is visible where neither it nor its queue says.
+    pub default_hide_ms: u64,
+    /// Milliseconds for which the place of a removed message is remembered, unless its
+    /// queue says otherwise.
+    pub marker_retention_ms: u64,
+    pub limits: Limits,
+    pub journal: JournalConfig,
+    /// Keys the hash tables of a new node against hostile ids. A restored node keeps the
+    /// seed that it was made with. The seed never shows in a reply.
+    pub seed: u64,
+}
+
+/// What a node refuses. Every limit has a refusal of its own, see [`LimitName`](crate::LimitName).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one message body.
+    pub max_body_bytes: u64,
+    /// Messages of one batch, and settlements of one settle.
+    pub max_batch_messages: u64,
+    /// Messages in one queue, unless its settings say less.
+    pub max_queue_messages: u64,
+    /// Bytes of ids and bodies in one queue, unless its settings say less.
+    pub max_queue_bytes: u64,
+    /// Messages in all queues of one account.
+    pub max_account_messages: u64,
+    /// Bytes of ids and bodies in all queues of one account.
+    pub max_account_bytes: u64,
+    /// Queues of one account.
+    pub max_account_queues: u64,
+    /// Messages in the node.
+    pub max_messages: u64,
+    /// Bytes of ids and bodies in the node.
+    pub max_bytes: u64,
+    /// Queues in the node.
+    pub max_queues: u64,
+    /// Commands waiting in the node.
+    pub max_waiters: u64,
+    /// Commands waiting on one queue.
+    pub max_queue_waiters: u64,
+    /// Milliseconds that a command may ask to wait.
+    pub max_wait_ms: u64,
+    /// Removed messages whose places the node remembers as markers. Where it is reached the
+    /// oldest go, even before their retention is over.
+    pub max_markers: u64,
+}
+
+/// How a node writes its journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// False for a node that is to forget everything: it makes no batches and answers at once.
+    pub enabled: bool,
+    /// Bytes of journal after which a checkpoint begins, at the least. A checkpoint also
+    /// waits until the journal has grown by several times the size of the last one.
+    pub checkpoint_bytes: u64,
+    /// Bytes of journal that are dropped, or copied forward, as one.
+    pub extent_bytes: u64,
+}
+
+/// Bytes of an account's, queue's or message's id, at the most. Part of every protocol, so
+/// not configurable.
+pub const MAX_ID_BYTES: usize = 255;
+
+/// Bytes of a content type, at the most.
+pub const MAX_CONTENT_TYPE_BYTES: usize = 255;
+
+/// Markers that are kept for each queue whatever their age, while `max_markers` allows.
+pub const MIN_MARKERS_PER_QUEUE: u64 = 10_000;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            default_ttl_ms: 600_000,
+            default_hide_ms: 0,
+            marker_retention_ms: 3_600_000,
+            limits: Limits::default(),
+            journal: JournalConfig::default(),
+            seed: 0,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 1 << 20,
+            max_batch_messages: 10_000,
+            max_queue_messages: 100_000_000,
+            max_queue_bytes: 64 << 30,
+            max_account_messages: 100_000_000,
+            max_account_bytes: 64 << 30,
+            max_account_queues: 2_000_000,
+            max_messages: 100_000_000,
+            max_bytes: 64 << 30,
+            max_queues: 2_000_000,
+            max_waiters: 200_000,
+            max_queue_waiters: 200_000,
+            max_wait_ms: 3_600_000,
+            max_markers: 1_000_000,
+        }
+    }
+}
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            checkpoint_bytes: 4 << 20,
+            extent_bytes: 256 << 10,
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! Changes as records.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use super::change::{Change, StoredMessage};
+use crate::codec::{Reader, put_bytes, put_varint, unzigzag, varint_len, zigzag};
+use crate::settings::{Order, Settings};
+use crate::state::NEVER;
+
+pub(crate) const CLOCK: u8 = 1;
+pub(crate) const QUEUE_OPENED: u8 = 2;
+pub(crate) const QUEUE_CLOSED: u8 = 3;
+pub(crate) const SETTINGS_PUT: u8 = 4;
+pub(crate) const SETTINGS_CLEARED: u8 = 5;
+pub(crate) const PUT: u8 = 6;
+pub(crate) const CLAIMED: u8 = 7;
+pub(crate) const UNCLAIMED: u8 = 8;
+pub(crate) const UPDATED: u8 = 9;
+pub(crate) const REMOVED: u8 = 10;
+
+/// Positions of one record, at the most; more are split over several.
+const MAX_POSITIONS: usize = 1 << 20;
+
+const HAS_EXPIRY: u8 = 1;
+const HAS_VISIBLE_AT: u8 = 2;
+const HAS_CONTENT_TYPE: u8 = 4;
+
+/// Appends a record with this payload.
+pub(crate) fn put_record(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
+    out.push(kind);
+    put_bytes(out, payload);
+}
+
+/// Appends a change to the queue `number`, as of the instant `clock`.
+pub(crate) fn encode(out: &mut Vec<u8>, change: &Change<'_>, number: u64, clock: u64) {
+    let mut payload = Vec::new();
+    match change {
+        Change::Put {
+            replaces, message, ..
+        } => return encode_put(out, number, *replaces, message, clock),
+        Change::Claimed {
+            visible_at,
+            fence,
+            positions,
+            ..
+        } => {
+            for (part, fence) in positions
+                .chunks(MAX_POSITIONS)
+                .zip((*fence..).step_by(MAX_POSITIONS))
+            {
+                let mut head = Vec::new();
+                put_instant(&mut head, *visible_at, clock);
+                put_varint(&mut head, fence);
+                put_list(out, CLAIMED, number, &head, part);
+            }
+            return;
+        }
+        Change::Unclaimed { positions, .. } => {
+            return put_lists(out, UNCLAIMED, number, &[], positions);
+        }
+        Change::Updated {
+            expires_at,
+            visible_at,
+            positions,
+            ..
+        } => {
+            let mut head = Vec::new();
+            head.push(u8::from(expires_at.is_some()) | u8::from(visible_at.is_some()) << 1);
+            for instant in [expires_at, visible_at].into_iter().flatten() {
+                put_instant(&mut head, *instant, clock);
+            }
+            return put_lists(out, UPDATED, number, &head, positions);
+        }
+        Change::Removed { positions, .. } => {
+            return put_lists(out, REMOVED, number, &[], positions);
+        }
+        Change::QueueOpened { account, name, .. } => {
+            put_varint(&mut payload, number);
+            put_bytes(&mut payload, account.as_bytes());
+            put_bytes(&mut payload, name.as_bytes());
+            put_record(out, QUEUE_OPENED, &payload);
+        }
+        Change::QueueClosed { .. } => {
+            put_varint(&mut payload, number);
+            put_record(out, QUEUE_CLOSED, &payload);
+        }
+        Change::SettingsPut { settings, .. } => {
+            put_varint(&mut payload, number);
+            put_settings(&mut payload, settings);
+            put_record(out, SETTINGS_PUT, &payload);
+        }
+        Change::SettingsCleared { .. } => {
+            put_varint(&mut payload, number);
+            put_record(out, SETTINGS_CLEARED, &payload);
+        }
+    }
+}
+
+/// A body is written straight to its place: it may be large.
+fn encode_put(
+    out: &mut Vec<u8>,
+    number: u64,
+    replaces: Option<u64>,
+    message: &StoredMessage<'_>,
+    clock: u64,
+) {
+    let replaces = replaces.unwrap_or(0);
+    out.push(PUT);
+    put_varint(
+        out,
+        (varint_len(number) + varint_len(replaces) + message_len(message, clock)) as u64,
+    );
+    put_varint(out, number);
+    put_varint(out, replaces);
+    put_message(out, message, clock);
+}
+
+fn message_len(message: &StoredMessage<'_>, clock: u64) -> usize {
+    let text = |bytes: &[u8]| varint_len(bytes.len() as u64) + bytes.len();
+    let instant = |at: u64| varint_len(relative(at, clock));
+    let mut length = 1 + text(message.id) + text(message.body);
+    if message.expires_at != NEVER {
+        length += instant(message.expires_at);
+    }
+    if message.visible_at != 0 {
+        length += instant(message.visible_at);
+    }
+    length + message.content_type.map_or(0, text)
+}
+
+pub(crate) fn put_message(out: &mut Vec<u8>, message: &StoredMessage<'_>, clock: u64) {
+    let flag = |condition: bool, flag: u8| if condition { flag } else { 0 };
+    out.push(
+        flag(message.expires_at != NEVER, HAS_EXPIRY)
+            | flag(message.visible_at != 0, HAS_VISIBLE_AT)
+            | flag(message.content_type.is_some(), HAS_CONTENT_TYPE),
+    );
+    put_bytes(out, message.id);
+    if message.expires_at != NEVER {
+        put_varint(out, relative(message.expires_at, clock));
+    }
+    if message.visible_at != 0 {
+        put_varint(out, relative(message.visible_at, clock));
+    }
+    if let Some(content_type) = message.content_type {
+        put_bytes(out, content_type);
+    }
+    put_bytes(out, message.body);
+}
+
+pub(crate) fn read_message<'a>(reader: &mut Reader<'a>, clock: u64) -> Option<StoredMessage<'a>> {
+    let flags = reader.byte()?;
+    let id = reader
+        .text()
+        .filter(|id| !id.is_empty() && id.len() <= crate::config::MAX_ID_BYTES)?;
+    let mut instant = |flag: u8, absent: u64| {
+        if flags & flag == 0 {
+            Some(absent)
+        } else {
+            absolute(reader.varint()?, clock)
+        }
+    };
+    let expires_at = instant(HAS_EXPIRY, NEVER)?;
+    let visible_at = instant(HAS_VISIBLE_AT, 0)?;
+    let content_type = if flags & HAS_CONTENT_TYPE == 0 {
+        None
+    } else {
+        Some(reader.text()?.as_bytes())
+    };
+    Some(StoredMessage {
+        id: id.as_bytes(),
+        body: reader.bytes()?,
+        content_type,
+        expires_at,
+        visible_at,
+    })
+}
+
+fn relative(instant: u64, clock: u64) -> u64 {
+    zigzag(instant.wrapping_sub(clock) as i64)
+}
+
+fn absolute(relative: u64, clock: u64) -> Option<u64> {
+    let instant = clock.checked_add_signed(unzigzag(relative))?;
+    (instant != NEVER && instant != 0).then_some(instant)
+}
+
+/// An instant that may be `NEVER` (1) or 0 (0).
+pub(crate) fn put_instant(out: &mut Vec<u8>, instant: u64, clock: u64) {
+    match instant {
+        0 => out.push(0),
+        NEVER => out.push(1),
+        _ => {
+            out.push(2);
+            put_varint(out, relative(instant, clock));
+        }
+    }
+}
+
+pub(crate) fn read_instant(reader: &mut Reader<'_>, clock: u64) -> Option<u64> {
+    match reader.byte()? {
+        0 => Some(0),
+        1 => Some(NEVER),
+        2 => absolute(reader.varint()?, clock),
+        _ => None,
+    }
+}
+
+fn put_lists(out: &mut Vec<u8>, kind: u8, number: u64, head: &[u8], positions: &[u64]) {
+    for part in positions.chunks(MAX_POSITIONS) {
+        put_list(out, kind, number, head, part);
+    }
+}
+
+/// Positions as runs: what is claimed or removed is mostly one behind the other.
+fn put_list(out: &mut Vec<u8>, kind: u8, number: u64, head: &[u8], positions: &[u64]) {
+    let mut payload = Vec::with_capacity(head.len() + 16);
+    put_varint(&mut payload, number);
+    payload.extend_from_slice(head);
+    let runs = positions.chunk_by(|a, b| a.checked_add(1) == Some(*b));
+    put_varint(&mut payload, runs.clone().count() as u64);
+    let mut expected = 0u64;
+    for run in runs {
+        let (Some(&first), Some(&last)) = (run.first(), run.last()) else {
+            continue;
+        };
+        put_varint(&mut payload, zigzag(first.wrapping_sub(expected) as i64));
+        put_varint(&mut payload, run.len() as u64);
+        expected = last.wrapping_add(1);
+    }
+    put_record(out, kind, &payload);
+}
+
+fn read_positions(reader: &mut Reader<'_>) -> Option<Vec<u64>> {
+    let runs = reader.varint()?;
+    let mut positions = Vec::new();
+    let mut expected = 0u64;
+    for _ in 0..runs {
+        let first = expected.wrapping_add(unzigzag(reader.varint()?) as u64);
+        let length = usize::try_from(reader.varint()?).ok()?;
+        if length == 0 || length > MAX_POSITIONS - positions.len() {
+            return None;
+        }
+        expected = first.checked_add(length as u64)?;
+        positions.extend(first..expected);
+    }
+    Some(positions)
+}
+
+pub(crate) fn put_settings(out: &mut Vec<u8>, settings: &Settings) {
+    let optional = |out: &mut Vec<u8>, value: Option<u64>| match value {
+        None => out.push(0),
+        Some(value) => {
+            out.push(1);
+            put_varint(out, value);
+        }
+    };
+    optional(out, settings.default_ttl_ms);
+    optional(out, settings.default_hide_ms);
+    optional(out, settings.max_attempts.map(u64::from));
+    put_bytes(
+        out,
+        settings
+            .dead_letter
+            .as_deref()
+            .unwrap_or_default()
+            .as_bytes(),
+    );
+    optional(out, settings.max_messages);
+    optional(out, settings.max_bytes);
+    out.push(match settings.order {
+        Order::Fifo => 0,
+        Order::Lifo => 1,
+    });
+    optional(out, settings.marker_retention_ms);
+}
+
+pub(crate) fn read_settings(reader: &mut Reader<'_>) -> Option<Settings> {
+    fn optional(reader: &mut Reader<'_>) -> Option<Option<u64>> {
+        match reader.byte()? {
+            0 => Some(None),
+            1 => Some(Some(reader.varint()?)),
+            _ => None,
+        }
+    }
+    Some(Settings {
+        default_ttl_ms: optional(reader)?,
+        default_hide_ms: optional(reader)?,
+        max_attempts: match optional(reader)? {
+            None => None,
+            Some(attempts) => Some(u32::try_from(attempts).ok()?),
+        },
+        dead_letter: Some(reader.text()?)
+            .filter(|name| !name.is_empty())
+            .map(Into::into),
+        max_messages: optional(reader)?,
+        max_bytes: optional(reader)?,
+        order: match reader.byte()? {
+            0 => Order::Fifo,
+            1 => Order::Lifo,
+            _ => return None,
+        },
+        marker_retention_ms: optional(reader)?,
+    })
+}
+
+/// A change as it was read: its queue is still a number, and its queue place is 0.
+#[derive(Debug)]
+pub(crate) struct Decoded<'a> {
+    pub(crate) number: u64,
+    pub(crate) change: Change<'a>,
+}
+
+/// Reads a change; `None` if the payload is not one. Kinds that are no change are the
+/// caller's.
+pub(crate) fn decode<'a>(kind: u8, payload: &'a [u8], clock: u64) -> Option<Decoded<'a>> {
+    let mut reader = Reader::new(payload);
+    let number = reader.varint()?;
+    let queue = 0;
+    let change = match kind {
+        QUEUE_OPENED => {
+            let mut name = || {
+                reader
+                    .text()
+                    .filter(|name| !name.is_empty())
+                    .map(Cow::Borrowed)
+            };
+            Change::QueueOpened {
+                number,
+                account: name()?,
+                name: name()?,
+            }
+        }
+        QUEUE_CLOSED => Change::QueueClosed { queue },
+        SETTINGS_PUT => Change::SettingsPut {
+            queue,
+            settings: Cow::Owned(read_settings(&mut reader)?),
+        },
+        SETTINGS_CLEARED => Change::SettingsCleared { queue },
+        PUT => {
+            let replaces = Some(reader.varint()?).filter(|&position| position != 0);
+            Change::Put {
+                queue,
+                replaces,
+                message: read_message(&mut reader, clock)?,
+            }
+        }
+        CLAIMED => {
+            let visible_at = read_instant(&mut reader, clock)?;
+            let fence = reader.varint().filter(|&fence| fence < 1 << 62)?;
+            Change::Claimed {
+                queue,
+                visible_at,
+                fence,
+                positions: read_positions(&mut reader)?.into(),
+            }
+        }
+        UNCLAIMED => Change::Unclaimed {
+            queue,
+            positions: read_positions(&mut reader)?.into(),
+        },
+        UPDATED => {
+            let flags = reader.byte()?;
+            let expires_at = if flags & 1 == 0 {
+                None
+            } else {
+                Some(read_instant(&mut reader, clock)?)
+            };
+            let visible_at = if flags & 2 == 0 {
+                None
+            } else {
+                Some(read_instant(&mut reader, clock)?)
+            };
+            Change::Updated {
+                queue,
+                expires_at,
+                visible_at,
+                positions: read_positions(&mut reader)?.into(),
+            }
+        }
+        REMOVED => Change::Removed {
+            queue,
+            positions: read_positions(&mut reader)?.into(),
+        },
+        _ => return None,
+    };
+    (number < 1 << 62).then_some(Decoded { number, change })
+}

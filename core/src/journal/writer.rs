@@ -1,0 +1,199 @@
+//! The blob that is being filled, and what is known of those that were handed out.
+
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
+
+use super::Batch;
+use super::blob::{self, Header};
+use super::change::Change;
+use super::checkpoint::Checkpoint;
+use super::records::{self, CLOCK};
+use crate::codec::put_varint;
+use crate::config::JournalConfig;
+use crate::state::State;
+
+/// A checkpoint waits until the journal has grown by so many times the size of the last
+/// one: what checkpoints add to what is written is at most the inverse.
+const CHECKPOINT_SHARE: u64 = 4;
+/// And by so many bytes for each message, for the time that a walk over them takes.
+const BYTES_PER_MESSAGE: u64 = 8;
+
+#[derive(Debug)]
+pub(crate) struct Writer {
+    config: JournalConfig,
+    /// The open blob, empty until its first record.
+    open: Vec<u8>,
+    /// The open blob has something that a reply may depend on.
+    dirty: bool,
+    /// The instant of the last record.
+    clock: u64,
+    next_sequence: u64,
+    durable: u64,
+    /// The first blob of the last durable checkpoint.
+    checkpoint_start: u64,
+    checkpoint_bytes: u64,
+    bytes_since_checkpoint: u64,
+    checkpoint: Option<Checkpoint>,
+    drops: Vec<RangeInclusive<u64>>,
+}
+
+impl Writer {
+    pub(crate) fn new(config: JournalConfig) -> Self {
+        Self {
+            config,
+            open: Vec::new(),
+            dirty: false,
+            clock: 0,
+            next_sequence: 1,
+            durable: 0,
+            checkpoint_start: 0,
+            checkpoint_bytes: 0,
+            bytes_since_checkpoint: 0,
+            checkpoint: None,
+            drops: Vec::new(),
+        }
+    }
+
+    /// Goes on behind the blob `last`, all of which are durable.
+    pub(crate) fn resume(&mut self, last: u64, checkpoint_start: u64, bytes_since_checkpoint: u64) {
+        self.next_sequence = last + 1;
+        self.durable = last;
+        self.checkpoint_start = checkpoint_start;
+        self.bytes_since_checkpoint = bytes_since_checkpoint;
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.config.enabled
+    }
+
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.next_sequence - 1
+    }
+
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// What must be durable before a reply may leave that was decided now.
+    pub(crate) fn barrier(&self) -> u64 {
+        if self.dirty {
+            self.next_sequence
+        } else {
+            self.next_sequence - 1
+        }
+    }
+
+    /// Writes down a change that the state is about to make. A `passive` one follows from
+    /// what is stored already: it is in no hurry.
+    pub(crate) fn append(&mut self, state: &State, change: &Change<'_>, passive: bool) {
+        let number = match change {
+            Change::QueueOpened { number, .. } => *number,
+            Change::QueueClosed { queue }
+            | Change::SettingsPut { queue, .. }
+            | Change::SettingsCleared { queue }
+            | Change::Put { queue, .. }
+            | Change::Claimed { queue, .. }
+            | Change::Unclaimed { queue, .. }
+            | Change::Updated { queue, .. }
+            | Change::Removed { queue, .. } => state.queue(*queue).number,
+        };
+        self.begin(state);
+        if self.clock != state.clock {
+            let mut delta = Vec::new();
+            put_varint(&mut delta, state.clock - self.clock);
+            records::put_record(&mut self.open, CLOCK, &delta);
+            self.clock = state.clock;
+        }
+        records::encode(&mut self.open, change, number, self.clock);
+        self.dirty |= !passive;
+    }
+
+    fn begin(&mut self, state: &State) {
+        if !self.open.is_empty() {
+            return;
+        }
+        let header = Header {
+            sequence: self.next_sequence,
+            clock: state.clock,
+            checkpoint: self.checkpoint_start,
+            first_home: state.next_position,
+            first_copy: state.next_copy,
+        };
+        header.encode(&mut self.open);
+        self.clock = state.clock;
+    }
+
+    /// The next batch, if there is anything to store. While a checkpoint is under way each
+    /// batch takes a piece of it along, and one without anything else is made whenever the
+    /// storage has nothing to do.
+    pub(crate) fn poll(&mut self, state: &mut State) -> Option<Batch> {
+        let idle = self.durable == self.last_sequence();
+        let working = self
+            .checkpoint
+            .as_ref()
+            .is_some_and(|checkpoint| !checkpoint.is_written());
+        if !self.dirty && !(idle && (working || !self.drops.is_empty())) {
+            return None;
+        }
+        self.begin(state);
+        let sequence = self.next_sequence;
+        self.bytes_since_checkpoint += self.open.len() as u64;
+        if let Some(checkpoint) = &mut self.checkpoint {
+            checkpoint.write_piece(state, &mut self.open, self.clock, sequence);
+        }
+        blob::seal(&mut self.open);
+        let begins = self.checkpoint.is_none()
+            && self.drops.is_empty()
+            && self.bytes_since_checkpoint >= self.threshold(state);
+        state.extents.end_blob(
+            sequence,
+            state.next_position,
+            state.next_copy,
+            self.config.extent_bytes,
+            begins,
+        );
+        if begins {
+            self.checkpoint = Some(Checkpoint::new(
+                sequence + 1,
+                state.extents.begin_checkpoint(),
+            ));
+            self.bytes_since_checkpoint = 0;
+        }
+        self.next_sequence += 1;
+        self.dirty = false;
+        Some(Batch {
+            sequence,
+            blob: core::mem::take(&mut self.open),
+            drops: core::mem::take(&mut self.drops),
+        })
+    }
+
+    fn threshold(&self, state: &State) -> u64 {
+        self.config
+            .checkpoint_bytes
+            .max(self.checkpoint_bytes.saturating_mul(CHECKPOINT_SHARE))
+            .max(
+                state
+                    .messages
+                    .saturating_mul(BYTES_PER_MESSAGE)
+                    .min(self.config.checkpoint_bytes.saturating_mul(64)),
+            )
+    }
+
+    /// All blobs up to `sequence` are stored.
+    pub(crate) fn handle_durable(&mut self, state: &mut State, sequence: u64) {
+        self.durable = self.durable.max(sequence.min(self.last_sequence()));
+        let done = |checkpoint: &mut Checkpoint| {
+            checkpoint
+                .written_by()
+                .is_some_and(|end| end <= self.durable)
+        };
+        if let Some(checkpoint) = self.checkpoint.take_if(done) {
+            self.checkpoint_start = checkpoint.start();
+            self.checkpoint_bytes = checkpoint.bytes();
+            blob::set_checkpoint(&mut self.open, self.checkpoint_start);
+            self.drops = checkpoint.into_needless();
+            state.extents.finish_checkpoint();
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The Burrow message queue as a state machine without I/O.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod codec;
+mod command;
+mod config;
+pub mod journal;
+mod node;
+mod refusal;
+mod reply;
+mod settings;
+mod state;
+mod time;
+mod token;
+
+pub use command::{
+    Command, Detail, NewMessage, Page, QueueName, Selection, SettleAction, Settlement, Update,
+};
+pub use config::{
+    Config, JournalConfig, Limits, MAX_CONTENT_TYPE_BYTES, MAX_ID_BYTES, MIN_MARKERS_PER_QUEUE,
+};
+pub use node::{Node, Stats, Ticket};
+pub use refusal::{Field, LimitName, Problem, Refusal};
+pub use reply::{MessageList, MessageRef, Reply};
+pub use settings::{Order, Settings};
+pub use time::{MAX_SPAN_MS, Timestamp};
+pub use token::{ClaimToken, InvalidToken};

@@ -1,0 +1,469 @@
+//! Commands, one by one.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::Bound;
+
+use super::replies::Claimed;
+use super::search::{Action, Search};
+use super::{Node, Ticket, check};
+use crate::command::{
+    Command, Detail, Page, QueueName, Selection, SettleAction, Settlement, Update,
+};
+use crate::journal::change::Change;
+use crate::refusal::{Field, LimitName, Refusal};
+use crate::reply::{MessageList, Reply};
+use crate::settings::Settings;
+use crate::state::{NEVER, Place};
+use crate::token::ClaimToken;
+
+type Outcome = Result<Reply, Refusal>;
+
+impl Node {
+    /// Carries a command out and answers it, or makes it wait.
+    pub(super) fn execute(&mut self, ticket: Ticket, command: Command<'_>) {
+        let outcome = match command {
+            Command::ListMessages {
+                queue,
+                selection,
+                wait_ms,
+                detail,
+            } => {
+                return self.search(ticket, queue, selection, Action::List, wait_ms, detail);
+            }
+            Command::UpdateMessages {
+                queue,
+                selection,
+                update,
+                wait_ms,
+                detail,
+            } => {
+                return self.search(
+                    ticket,
+                    queue,
+                    selection,
+                    Action::Update(update),
+                    wait_ms,
+                    detail,
+                );
+            }
+            Command::DeleteMessages {
+                queue,
+                selection,
+                wait_ms,
+                detail,
+            } => {
+                return self.search(ticket, queue, selection, Action::Delete, wait_ms, detail);
+            }
+            Command::Put { queue, message } => self.put_one(&queue, message),
+            Command::PutBatch { queue, messages } => self.put_batch(&queue, messages),
+            Command::GetMessage { queue, id, detail } => self.get_message(&queue, &id, detail),
+            Command::UpdateMessage {
+                queue,
+                id,
+                update,
+                claim,
+                detail,
+            } => self.update_message(&queue, &id, update, claim, detail),
+            Command::DeleteMessage {
+                queue,
+                id,
+                claim,
+                detail,
+            } => self.delete_message(&queue, &id, claim, detail),
+            Command::Settle { queue, settlements } => self.settle(&queue, &settlements),
+            Command::ListAccounts { page } => self.account_names(&page).map(Reply::Names),
+            Command::DeleteAccounts { page } => self.delete_accounts(&page),
+            Command::ListQueues { account, page } => {
+                self.queue_names(&account, &page).map(Reply::Names)
+            }
+            Command::DeleteQueues { account, page } => self.delete_queues(&account, &page),
+            Command::GetSettings { queue } => self.get_settings(&queue),
+            Command::PutSettings { queue, settings } => self.put_settings(&queue, settings),
+            Command::ClearSettings { queue } => self.clear_settings(&queue),
+        };
+        self.answer(ticket, outcome);
+    }
+
+    fn search(
+        &mut self,
+        ticket: Ticket,
+        queue: QueueName<'_>,
+        selection: Selection<'_>,
+        action: Action,
+        wait_ms: u64,
+        detail: Detail,
+    ) {
+        let checked = check::queue_name(&queue)
+            .and_then(|()| check::limit(selection.limit))
+            .and_then(|()| check::wait(wait_ms, &self.config.limits))
+            .and_then(|()| action.check());
+        if let Err(refusal) = checked {
+            return self.answer(ticket, Err(refusal));
+        }
+        let marker = selection.marker.as_ref();
+        let after = marker.and_then(|id| {
+            self.state
+                .marker_position(&queue.account, &queue.queue, id.as_bytes())
+        });
+        let search = Search {
+            after,
+            limit: selection.limit,
+            match_hidden: selection.match_hidden,
+            action,
+            detail,
+        };
+        if self.run_search(ticket, &queue, &search) {
+            return;
+        }
+        let outcome = if wait_ms == 0 {
+            Err(self.missing(&queue))
+        } else {
+            self.enlist(ticket, &queue, search, wait_ms)
+        };
+        if let Err(refusal) = outcome {
+            self.answer(ticket, Err(refusal));
+        }
+    }
+
+    /// Searches once; true if something matched, and the ticket is answered.
+    pub(super) fn run_search(
+        &mut self,
+        ticket: Ticket,
+        queue: &QueueName<'_>,
+        search: &Search,
+    ) -> bool {
+        let Some(place) = self.state.find_queue(&queue.account, &queue.queue) else {
+            return false;
+        };
+        let Some((list, claimed)) = self.run_on(place, search) else {
+            return false;
+        };
+        let claimed = claimed.map(Box::new);
+        self.replies.push(
+            self.journal.barrier(),
+            ticket,
+            Ok(Reply::Messages(list)),
+            claimed,
+        );
+        true
+    }
+
+    /// Why nothing was found.
+    pub(super) fn missing(&self, queue: &QueueName<'_>) -> Refusal {
+        match self.state.account(&queue.account) {
+            None => Refusal::AccountNotFound,
+            Some(account) if !account.queues.contains_key(&*queue.queue) => Refusal::QueueNotFound,
+            Some(_) => Refusal::MessageNotFound,
+        }
+    }
+
+    fn find(&self, queue: &QueueName<'_>, id: &str) -> Result<(u32, Place), Refusal> {
+        check::queue_name(queue)?;
+        check::name(Field::Id, id)?;
+        let place = self
+            .state
+            .find_queue(&queue.account, &queue.queue)
+            .ok_or_else(|| self.missing(queue))?;
+        let message = self
+            .state
+            .find_message(place, id.as_bytes())
+            .ok_or(Refusal::MessageNotFound)?;
+        Ok((place, message))
+    }
+
+    fn require_claim(&self, message: Place, claim: Option<ClaimToken>) -> Result<(), Refusal> {
+        let Some(claim) = claim else { return Ok(()) };
+        let view = self.state.view(message);
+        let current = ClaimToken {
+            position: view.position,
+            fence: view.fence,
+        };
+        if view.fence != 0 && claim == current {
+            Ok(())
+        } else {
+            Err(Refusal::ClaimLost)
+        }
+    }
+
+    fn one(&self, message: Place, detail: Detail) -> Reply {
+        let mut list = MessageList::default();
+        self.describe(&mut list, message, detail, None);
+        Reply::Messages(list)
+    }
+
+    fn get_message(&mut self, queue: &QueueName<'_>, id: &str, detail: Detail) -> Outcome {
+        let (_, message) = self.find(queue, id)?;
+        Ok(self.one(message, detail))
+    }
+
+    fn update_message(
+        &mut self,
+        queue: &QueueName<'_>,
+        id: &str,
+        update: Update,
+        claim: Option<ClaimToken>,
+        detail: Detail,
+    ) -> Outcome {
+        check::update(&update)?;
+        let (place, message) = self.find(queue, id)?;
+        self.require_claim(message, claim)?;
+        self.update_places(place, &[message], update);
+        Ok(self.one(message, detail))
+    }
+
+    fn delete_message(
+        &mut self,
+        queue: &QueueName<'_>,
+        id: &str,
+        claim: Option<ClaimToken>,
+        detail: Detail,
+    ) -> Outcome {
+        let (place, message) = self.find(queue, id)?;
+        self.require_claim(message, claim)?;
+        let reply = self.one(message, detail);
+        let position = self.state.view(message).position;
+        self.apply(&Change::Removed {
+            queue: place,
+            positions: Cow::Borrowed(&[position]),
+        });
+        self.close_if_idle(place, false);
+        Ok(reply)
+    }
+
+    /// Gives messages of one queue new times.
+    pub(super) fn update_places(&mut self, queue: u32, messages: &[Place], update: Update) {
+        let now = self.now();
+        let expires_at = update
+            .ttl_ms
+            .map(|ttl_ms| if ttl_ms == 0 { NEVER } else { now + ttl_ms });
+        let visible_at = update
+            .hide_ms
+            .map(|hide_ms| if hide_ms == 0 { 0 } else { now + hide_ms });
+        if messages.is_empty() || expires_at.is_none() && visible_at.is_none() {
+            return;
+        }
+        let positions = self.positions(messages);
+        self.apply(&Change::Updated {
+            queue,
+            expires_at,
+            visible_at,
+            positions: positions.into(),
+        });
+        if visible_at == Some(0) {
+            self.wake(queue);
+        }
+    }
+
+    pub(super) fn positions(&self, messages: &[Place]) -> Vec<u64> {
+        messages
+            .iter()
+            .map(|&message| self.state.view(message).position)
+            .collect()
+    }
+
+    fn settle(&mut self, queue: &QueueName<'_>, settlements: &[Settlement<'_>]) -> Outcome {
+        check::queue_name(queue)?;
+        self.check_count(settlements.len())?;
+        let mut settle_one = |settlement: &Settlement<'_>| match settlement.action {
+            SettleAction::Delete => {
+                self.delete_message(queue, &settlement.id, settlement.claim, Detail::None)
+            }
+            SettleAction::Update(update) => self.update_message(
+                queue,
+                &settlement.id,
+                update,
+                settlement.claim,
+                Detail::None,
+            ),
+        };
+        let results = settlements
+            .iter()
+            .map(&mut settle_one)
+            .map(|outcome| outcome.map(|_| ()));
+        Ok(Reply::Settled(results.collect()))
+    }
+
+    pub(super) fn check_count(&self, count: usize) -> Result<(), Refusal> {
+        let maximum = self.config.limits.max_batch_messages;
+        if count as u64 > maximum {
+            return Err(Refusal::TooLarge {
+                limit: LimitName::BatchMessages,
+                maximum,
+            });
+        }
+        Ok(())
+    }
+
+    fn account_names(&self, page: &Page<'_>) -> Result<Vec<Box<str>>, Refusal> {
+        check::limit(page.limit)?;
+        let names = self
+            .state
+            .accounts
+            .range::<str, _>(behind(page))
+            .map(|(name, _)| name.clone());
+        let names: Vec<_> = names.take(at_most(page)).collect();
+        if names.is_empty() {
+            Err(Refusal::AccountNotFound)
+        } else {
+            Ok(names)
+        }
+    }
+
+    fn queue_names(&self, account: &str, page: &Page<'_>) -> Result<Vec<Box<str>>, Refusal> {
+        check::name(Field::Account, account)?;
+        check::limit(page.limit)?;
+        let account = self
+            .state
+            .account(account)
+            .ok_or(Refusal::AccountNotFound)?;
+        let names = account
+            .queues
+            .range::<str, _>(behind(page))
+            .map(|(name, _)| name.clone());
+        let names: Vec<_> = names.take(at_most(page)).collect();
+        if names.is_empty() {
+            Err(Refusal::QueueNotFound)
+        } else {
+            Ok(names)
+        }
+    }
+
+    fn delete_accounts(&mut self, page: &Page<'_>) -> Outcome {
+        let names = self.account_names(page)?;
+        for name in &names {
+            let queues: Vec<u32> = self
+                .state
+                .account(name)
+                .iter()
+                .flat_map(|account| account.queues.values().copied())
+                .collect();
+            self.close_all(queues);
+        }
+        Ok(Reply::Names(names))
+    }
+
+    fn delete_queues(&mut self, account: &str, page: &Page<'_>) -> Outcome {
+        let names = self.queue_names(account, page)?;
+        let queues = names
+            .iter()
+            .filter_map(|name| self.state.find_queue(account, name))
+            .collect();
+        self.close_all(queues);
+        Ok(Reply::Names(names))
+    }
+
+    fn close_all(&mut self, queues: Vec<u32>) {
+        for queue in queues {
+            self.woken.remove(&(self.state.queue(queue).number, queue));
+            self.apply(&Change::QueueClosed { queue });
+        }
+    }
+
+    fn get_settings(&mut self, queue: &QueueName<'_>) -> Outcome {
+        check::queue_name(queue)?;
+        let place = self
+            .state
+            .find_queue(&queue.account, &queue.queue)
+            .ok_or_else(|| self.missing(queue))?;
+        let settings = self.state.queue(place).settings.as_deref();
+        Ok(Reply::Settings(settings.cloned().unwrap_or_default()))
+    }
+
+    fn put_settings(&mut self, queue: &QueueName<'_>, settings: Settings) -> Outcome {
+        check::queue_name(queue)?;
+        check::settings(queue, &settings)?;
+        let place = self.open(queue)?;
+        self.apply(&Change::SettingsPut {
+            queue: place,
+            settings: Cow::Owned(settings),
+        });
+        // Another order may put messages behind a marker that were before it.
+        self.wake(place);
+        Ok(Reply::Done)
+    }
+
+    fn clear_settings(&mut self, queue: &QueueName<'_>) -> Outcome {
+        check::queue_name(queue)?;
+        if let Some(place) = self.state.find_queue(&queue.account, &queue.queue)
+            && self.state.queue(place).settings.is_some()
+        {
+            self.apply(&Change::SettingsCleared { queue: place });
+            self.close_if_idle(place, false);
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Makes messages visible that were claimed for somebody who went away.
+    pub(super) fn undo_claim(&mut self, claimed: &Claimed) {
+        let Some(&queue) = self.state.by_number.get(&claimed.queue) else {
+            return;
+        };
+        let is_current = |&(position, fence): &(u64, u64)| {
+            let place = self.state.locate(queue, position)?;
+            (self.state.view(place).fence == fence).then_some(position)
+        };
+        let positions: Vec<u64> = claimed.messages.iter().filter_map(is_current).collect();
+        if !positions.is_empty() {
+            self.apply(&Change::Unclaimed {
+                queue,
+                positions: positions.into(),
+            });
+            self.wake(queue);
+        }
+    }
+
+    /// The queue with this name, made if need be and if the limits allow.
+    pub(super) fn open(&mut self, queue: &QueueName<'_>) -> Result<u32, Refusal> {
+        if let Some(place) = self.state.find_queue(&queue.account, &queue.queue) {
+            return Ok(place);
+        }
+        let limits = &self.config.limits;
+        if self.state.queue_count() >= limits.max_queues {
+            return Err(Refusal::Exhausted {
+                limit: LimitName::NodeQueues,
+                maximum: limits.max_queues,
+            });
+        }
+        let queues = self
+            .state
+            .account(&queue.account)
+            .map_or(0, |account| account.queues.len() as u64);
+        if queues >= limits.max_account_queues {
+            return Err(Refusal::Exhausted {
+                limit: LimitName::AccountQueues,
+                maximum: limits.max_account_queues,
+            });
+        }
+        Ok(self.open_unlimited(&queue.account, &queue.queue))
+    }
+
+    pub(super) fn open_unlimited(&mut self, account: &str, name: &str) -> u32 {
+        if let Some(place) = self.state.find_queue(account, name) {
+            return place;
+        }
+        let number = self.state.next_queue;
+        self.apply(&Change::QueueOpened {
+            number,
+            account: account.into(),
+            name: name.into(),
+        });
+        self.state.by_number[&number]
+    }
+}
+
+fn behind<'a>(page: &'a Page<'_>) -> (Bound<&'a str>, Bound<&'a str>) {
+    (
+        page.marker
+            .as_deref()
+            .map_or(Bound::Unbounded, Bound::Excluded),
+        Bound::Unbounded,
+    )
+}
+
+fn at_most(page: &Page<'_>) -> usize {
+    page.limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    })
+}

@@ -1,0 +1,248 @@
+//! Creating and replacing messages, within the limits.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Node, check};
+use crate::command::{NewMessage, QueueName};
+use crate::journal::change::{Change, StoredMessage};
+use crate::refusal::{Field, LimitName, Problem, Refusal};
+use crate::reply::Reply;
+use crate::state::{MAX_BLOCKS, NEVER};
+
+/// What messages would add.
+#[derive(Clone, Copy, Debug, Default)]
+struct Growth {
+    messages: i64,
+    bytes: i64,
+}
+
+impl Node {
+    pub(super) fn put_one(
+        &mut self,
+        queue: &QueueName<'_>,
+        message: NewMessage<'_>,
+    ) -> Result<Reply, Refusal> {
+        if message.id.is_none() {
+            return Err(Refusal::Invalid {
+                field: Field::Id,
+                problem: Problem::Missing,
+            });
+        }
+        let messages = [message];
+        let place = self.admit(queue, &messages)?;
+        let [message] = messages;
+        let (_, created) = self.put_at(place, &message);
+        self.wake(place);
+        Ok(Reply::Put { created })
+    }
+
+    pub(super) fn put_batch(
+        &mut self,
+        queue: &QueueName<'_>,
+        messages: Vec<NewMessage<'_>>,
+    ) -> Result<Reply, Refusal> {
+        self.check_count(messages.len())?;
+        if messages.is_empty() {
+            check::queue_name(queue)?;
+            return Ok(Reply::PutBatch(Vec::new()));
+        }
+        let place = self.admit(queue, &messages)?;
+        let ids = messages
+            .iter()
+            .map(|message| match self.put_at(place, message).0 {
+                Some(given) => given,
+                None => Box::from(message.id.as_deref().unwrap_or_default()),
+            });
+        let ids = ids.collect();
+        self.wake(place);
+        Ok(Reply::PutBatch(ids))
+    }
+
+    /// Checks messages, and the limits for all of them together; gives their queue, made if
+    /// need be.
+    fn admit(
+        &mut self,
+        queue: &QueueName<'_>,
+        messages: &[NewMessage<'_>],
+    ) -> Result<u32, Refusal> {
+        check::queue_name(queue)?;
+        for message in messages {
+            check::message(message, &self.config.limits)?;
+        }
+        let place = self.state.find_queue(&queue.account, &queue.queue);
+        let most = Growth {
+            messages: messages.len() as i64,
+            bytes: messages.iter().map(|message| size(message) as i64).sum(),
+        };
+        // Most of the time there is room even if every message is new.
+        if self.check_growth(queue, place, most).is_err() {
+            self.check_growth(queue, place, self.growth(place, messages))?;
+        }
+        if self.state.block_count() + messages.len() + 2 > MAX_BLOCKS {
+            return Err(Refusal::Exhausted {
+                limit: LimitName::NodeMessages,
+                maximum: self.state.messages,
+            });
+        }
+        self.open(queue)
+    }
+
+    /// What the messages add exactly, replacements considered, also within the batch.
+    fn growth(&self, place: Option<u32>, messages: &[NewMessage<'_>]) -> Growth {
+        let mut growth = Growth::default();
+        let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+        for message in messages {
+            let size = size(message);
+            growth.bytes += size as i64;
+            let Some(id) = message.id.as_deref() else {
+                growth.messages += 1;
+                continue;
+            };
+            let before = seen.insert(id, size).or_else(|| {
+                let there = self.state.find_message(place?, id.as_bytes())?;
+                Some(self.state.view(there).size())
+            });
+            match before {
+                Some(before) => growth.bytes -= before as i64,
+                None => growth.messages += 1,
+            }
+        }
+        growth
+    }
+
+    fn check_growth(
+        &self,
+        name: &QueueName<'_>,
+        place: Option<u32>,
+        growth: Growth,
+    ) -> Result<(), Refusal> {
+        let limits = &self.config.limits;
+        let queue = place.map(|place| self.state.queue(place));
+        let settings = queue.and_then(|queue| queue.settings.as_deref());
+        let account = self.state.account(&name.account);
+        let own = |own: Option<u64>, limit: u64| own.map_or(limit, |own| own.min(limit));
+        let max_messages = own(
+            settings.and_then(|settings| settings.max_messages),
+            limits.max_queue_messages,
+        );
+        let max_bytes = own(
+            settings.and_then(|settings| settings.max_bytes),
+            limits.max_queue_bytes,
+        );
+        let rules = [
+            (
+                LimitName::QueueMessages,
+                queue.map_or(0, |queue| queue.messages),
+                growth.messages,
+                max_messages,
+            ),
+            (
+                LimitName::QueueBytes,
+                queue.map_or(0, |queue| queue.bytes),
+                growth.bytes,
+                max_bytes,
+            ),
+            (
+                LimitName::AccountMessages,
+                account.map_or(0, |account| account.messages),
+                growth.messages,
+                limits.max_account_messages,
+            ),
+            (
+                LimitName::AccountBytes,
+                account.map_or(0, |account| account.bytes),
+                growth.bytes,
+                limits.max_account_bytes,
+            ),
+            (
+                LimitName::NodeMessages,
+                self.state.messages,
+                growth.messages,
+                limits.max_messages,
+            ),
+            (
+                LimitName::NodeBytes,
+                self.state.bytes,
+                growth.bytes,
+                limits.max_bytes,
+            ),
+        ];
+        for (limit, held, more, maximum) in rules {
+            if more > 0 && held.saturating_add_signed(more) > maximum {
+                return Err(Refusal::Exhausted { limit, maximum });
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts one message that was admitted; tells the id if it was given here, and whether
+    /// the message is new.
+    fn put_at(&mut self, queue: u32, message: &NewMessage<'_>) -> (Option<Box<str>>, bool) {
+        let given = if message.id.is_none() {
+            Some(self.free_id(queue))
+        } else {
+            None
+        };
+        let id = message
+            .id
+            .as_deref()
+            .or(given.as_deref())
+            .unwrap_or_default();
+        let settings = self.state.queue(queue).settings.as_deref();
+        let default_ttl_ms = settings
+            .and_then(|settings| settings.default_ttl_ms)
+            .unwrap_or(self.config.default_ttl_ms);
+        let default_hide_ms = settings
+            .and_then(|settings| settings.default_hide_ms)
+            .unwrap_or(self.config.default_hide_ms);
+        let now = self.now();
+        let stored = StoredMessage {
+            id: id.as_bytes(),
+            body: &message.body,
+            content_type: message.content_type.as_deref().map(str::as_bytes),
+            expires_at: match message.ttl_ms.unwrap_or(default_ttl_ms) {
+                0 => NEVER,
+                ttl_ms => now + ttl_ms,
+            },
+            visible_at: match message.hide_ms.unwrap_or(default_hide_ms) {
+                0 => 0,
+                hide_ms => now + hide_ms,
+            },
+        };
+        let created = self.put_stored(queue, &stored);
+        (given, created)
+    }
+
+    /// Puts a message as it is to be stored; true if it is new.
+    pub(super) fn put_stored(&mut self, queue: u32, message: &StoredMessage<'_>) -> bool {
+        let there = self.state.find_message(queue, message.id);
+        let replaces = there.map(|place| self.state.view(place).position);
+        self.apply(&Change::Put {
+            queue,
+            replaces,
+            message: *message,
+        });
+        replaces.is_none()
+    }
+
+    /// An id that no message of the queue has: the next position, and a suffix in the odd
+    /// case that a client has chosen just that.
+    fn free_id(&self, queue: u32) -> Box<str> {
+        let mut id: String = format!("{:016x}", self.state.next_position);
+        let mut suffix = 0u64;
+        while self.state.find_message(queue, id.as_bytes()).is_some() {
+            suffix += 1;
+            id = format!("{:016x}-{suffix}", self.state.next_position);
+        }
+        id.into()
+    }
+}
+
+fn size(message: &NewMessage<'_>) -> u64 {
+    let id = message.id.as_deref().map_or(16, str::len);
+    (id + message.body.len()) as u64
+}

@@ -1,0 +1,65 @@
+//! Replies that wait until what they depend on is durable.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::Ticket;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+
+#[derive(Debug, Default)]
+pub(super) struct Replies {
+    /// In the order of their barriers.
+    queue: VecDeque<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    /// The sequence that must be durable first.
+    barrier: u64,
+    ticket: Ticket,
+    outcome: Result<Reply, Refusal>,
+    claimed: Option<Box<Claimed>>,
+}
+
+/// The claims that one command made, in case nobody comes for them.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    /// The queue's number.
+    pub(super) queue: u64,
+    /// Each message's position and fence.
+    pub(super) messages: Vec<(u64, u64)>,
+}
+
+impl Replies {
+    pub(super) fn len(&self) -> u64 {
+        self.queue.len() as u64
+    }
+
+    pub(super) fn push(
+        &mut self,
+        barrier: u64,
+        ticket: Ticket,
+        outcome: Result<Reply, Refusal>,
+        claimed: Option<Box<Claimed>>,
+    ) {
+        self.queue.push_back(Held {
+            barrier,
+            ticket,
+            outcome,
+            claimed,
+        });
+    }
+
+    pub(super) fn poll(&mut self, durable: u64) -> Option<(Ticket, Result<Reply, Refusal>)> {
+        let held = self.queue.pop_front_if(|held| held.barrier <= durable)?;
+        Some((held.ticket, held.outcome))
+    }
+
+    /// Drops a reply, and gives the claims that came with it.
+    pub(super) fn cancel(&mut self, ticket: Ticket) -> Option<Box<Claimed>> {
+        let index = self.queue.iter().position(|held| held.ticket == ticket)?;
+        self.queue.remove(index)?.claimed
+    }
+}

@@ -1,0 +1,255 @@
+//! Commands that take what matches: list, update, claim, delete.
+
+use alloc::vec::Vec;
+
+use super::replies::Claimed;
+use super::{Node, check};
+use crate::command::{Detail, Update};
+use crate::journal::change::{Change, StoredMessage};
+use crate::refusal::Refusal;
+use crate::reply::{Entry, MessageList};
+use crate::state::{NEVER, Place};
+use crate::token::ClaimToken;
+
+/// A search as it waits: its marker is a position by now.
+#[derive(Clone, Debug)]
+pub(super) struct Search {
+    pub(super) after: Option<u64>,
+    pub(super) limit: Option<u64>,
+    pub(super) match_hidden: bool,
+    pub(super) action: Action,
+    pub(super) detail: Detail,
+}
+
+/// What becomes of the messages that match.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Action {
+    List,
+    Update(Update),
+    Delete,
+}
+
+impl Action {
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Update(update) => check::update(update),
+            Self::List | Self::Delete => Ok(()),
+        }
+    }
+}
+
+type Found = (MessageList, Option<Claimed>);
+
+impl Node {
+    /// Does a search on a queue; `None` if nothing matched.
+    pub(super) fn run_on(&mut self, queue: u32, search: &Search) -> Option<Found> {
+        match search.action {
+            Action::Update(update) if update.hide_ms.is_some_and(|hide_ms| hide_ms > 0) => {
+                self.claim(queue, search, update)
+            }
+            Action::List => {
+                let found = self.select(queue, search)?;
+                Some((self.describe_all(&found, search.detail), None))
+            }
+            Action::Update(update) => {
+                let found = self.select(queue, search)?;
+                self.update_places(queue, &found, update);
+                Some((self.describe_all(&found, search.detail), None))
+            }
+            Action::Delete => {
+                let found = self.select(queue, search)?;
+                let list = self.describe_all(&found, search.detail);
+                let positions = self.positions(&found);
+                self.apply(&Change::Removed {
+                    queue,
+                    positions: positions.into(),
+                });
+                self.close_if_idle(queue, false);
+                Some((list, None))
+            }
+        }
+    }
+
+    fn select(&self, queue: u32, search: &Search) -> Option<Vec<Place>> {
+        let found = self
+            .state
+            .select(queue, search.after, search.limit, search.match_hidden);
+        (!found.is_empty()).then_some(found)
+    }
+
+    /// An update that hides: visible messages are claimed, or buried if they were claimed
+    /// too often; hidden ones get the new times.
+    fn claim(&mut self, queue: u32, search: &Search, update: Update) -> Option<Found> {
+        let mut positions: Vec<u64> = Vec::new();
+        let mut claims: Vec<(u64, u64)> = Vec::new();
+        let mut after = search.after;
+        loop {
+            let limit = search.limit.map(|limit| limit - positions.len() as u64);
+            let found = self.state.select(queue, after, limit, search.match_hidden);
+            let Some(&last) = found.last() else { break };
+            after = Some(self.state.view(last).position);
+            let (exhausted, found): (Vec<Place>, Vec<Place>) = found
+                .into_iter()
+                .partition(|&place| self.is_exhausted(queue, place));
+            let buried = self.positions(&exhausted);
+            positions.extend(self.positions(&found));
+            self.hide(queue, &found, update, &mut claims);
+            // Burying last: it may move what the places name.
+            self.bury(queue, &buried);
+            if buried.is_empty()
+                || search
+                    .limit
+                    .is_none_or(|limit| positions.len() as u64 >= limit)
+            {
+                break;
+            }
+        }
+        if positions.is_empty() {
+            return None;
+        }
+        let list = self.describe_claimed(queue, &positions, &claims, search.detail);
+        let number = self.state.queue(queue).number;
+        let claimed = (!claims.is_empty()).then_some(Claimed {
+            queue: number,
+            messages: claims,
+        });
+        Some((list, claimed))
+    }
+
+    fn is_exhausted(&self, queue: u32, place: Place) -> bool {
+        let settings = self.state.queue(queue).settings.as_deref();
+        let Some(max_attempts) = settings.and_then(|settings| settings.max_attempts) else {
+            return false;
+        };
+        let view = self.state.view(place);
+        view.visible_at == 0 && view.attempts >= max_attempts
+    }
+
+    /// Hides messages; those that were visible are claimed.
+    fn hide(&mut self, queue: u32, found: &[Place], update: Update, claims: &mut Vec<(u64, u64)>) {
+        let visible_at = self.now() + update.hide_ms.unwrap_or(0);
+        let (visible, hidden): (Vec<Place>, Vec<Place>) = found
+            .iter()
+            .partition(|&&place| self.state.view(place).visible_at == 0);
+        self.update_places(queue, &hidden, update);
+        if visible.is_empty() {
+            return;
+        }
+        let claimed = self.positions(&visible);
+        let fence = self.state.next_fence;
+        claims.extend(claimed.iter().copied().zip(fence..));
+        self.apply(&Change::Claimed {
+            queue,
+            visible_at,
+            fence,
+            positions: claimed.into(),
+        });
+        self.update_places(
+            queue,
+            &visible,
+            Update {
+                hide_ms: None,
+                ..update
+            },
+        );
+    }
+
+    /// Moves messages, given by position, to the dead-letter queue. It takes them whatever
+    /// its limits: within an account, nothing is added.
+    fn bury(&mut self, queue: u32, positions: &[u64]) {
+        if positions.is_empty() {
+            return;
+        }
+        let settings = self.state.queue(queue).settings.as_deref();
+        let Some(name) = settings.and_then(|settings| settings.dead_letter.clone()) else {
+            return;
+        };
+        let account = self.state.account_of(queue).name.clone();
+        let target = self.open_unlimited(&account, &name);
+        for &position in positions {
+            let Some(place) = self.state.locate(queue, position) else {
+                continue;
+            };
+            let view = self.state.view(place);
+            let (id, body, content_type) = (
+                view.id.to_vec(),
+                view.body.to_vec(),
+                view.content_type.map(<[u8]>::to_vec),
+            );
+            let message = StoredMessage {
+                id: &id,
+                body: &body,
+                content_type: content_type.as_deref(),
+                expires_at: view.expires_at,
+                visible_at: 0,
+            };
+            self.put_stored(target, &message);
+        }
+        self.apply(&Change::Removed {
+            queue,
+            positions: positions.into(),
+        });
+        self.wake(target);
+    }
+
+    fn describe_all(&self, found: &[Place], detail: Detail) -> MessageList {
+        let mut list = MessageList::default();
+        for &place in found {
+            self.describe(&mut list, place, detail, None);
+        }
+        list
+    }
+
+    fn describe_claimed(
+        &self,
+        queue: u32,
+        positions: &[u64],
+        claims: &[(u64, u64)],
+        detail: Detail,
+    ) -> MessageList {
+        let mut list = MessageList::default();
+        let mut claims = claims.iter().peekable();
+        for &position in positions {
+            let claim = claims.next_if(|(claimed, _)| *claimed == position);
+            let claim = claim.map(|&(position, fence)| ClaimToken { position, fence });
+            if let Some(place) = self.state.locate(queue, position) {
+                self.describe(&mut list, place, detail, claim);
+            }
+        }
+        list
+    }
+
+    /// Adds a message to a list, as far as `detail` asks.
+    pub(super) fn describe(
+        &self,
+        list: &mut MessageList,
+        place: Place,
+        detail: Detail,
+        claim: Option<ClaimToken>,
+    ) {
+        list.matched += 1;
+        if detail == Detail::None {
+            return;
+        }
+        let view = self.state.view(place);
+        let mut keep = |bytes: &[u8]| {
+            let start = list.bytes.len();
+            list.bytes.extend_from_slice(bytes);
+            start..list.bytes.len()
+        };
+        let has_body = detail.has_body();
+        list.entries.push(Entry {
+            id: keep(view.id),
+            content_type: view.content_type.filter(|_| has_body).map(&mut keep),
+            body: if has_body { keep(view.body) } else { 0..0 },
+            ttl_ms: if view.expires_at == NEVER {
+                0
+            } else {
+                view.expires_at.saturating_sub(self.now())
+            },
+            hide_ms: view.visible_at.saturating_sub(self.now()),
+            attempts: view.attempts,
+            claim,
+        });
+    }
+}

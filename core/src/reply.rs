@@ -1,0 +1,95 @@
+//! What the machine answers.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::refusal::Refusal;
+use crate::settings::Settings;
+use crate::token::ClaimToken;
+
+/// The answer to a [`Command`](crate::Command) that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Accounts or queues, in order of name; never empty.
+    Names(Vec<Box<str>>),
+    /// Messages that matched, in the queue's order; never empty.
+    Messages(MessageList),
+    /// The message is stored.
+    Put {
+        /// False if it took the place of a message with the same id.
+        created: bool,
+    },
+    /// The messages are stored: the id of each, in the order of the command.
+    PutBatch(Vec<Box<str>>),
+    /// The result of each settlement, in the order of the command.
+    Settled(Vec<Result<(), Refusal>>),
+    /// The queue's settings.
+    Settings(Settings),
+    /// Done; there is nothing to tell.
+    Done,
+}
+
+/// Messages of a reply, in one buffer. What each holds depends on the command's
+/// [`Detail`](crate::Detail).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MessageList {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) entries: Vec<Entry>,
+    /// Messages that matched; the entries are empty where the command asked for no detail.
+    pub(crate) matched: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) id: Range<usize>,
+    pub(crate) content_type: Option<Range<usize>>,
+    pub(crate) body: Range<usize>,
+    pub(crate) ttl_ms: u64,
+    pub(crate) hide_ms: u64,
+    pub(crate) attempts: u32,
+    pub(crate) claim: Option<ClaimToken>,
+}
+
+/// One message of a [`MessageList`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageRef<'a> {
+    pub id: &'a str,
+    /// Empty unless the command's detail has bodies.
+    pub body: &'a [u8],
+    /// As it was put; `None` unless the command's detail has bodies.
+    pub content_type: Option<&'a str>,
+    /// Milliseconds that remain, 0 = never expires.
+    pub ttl_ms: u64,
+    /// Milliseconds until it is visible, 0 = visible.
+    pub hide_ms: u64,
+    /// Claims so far.
+    pub attempts: u32,
+    /// The claim that this very command made, if it made one.
+    pub claim: Option<ClaimToken>,
+}
+
+impl MessageList {
+    /// How many messages matched.
+    pub fn matched(&self) -> u64 {
+        self.matched
+    }
+
+    /// The messages, in the queue's order; none if the command asked for no detail.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = MessageRef<'_>> {
+        self.entries.iter().map(|entry| MessageRef {
+            id: self.text(&entry.id),
+            body: self.bytes.get(entry.body.clone()).unwrap_or_default(),
+            content_type: entry.content_type.as_ref().map(|range| self.text(range)),
+            ttl_ms: entry.ttl_ms,
+            hide_ms: entry.hide_ms,
+            attempts: entry.attempts,
+            claim: entry.claim,
+        })
+    }
+
+    fn text(&self, range: &Range<usize>) -> &str {
+        let bytes = self.bytes.get(range.clone()).unwrap_or_default();
+        core::str::from_utf8(bytes).unwrap_or_default()
+    }
+}

@@ -1,0 +1,488 @@
+//! A run of messages of one queue, in the queue's order.
+//!
+//! Records lie one behind the other in one buffer and are never changed. What may change
+//! lies beside them: two bits a message (there, visible), and an [`Extra`] for the few
+//! that were claimed, hidden, replaced or given another ttl.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use hashbrown::HashTable;
+
+use super::bits::Bits;
+use super::record::{Base, NEVER, Record};
+
+/// Messages of one block.
+pub(crate) const MAX_SLOTS: usize = 1 << SLOT_BITS;
+pub(crate) const SLOT_BITS: u32 = 10;
+/// Bytes of records of one block; a record that begins before may reach beyond.
+pub(crate) const ARENA_BYTES: usize = 1 << 16;
+/// Expiries that are found by one scan of a block.
+const UPCOMING: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// The queue's place in the state.
+    pub(crate) queue: u32,
+    /// Keys the hashes of the queue's ids.
+    pub(crate) hash_seed: u64,
+    base: Base,
+    arena: Vec<u8>,
+    /// Where each slot's record starts.
+    offsets: Vec<u16>,
+    live: Bits,
+    visible: Bits,
+    live_count: u32,
+    visible_count: u32,
+    extras: HashTable<Extra>,
+    last_position: u64,
+    /// No message of the block expires before this instant.
+    next_expiry: u64,
+    /// The next expiries, latest first, complete up to the first entry; empty when unknown.
+    upcoming: Vec<(u64, u16)>,
+    /// No message of the block becomes visible before this instant.
+    next_unhide: u64,
+    /// The instant under which the block is in the state's timers.
+    pub(crate) timer: u64,
+}
+
+/// What has changed about a message since it was put.
+#[derive(Clone, Debug)]
+pub(crate) struct Extra {
+    slot: u16,
+    pub(crate) attempts: u32,
+    /// The fence of the current claim, 0 if there is none.
+    pub(crate) fence: u64,
+    /// When the message becomes visible, 0 if it is.
+    pub(crate) visible_at: u64,
+    pub(crate) expires_at: u64,
+    /// Which stored body is this message's; the position, unless replaced or copied.
+    pub(crate) home: u64,
+    pub(crate) replacement: Option<Box<Replacement>>,
+}
+
+/// The body that took the place of the one in the record.
+#[derive(Clone, Debug)]
+pub(crate) struct Replacement {
+    pub(crate) body: Box<[u8]>,
+    pub(crate) content_type: Option<Box<[u8]>>,
+}
+
+/// A message as it is now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) id: &'a [u8],
+    pub(crate) position: u64,
+    pub(crate) home: u64,
+    pub(crate) body: &'a [u8],
+    pub(crate) content_type: Option<&'a [u8]>,
+    pub(crate) expires_at: u64,
+    pub(crate) visible_at: u64,
+    pub(crate) attempts: u32,
+    pub(crate) fence: u64,
+}
+
+impl View<'_> {
+    /// Bytes that count toward limits.
+    pub(crate) fn size(&self) -> u64 {
+        (self.id.len() + self.body.len()) as u64
+    }
+}
+
+impl Block {
+    /// An empty block for messages from `base.position` on; `roomy` if it will be filled.
+    pub(crate) fn new(queue: u32, hash_seed: u64, base: Base, roomy: bool) -> Self {
+        Self {
+            queue,
+            hash_seed,
+            base,
+            arena: if roomy {
+                Vec::with_capacity(ARENA_BYTES)
+            } else {
+                Vec::new()
+            },
+            offsets: Vec::new(),
+            live: Bits::default(),
+            visible: Bits::default(),
+            live_count: 0,
+            visible_count: 0,
+            extras: HashTable::new(),
+            last_position: base.position,
+            next_expiry: NEVER,
+            upcoming: Vec::new(),
+            next_unhide: NEVER,
+            timer: NEVER,
+        }
+    }
+
+    pub(crate) fn base_position(&self) -> u64 {
+        self.base.position
+    }
+
+    pub(crate) fn last_position(&self) -> u64 {
+        self.last_position
+    }
+
+    pub(crate) fn slots(&self) -> usize {
+        self.offsets.len()
+    }
+
+    pub(crate) fn live_count(&self) -> u32 {
+        self.live_count
+    }
+
+    pub(crate) fn visible_count(&self) -> u32 {
+        self.visible_count
+    }
+
+    pub(crate) fn live(&self) -> &Bits {
+        &self.live
+    }
+
+    pub(crate) fn visible(&self) -> &Bits {
+        &self.visible
+    }
+
+    /// True if the record can be appended.
+    pub(crate) fn has_room(&self, record: &Record<'_>) -> bool {
+        let bytes = record.encoded_len();
+        self.offsets.is_empty()
+            || self.offsets.len() < MAX_SLOTS && self.arena.len() + bytes <= ARENA_BYTES
+    }
+
+    /// Appends a message behind all others of the block; `has_room` was true.
+    pub(crate) fn push(&mut self, record: &Record<'_>) -> usize {
+        let slot = self.offsets.len();
+        if self.offsets.capacity() == slot && self.arena.capacity() >= ARENA_BYTES {
+            self.reserve_offsets();
+        }
+        self.offsets.push(self.arena.len() as u16);
+        record.encode(self.base, &mut self.arena);
+        self.live.insert(slot);
+        self.visible.insert(slot);
+        self.live_count += 1;
+        self.visible_count += 1;
+        self.last_position = record.position;
+        self.expect_expiry(record.expires_at);
+        slot
+    }
+
+    /// Room for as many messages as the buffer will take if they go on like this.
+    fn reserve_offsets(&mut self) {
+        let used = self.arena.len().max(1);
+        let slots = self.offsets.len().max(8);
+        let total = (slots * ARENA_BYTES / used).clamp(slots + 8, MAX_SLOTS.max(slots + 8));
+        let wanted = if self.offsets.is_empty() {
+            16
+        } else {
+            total - self.offsets.len() + 2
+        };
+        self.offsets.reserve_exact(wanted);
+    }
+
+    /// Gives back memory that the block will not need: nothing more is appended.
+    pub(crate) fn seal(&mut self) {
+        self.offsets.shrink_to_fit();
+        self.live.shrink_to_fit();
+        self.visible.shrink_to_fit();
+        self.arena.shrink_to_fit();
+    }
+
+    fn record(&self, slot: usize) -> Record<'_> {
+        let bytes = self
+            .offsets
+            .get(slot)
+            .and_then(|&offset| self.arena.get(usize::from(offset)..));
+        let empty = Record {
+            id: &[],
+            position: 0,
+            expires_at: NEVER,
+            content_type: None,
+            body: &[],
+        };
+        bytes
+            .and_then(|bytes| Record::decode(self.base, bytes))
+            .unwrap_or(empty)
+    }
+
+    /// The id of the message in a slot.
+    pub(crate) fn id(&self, slot: usize) -> &[u8] {
+        let Some(&offset) = self.offsets.get(slot) else {
+            return &[];
+        };
+        let mut reader = crate::codec::Reader::new(
+            self.arena
+                .get(usize::from(offset) + 1..)
+                .unwrap_or_default(),
+        );
+        reader.bytes().unwrap_or_default()
+    }
+
+    pub(crate) fn view(&self, slot: usize) -> View<'_> {
+        let record = self.record(slot);
+        let mut view = View {
+            id: record.id,
+            position: record.position,
+            home: record.position,
+            body: record.body,
+            content_type: record.content_type,
+            expires_at: record.expires_at,
+            visible_at: 0,
+            attempts: 0,
+            fence: 0,
+        };
+        if let Some(extra) = self.extra(slot) {
+            view.home = extra.home;
+            view.expires_at = extra.expires_at;
+            view.visible_at = extra.visible_at;
+            view.attempts = extra.attempts;
+            view.fence = extra.fence;
+            if let Some(replacement) = &extra.replacement {
+                view.body = &replacement.body;
+                view.content_type = replacement.content_type.as_deref();
+            }
+        }
+        view
+    }
+
+    /// True if every message ever put is there, one position after the other, as it was put.
+    pub(crate) fn is_plain(&self) -> bool {
+        let slots = self.offsets.len();
+        self.extras.is_empty()
+            && self.live_count as usize == slots
+            && self.last_position - self.base.position + 1 == slots as u64
+            && self.position(0) == self.base.position
+    }
+
+    fn position(&self, slot: usize) -> u64 {
+        self.record(slot).position
+    }
+
+    /// The slot of the live message at `position`.
+    pub(crate) fn slot_at(&self, position: u64) -> Option<usize> {
+        let slot = self.lower_bound(position);
+        (slot < self.slots() && self.live.contains(slot) && self.position(slot) == position)
+            .then_some(slot)
+    }
+
+    /// True if a message was ever put at `position`.
+    pub(crate) fn has_position(&self, position: u64) -> bool {
+        let slot = self.lower_bound(position);
+        slot < self.slots() && self.position(slot) == position
+    }
+
+    /// True if anything about the message has changed since it was put.
+    pub(crate) fn is_changed(&self, slot: usize) -> bool {
+        self.extra(slot).is_some()
+    }
+
+    /// The first slot whose position is at least `position`.
+    pub(crate) fn lower_bound(&self, position: u64) -> usize {
+        if position > self.last_position {
+            return self.slots();
+        }
+        // Without gaps, and that is the rule, the first guess is right.
+        let guess = position.saturating_sub(self.base.position) as usize;
+        if guess < self.slots() && self.position(guess) == position {
+            return guess;
+        }
+        let (mut low, mut high) = (0, self.slots());
+        while low < high {
+            let middle = (low + high) / 2;
+            if self.position(middle) < position {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    fn extra(&self, slot: usize) -> Option<&Extra> {
+        if self.extras.is_empty() {
+            return None;
+        }
+        self.extras
+            .find(spread(slot as u16), |extra| usize::from(extra.slot) == slot)
+    }
+
+    /// The changeable part of a live message. Call [`settle`](Self::settle) after changing it.
+    pub(crate) fn extra_mut(&mut self, slot: usize) -> &mut Extra {
+        let record = self.record(slot);
+        let fresh = Extra {
+            slot: slot as u16,
+            attempts: 0,
+            fence: 0,
+            visible_at: 0,
+            expires_at: record.expires_at,
+            home: record.position,
+            replacement: None,
+        };
+        self.extras
+            .entry(
+                spread(fresh.slot),
+                |extra| extra.slot == fresh.slot,
+                |extra| spread(extra.slot),
+            )
+            .or_insert(fresh)
+            .into_mut()
+    }
+
+    /// Brings bits and timers in line with the slot's extra; true if the message became visible.
+    pub(crate) fn settle(&mut self, slot: usize) -> bool {
+        let Some(extra) = self.extra(slot) else {
+            return false;
+        };
+        let (visible_at, expires_at) = (extra.visible_at, extra.expires_at);
+        let was_visible = self.visible.contains(slot);
+        if visible_at == 0 && !was_visible {
+            self.visible.insert(slot);
+            self.visible_count += 1;
+        } else if visible_at != 0 && was_visible {
+            self.visible.remove(slot);
+            self.visible_count -= 1;
+        }
+        if visible_at != 0 {
+            self.next_unhide = self.next_unhide.min(visible_at);
+        }
+        self.expect_expiry(expires_at);
+        visible_at == 0 && !was_visible
+    }
+
+    fn expect_expiry(&mut self, expires_at: u64) {
+        self.next_expiry = self.next_expiry.min(expires_at);
+        if self
+            .upcoming
+            .first()
+            .is_some_and(|&(latest, _)| expires_at < latest)
+        {
+            self.upcoming.clear();
+        }
+    }
+
+    /// Takes a live message away.
+    pub(crate) fn remove(&mut self, slot: usize) {
+        if self.visible.contains(slot) {
+            self.visible.remove(slot);
+            self.visible_count -= 1;
+        }
+        self.live.remove(slot);
+        self.live_count -= 1;
+        if !self.extras.is_empty()
+            && let Ok(entry) = self
+                .extras
+                .find_entry(spread(slot as u16), |extra| usize::from(extra.slot) == slot)
+        {
+            entry.remove();
+        }
+    }
+
+    /// True if most of the block is of messages that are gone, and it is worth rewriting.
+    pub(crate) fn is_sparse(&self) -> bool {
+        (self.live_count as usize) * 4 <= self.slots() && self.arena.len() > 4096
+    }
+
+    /// When the block wants to be looked at next.
+    pub(crate) fn next_timer(&self) -> u64 {
+        self.next_expiry.min(self.next_unhide)
+    }
+
+    /// A message that has expired by `now`, if there is one. Otherwise tells anew when the
+    /// next one does. Finding one costs a fraction of a scan of the block.
+    pub(crate) fn take_expired(&mut self, now: u64) -> Option<usize> {
+        while self.next_expiry <= now {
+            if self.upcoming.is_empty() {
+                self.find_upcoming();
+            }
+            match self.upcoming.last() {
+                None => self.next_expiry = NEVER,
+                Some(&(expires_at, _)) if expires_at > now => self.next_expiry = expires_at,
+                Some(&(expires_at, slot)) => {
+                    self.upcoming.pop();
+                    let slot = usize::from(slot);
+                    if self.live.contains(slot) && self.expires_at(slot) == expires_at {
+                        return Some(slot);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn expires_at(&self, slot: usize) -> u64 {
+        self.extra(slot)
+            .map_or_else(|| self.record(slot).expires_at, |extra| extra.expires_at)
+    }
+
+    fn find_upcoming(&mut self) {
+        let mut found = Vec::new();
+        let mut next = self.live.first_from(0);
+        while let Some(slot) = next {
+            let expires_at = self.expires_at(slot);
+            if expires_at != NEVER {
+                found.push((expires_at, slot as u16));
+            }
+            next = self.live.first_from(slot + 1);
+        }
+        if found.len() > UPCOMING {
+            found.select_nth_unstable(UPCOMING - 1);
+            found.truncate(UPCOMING);
+        }
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        self.upcoming = found;
+    }
+
+    /// Makes every message visible whose hiding has ended by `now`; true if any was.
+    pub(crate) fn unhide(&mut self, now: u64) -> bool {
+        if self.next_unhide > now {
+            return false;
+        }
+        self.next_unhide = NEVER;
+        let mut any = false;
+        for extra in self.extras.iter_mut() {
+            if extra.visible_at == 0 {
+                continue;
+            }
+            if extra.visible_at <= now {
+                extra.visible_at = 0;
+                self.visible.insert(usize::from(extra.slot));
+                self.visible_count += 1;
+                any = true;
+            } else {
+                self.next_unhide = self.next_unhide.min(extra.visible_at);
+            }
+        }
+        any
+    }
+
+    /// An empty block of the same queue that begins with the message in `slot`.
+    pub(crate) fn successor(&self, slot: usize) -> Self {
+        Self::new(
+            self.queue,
+            self.hash_seed,
+            Base::of(&self.record(slot)),
+            false,
+        )
+    }
+
+    /// Appends the message of another block's slot, extra and all; `has_room` was true.
+    pub(crate) fn adopt(&mut self, other: &Block, slot: usize) -> usize {
+        let new = self.push(&other.record(slot));
+        if let Some(extra) = other.extra(slot) {
+            *self.extra_mut(new) = Extra {
+                slot: new as u16,
+                ..extra.clone()
+            };
+            self.settle(new);
+        }
+        new
+    }
+
+    /// True if the message of another block's slot can be appended.
+    pub(crate) fn has_room_for(&self, other: &Block, slot: usize) -> bool {
+        self.has_room(&other.record(slot))
+    }
+}
+
+fn spread(slot: u16) -> u64 {
+    u64::from(slot).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}

@@ -1,0 +1,178 @@
+//! A hash index from keys that are kept elsewhere to 32-bit places.
+//!
+//! Many small tables under a directory (extendible hashing), so that growing never moves
+//! more than one small table at once: no pause however many entries there are.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use hashbrown::HashTable;
+
+/// Entries of a table that make it split: 7/8 of 1024 buckets, where it would have to grow.
+const SPLIT_AT: usize = 896;
+
+/// Directory bits are taken from here up; the tables use those below and the topmost seven.
+const DIRECTORY_SHIFT: u32 = 32;
+const MAX_DEPTH: u32 = 24;
+
+#[derive(Debug)]
+pub(crate) struct Index {
+    /// Tables by the lowest `depth` directory bits of a hash.
+    directory: Vec<u32>,
+    depth: u32,
+    tables: Vec<Table>,
+}
+
+#[derive(Debug)]
+struct Table {
+    /// Directory bits that all entries of this table share.
+    depth: u32,
+    entries: HashTable<u32>,
+}
+
+impl Index {
+    pub(crate) fn new() -> Self {
+        Self {
+            directory: vec![0],
+            depth: 0,
+            tables: vec![Table {
+                depth: 0,
+                entries: HashTable::new(),
+            }],
+        }
+    }
+
+    fn table(&self, hash: u64) -> usize {
+        self.directory[bits(hash, self.depth)] as usize
+    }
+
+    pub(crate) fn find(&self, hash: u64, mut is_match: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.tables[self.table(hash)]
+            .entries
+            .find(hash, |&place| is_match(place))
+            .copied()
+    }
+
+    /// Adds an entry whose key is not in the index. `hash_of` tells the hash of an entry's key.
+    pub(crate) fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+        let mut table = self.table(hash);
+        while self.tables[table].entries.len() >= SPLIT_AT && self.tables[table].depth < MAX_DEPTH {
+            self.split(table, hash, &hash_of);
+            table = self.table(hash);
+        }
+        self.tables[table]
+            .entries
+            .insert_unique(hash, place, |&place| hash_of(place));
+    }
+
+    /// Removes the entry `place`, which is there.
+    pub(crate) fn remove(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+        let table = self.table(hash);
+        let entries = &mut self.tables[table].entries;
+        if let Ok(entry) = entries.find_entry(hash, |&other| other == place) {
+            entry.remove();
+        }
+        if entries.is_empty() {
+            *entries = HashTable::new();
+        } else if entries.len() * 8 < entries.capacity() && entries.capacity() > 64 {
+            entries.shrink_to_fit(|&place| hash_of(place));
+        }
+    }
+
+    /// The key of the entry `from` has moved to `to`.
+    pub(crate) fn relocate(&mut self, hash: u64, from: u32, to: u32) {
+        let table = self.table(hash);
+        if let Some(place) = self.tables[table]
+            .entries
+            .find_mut(hash, |&other| other == from)
+        {
+            *place = to;
+        }
+    }
+
+    /// Splits `table`, which is the one for `hash`.
+    fn split(&mut self, table: usize, hash: u64, hash_of: &impl Fn(u32) -> u64) {
+        let depth = self.tables[table].depth;
+        if depth == self.depth {
+            self.directory.extend_from_within(..);
+            self.depth += 1;
+        }
+        let twin = self.tables.len() as u32;
+        let old = core::mem::take(&mut self.tables[table].entries);
+        let half = old.len() / 2 + 16;
+        let (mut low, mut high) = (
+            HashTable::with_capacity(half),
+            HashTable::with_capacity(half),
+        );
+        for place in old {
+            let hash = hash_of(place);
+            let half = if bits(hash, depth + 1) >> depth == 0 {
+                &mut low
+            } else {
+                &mut high
+            };
+            half.insert_unique(hash, place, |&place| hash_of(place));
+        }
+        self.tables[table] = Table {
+            depth: depth + 1,
+            entries: low,
+        };
+        self.tables.push(Table {
+            depth: depth + 1,
+            entries: high,
+        });
+        let first = bits(hash, depth) | 1 << depth;
+        for slot in self.directory.iter_mut().skip(first).step_by(2 << depth) {
+            *slot = twin;
+        }
+    }
+}
+
+fn bits(hash: u64, count: u32) -> usize {
+    (hash >> DIRECTORY_SHIFT) as usize & ((1 << count) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+    use xxhash_rust::xxh3::xxh3_64;
+
+    fn hash(place: u32) -> u64 {
+        xxh3_64(&place.to_le_bytes())
+    }
+
+    #[test]
+    fn finds_what_is_in_it_and_nothing_else() {
+        let mut index = Index::new();
+        let mut model = BTreeSet::new();
+        let mut x = 7u64;
+        for step in 0..200_000u32 {
+            x = x
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            let key = (x >> 33) as u32 % 30_000;
+            let growing = step % 100_000 < 60_000;
+            if model.contains(&key) {
+                assert_eq!(index.find(hash(key), |place| place == key), Some(key));
+                if !growing || x >> 20 & 3 == 0 {
+                    index.remove(hash(key), key, hash);
+                    model.remove(&key);
+                }
+            } else {
+                assert_eq!(index.find(hash(key), |place| place == key), None);
+                if growing {
+                    index.insert(hash(key), key, hash);
+                    model.insert(key);
+                }
+            }
+        }
+        assert!(index.tables.len() > 8, "the index never split");
+        for &key in &model {
+            index.relocate(hash(key), key, key + 100_000);
+            assert_eq!(
+                index.find(hash(key), |place| place == key + 100_000),
+                Some(key + 100_000)
+            );
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! Putting, finding, changing and removing single messages.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::block::{Block, Extra, Replacement};
+use super::extents::stored_size;
+use super::record::{Base, NEVER, Record};
+use super::slab::Slab;
+use super::{Marker, Place, State, View, place_of, split_place};
+use crate::journal::change::StoredMessage;
+
+/// Records above this size are not worth reserving a whole block for.
+const LARGE_RECORD: usize = 8 << 10;
+
+/// What a message is loaded with besides what is stored with its body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) home: u64,
+    /// Something about the message is not as it was stored at its home, or its home is not
+    /// its position: the next checkpoint has to tell.
+    pub(crate) changed: bool,
+    pub(crate) attempts: u32,
+    pub(crate) fence: u64,
+}
+
+impl State {
+    pub(crate) fn view(&self, place: Place) -> View<'_> {
+        let (block, slot) = split_place(place);
+        self.blocks[block].view(slot)
+    }
+
+    pub(crate) fn queue_of(&self, place: Place) -> u32 {
+        self.blocks[split_place(place).0].queue
+    }
+
+    fn hash_seed(&self, queue: u32) -> u64 {
+        self.seed
+            ^ self.queues[queue]
+                .number
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    pub(crate) fn find_message(&self, queue: u32, id: &[u8]) -> Option<Place> {
+        let hash = xxh3_64_with_seed(id, self.hash_seed(queue));
+        self.ids.find(hash, |place| {
+            let (block, slot) = split_place(place);
+            let block = &self.blocks[block];
+            block.queue == queue && block.id(slot) == id
+        })
+    }
+
+    /// The message at a position of a queue.
+    pub(crate) fn locate(&self, queue: u32, position: u64) -> Option<Place> {
+        let (_, &block) = self
+            .queues
+            .get(queue)?
+            .blocks
+            .range(..=position)
+            .next_back()?;
+        Some(place_of(block, self.blocks[block].slot_at(position)?))
+    }
+
+    /// True if a message has been put at this position of a queue, also if it is gone by now
+    /// but its block is still there.
+    pub(crate) fn is_used(&self, queue: u32, position: u64) -> bool {
+        let block = self.queues[queue].blocks.range(..=position).next_back();
+        block.is_some_and(|(_, &block)| self.blocks[block].has_position(position))
+    }
+
+    /// Where in its queue the message with this id is, or was.
+    pub(crate) fn marker_position(&self, account: &str, name: &str, id: &[u8]) -> Option<u64> {
+        let alive = self
+            .find_queue(account, name)
+            .and_then(|queue| self.find_message(queue, id));
+        if let Some(place) = alive {
+            return Some(self.view(place).position);
+        }
+        self.markers
+            .find(xxh3_64_with_seed(id, self.queue_hash(account, name)))
+    }
+
+    pub(super) fn put(&mut self, queue: u32, replaces: Option<u64>, message: &StoredMessage<'_>) {
+        let home = self.next_position;
+        self.next_position += 1;
+        match replaces.and_then(|position| self.locate(queue, position)) {
+            Some(place) => self.replace(place, home, message),
+            None => self.load(
+                queue,
+                home,
+                message,
+                &Loaded {
+                    home,
+                    changed: false,
+                    attempts: 0,
+                    fence: 0,
+                },
+            ),
+        }
+    }
+
+    /// Adds a message at a position of a queue where there is none.
+    pub(crate) fn load(
+        &mut self,
+        queue: u32,
+        position: u64,
+        message: &StoredMessage<'_>,
+        loaded: &Loaded,
+    ) {
+        let record = Record {
+            id: message.id,
+            position,
+            expires_at: message.expires_at,
+            content_type: message.content_type,
+            body: message.body,
+        };
+        let block = self.block_for(queue, &record);
+        let slot = self.blocks[block].push(&record);
+        let place = place_of(block, slot);
+        self.index_id(block, slot);
+        self.extents.add(loaded.home, stored_size(message.size()));
+        self.messages += 1;
+        self.account_for(queue, 1, message.size() as i64);
+        if loaded.changed || message.visible_at != 0 {
+            self.change_place(place, |extra| {
+                extra.home = loaded.home;
+                extra.attempts = loaded.attempts;
+                extra.fence = loaded.fence;
+                extra.visible_at = message.visible_at;
+            });
+        } else {
+            self.refresh_block(block);
+        }
+    }
+
+    /// The block that takes a record at its position, made if need be.
+    fn block_for(&mut self, queue: u32, record: &Record<'_>) -> u32 {
+        let before = self.queues[queue]
+            .blocks
+            .range(..record.position)
+            .next_back();
+        let Some((_, &block)) = before else {
+            return self.new_block(queue, record, false);
+        };
+        if self.blocks[block].last_position() > record.position {
+            // Only a restore inserts in the middle.
+            self.split_block(block, record.position);
+            return self.block_for(queue, record);
+        }
+        if self.blocks[block].has_room(record) {
+            return block;
+        }
+        self.blocks[block].seal();
+        self.new_block(queue, record, true)
+    }
+
+    fn new_block(&mut self, queue: u32, record: &Record<'_>, follows: bool) -> u32 {
+        let base = Base::of(record);
+        let roomy = follows && record.encoded_len() <= LARGE_RECORD;
+        let block = self
+            .blocks
+            .insert(Block::new(queue, self.hash_seed(queue), base, roomy));
+        self.queues[queue].blocks.insert(record.position, block);
+        block
+    }
+
+    fn index_id(&mut self, block: u32, slot: usize) {
+        let blocks = &self.blocks;
+        let hash = hash_of(blocks, place_of(block, slot));
+        self.ids
+            .insert(hash, place_of(block, slot), |place| hash_of(blocks, place));
+    }
+
+    fn replace(&mut self, place: Place, home: u64, message: &StoredMessage<'_>) {
+        let old = self.view(place);
+        let (old_home, old_size) = (old.home, old.size());
+        self.extents.remove(old_home, stored_size(old_size));
+        self.extents.add(home, stored_size(message.size()));
+        self.account_for(
+            self.queue_of(place),
+            0,
+            message.size() as i64 - old_size as i64,
+        );
+        self.change_place(place, |extra| {
+            extra.attempts = 0;
+            extra.fence = 0;
+            extra.visible_at = message.visible_at;
+            extra.expires_at = message.expires_at;
+            extra.home = home;
+            extra.replacement = Some(Box::new(Replacement {
+                body: message.body.into(),
+                content_type: message.content_type.map(Into::into),
+            }));
+        });
+    }
+
+    pub(super) fn change_extra(
+        &mut self,
+        queue: u32,
+        position: u64,
+        change: impl FnOnce(&mut Extra),
+    ) {
+        if let Some(place) = self.locate(queue, position) {
+            self.change_place(place, change);
+        }
+    }
+
+    /// A checkpoint has stored the message's body again.
+    pub(crate) fn rehome(&mut self, place: Place) {
+        let view = self.view(place);
+        let (home, stored) = (view.home, stored_size(view.size()));
+        let copy = self.next_copy;
+        self.next_copy += 1;
+        self.extents.remove(home, stored);
+        self.extents.add(copy, stored);
+        self.change_place(place, |extra| extra.home = copy);
+    }
+
+    fn change_place(&mut self, place: Place, change: impl FnOnce(&mut Extra)) {
+        let (block, slot) = split_place(place);
+        let entry = &mut self.blocks[block];
+        let visible = entry.visible_count();
+        change(entry.extra_mut(slot));
+        entry.settle(slot);
+        self.hidden = self.hidden + u64::from(visible) - u64::from(entry.visible_count());
+        self.refresh_block(block);
+    }
+
+    /// Brings the queue's and the state's indexes in line with a block.
+    pub(super) fn refresh_block(&mut self, block: u32) {
+        let entry = &mut self.blocks[block];
+        let timer = entry.next_timer();
+        if timer < entry.timer {
+            if entry.timer != NEVER {
+                self.timers.remove(&(entry.timer, block));
+            }
+            entry.timer = timer;
+            self.timers.insert((timer, block));
+        }
+        let visible = &mut self.queues[entry.queue].visible;
+        match (
+            entry.visible_count(),
+            visible.contains(&entry.base_position()),
+        ) {
+            (0, true) => {
+                visible.remove(&entry.base_position());
+            }
+            (1.., false) => {
+                visible.insert(entry.base_position());
+            }
+            _ => {}
+        }
+    }
+
+    /// Removes a message and remembers its place.
+    pub(super) fn remove(&mut self, place: Place, removed_at: u64) {
+        self.remove_from_block(place, removed_at);
+        self.tidy_block(split_place(place).0);
+    }
+
+    /// Removes a message, but leaves its block as it is otherwise.
+    pub(super) fn remove_from_block(&mut self, place: Place, removed_at: u64) {
+        let (block, slot) = split_place(place);
+        let entry = &self.blocks[block];
+        let queue = &self.queues[entry.queue];
+        let view = entry.view(slot);
+        let retention_ms = queue
+            .settings
+            .as_ref()
+            .and_then(|settings| settings.marker_retention_ms);
+        let marker = Marker {
+            queue: queue.hash,
+            key: xxh3_64_with_seed(view.id, queue.hash),
+            position: view.position,
+            keep_until: removed_at
+                .saturating_add(retention_ms.unwrap_or(self.default_retention_ms)),
+        };
+        let (home, size, stored) = (view.home, view.size(), stored_size(view.size()));
+        let blocks = &self.blocks;
+        let hash = hash_of(blocks, place);
+        self.ids.remove(hash, place, |place| hash_of(blocks, place));
+        self.markers.insert(marker, removed_at);
+        self.extents.remove(home, stored);
+        self.messages -= 1;
+        let queue = self.blocks[block].queue;
+        self.account_for(queue, -1, -(size as i64));
+        let entry = &mut self.blocks[block];
+        if !entry.visible().contains(slot) {
+            self.hidden -= 1;
+        }
+        entry.remove(slot);
+    }
+
+    /// Counts messages and bytes for queue, account and node.
+    fn account_for(&mut self, queue: u32, messages: i64, bytes: i64) {
+        let queue = &mut self.queues[queue];
+        queue.messages = queue.messages.wrapping_add_signed(messages);
+        queue.bytes = queue.bytes.wrapping_add_signed(bytes);
+        let account = &mut self.account_slab[queue.account];
+        account.messages = account.messages.wrapping_add_signed(messages);
+        account.bytes = account.bytes.wrapping_add_signed(bytes);
+        self.bytes = self.bytes.wrapping_add_signed(bytes);
+    }
+
+    /// Frees a block that is empty, rewrites one that is mostly so.
+    pub(super) fn tidy_block(&mut self, block: u32) {
+        let Some(entry) = self.blocks.get(block) else {
+            return;
+        };
+        if entry.live_count() == 0 {
+            self.drop_block(block);
+        } else if entry.is_sparse() {
+            self.rewrite_block(block);
+        } else {
+            self.refresh_block(block);
+        }
+    }
+
+    fn drop_block(&mut self, block: u32) {
+        self.detach_block(block);
+        self.blocks.release(block);
+    }
+
+    /// Closes a queue's block with all messages in it, for a queue that is going away.
+    pub(super) fn clear_block(&mut self, block: u32) {
+        for slot in live_slots(&self.blocks[block], 0) {
+            self.remove_from_block(place_of(block, slot), self.clock);
+        }
+        self.drop_block(block);
+    }
+
+    /// Takes a block out of every index but that of the ids.
+    fn detach_block(&mut self, block: u32) -> Option<Box<Block>> {
+        let entry = self.blocks.take(block)?;
+        if entry.timer != NEVER {
+            self.timers.remove(&(entry.timer, block));
+        }
+        let queue = &mut self.queues[entry.queue];
+        queue.blocks.remove(&entry.base_position());
+        queue.visible.remove(&entry.base_position());
+        Some(entry)
+    }
+
+    /// Moves what is alive to the end of the block before, or to a new one.
+    fn rewrite_block(&mut self, block: u32) {
+        let Some(old) = self.detach_block(block) else {
+            return;
+        };
+        let before = self.queues[old.queue]
+            .blocks
+            .range(..old.base_position())
+            .next_back();
+        let before = before.map(|(_, &before)| before);
+        self.move_slots(&old, block, &live_slots(&old, 0), before);
+        self.blocks.release(block);
+    }
+
+    /// Makes two blocks of one, so that there is room for `position` between them.
+    fn split_block(&mut self, block: u32, position: u64) {
+        let Some(old) = self.detach_block(block) else {
+            return;
+        };
+        let slots = live_slots(&old, 0);
+        let (low, high) =
+            slots.split_at(slots.partition_point(|&slot| slot < old.lower_bound(position)));
+        self.move_slots(&old, block, low, None);
+        self.move_slots(&old, block, high, None);
+        self.blocks.release(block);
+    }
+
+    /// Moves messages of a detached block, in order, behind those of the block `target` or
+    /// into new blocks.
+    fn move_slots(
+        &mut self,
+        old: &Block,
+        old_number: u32,
+        slots: &[usize],
+        mut target: Option<u32>,
+    ) {
+        for &slot in slots {
+            let to = match target.filter(|&target| self.blocks[target].has_room_for(old, slot)) {
+                Some(to) => to,
+                None => {
+                    if let Some(full) = target {
+                        self.refresh_block(full);
+                    }
+                    let made = self.blocks.insert(old.successor(slot));
+                    self.queues[old.queue]
+                        .blocks
+                        .insert(self.blocks[made].base_position(), made);
+                    made
+                }
+            };
+            target = Some(to);
+            let new_slot = self.blocks[to].adopt(old, slot);
+            let hash = hash_of(&self.blocks, place_of(to, new_slot));
+            self.ids
+                .relocate(hash, place_of(old_number, slot), place_of(to, new_slot));
+        }
+        if let Some(last) = target {
+            self.refresh_block(last);
+        }
+    }
+}
+
+fn live_slots(block: &Block, from: usize) -> Vec<usize> {
+    let mut slots = Vec::new();
+    let mut next = block.live().first_from(from);
+    while let Some(slot) = next {
+        slots.push(slot);
+        next = block.live().first_from(slot + 1);
+    }
+    slots
+}
+
+fn hash_of(blocks: &Slab<Block>, place: Place) -> u64 {
+    let (block, slot) = split_place(place);
+    let block = &blocks[block];
+    xxh3_64_with_seed(block.id(slot), block.hash_seed)
+}

@@ -1,0 +1,332 @@
+//! What a node holds: accounts, queues, messages and markers, with every index.
+//!
+//! It changes through [`State::evolve`] and, with time alone, through [`State::advance`]:
+//! live execution and replay of the journal go the same way.
+
+mod bits;
+mod block;
+mod digest;
+pub(crate) mod extents;
+mod index;
+mod markers;
+mod messages;
+mod queue;
+mod record;
+mod select;
+mod slab;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+pub(crate) use block::{Block, View};
+pub(crate) use markers::{Marker, Markers};
+pub(crate) use messages::Loaded;
+pub(crate) use queue::Queue;
+pub(crate) use record::NEVER;
+
+use crate::journal::change::Change;
+use crate::settings::Settings;
+use extents::Extents;
+use index::Index;
+use slab::Slab;
+
+/// Where a message is: its block and its slot there.
+pub(crate) type Place = u32;
+
+/// Blocks that places can tell apart.
+pub(crate) const MAX_BLOCKS: usize = 1 << (32 - block::SLOT_BITS);
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) seed: u64,
+    default_retention_ms: u64,
+    /// The latest instant seen, in milliseconds.
+    pub(crate) clock: u64,
+    /// The next message's position.
+    pub(crate) next_position: u64,
+    /// The home of the next body that a checkpoint copies.
+    pub(crate) next_copy: u64,
+    /// The next claim's fence.
+    pub(crate) next_fence: u64,
+    pub(crate) next_queue: u64,
+    pub(crate) accounts: BTreeMap<Box<str>, u32>,
+    account_slab: Slab<Account>,
+    queues: Slab<Queue>,
+    queue_index: Index,
+    /// Queues that exist, by number.
+    pub(crate) by_number: BTreeMap<u64, u32>,
+    blocks: Slab<Block>,
+    ids: Index,
+    /// Blocks by the instant at which something in them may happen.
+    timers: BTreeSet<(u64, u32)>,
+    pub(crate) markers: Markers,
+    pub(crate) extents: Extents,
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    pub(crate) hidden: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) name: Box<str>,
+    pub(crate) queues: BTreeMap<Box<str>, u32>,
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Queues to which something happened.
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    /// Messages became visible.
+    pub(crate) woken: BTreeSet<u32>,
+    /// The last message has gone.
+    pub(crate) emptied: BTreeSet<u32>,
+}
+
+impl State {
+    pub(crate) fn new(config: &crate::config::Config) -> Self {
+        Self {
+            seed: config.seed,
+            default_retention_ms: config.marker_retention_ms,
+            clock: 0,
+            next_position: 1,
+            next_copy: extents::COPY,
+            next_fence: 1,
+            next_queue: 1,
+            accounts: BTreeMap::new(),
+            account_slab: Slab::new(),
+            queues: Slab::new(),
+            queue_index: Index::new(),
+            by_number: BTreeMap::new(),
+            blocks: Slab::new(),
+            ids: Index::new(),
+            timers: BTreeSet::new(),
+            markers: Markers::new(config.limits.max_markers),
+            extents: Extents::new(),
+            messages: 0,
+            bytes: 0,
+            hidden: 0,
+        }
+    }
+
+    pub(crate) fn queue(&self, queue: u32) -> &Queue {
+        &self.queues[queue]
+    }
+
+    pub(crate) fn account_of(&self, queue: u32) -> &Account {
+        &self.account_slab[self.queues[queue].account]
+    }
+
+    pub(crate) fn account(&self, name: &str) -> Option<&Account> {
+        self.accounts
+            .get(name)
+            .map(|&account| &self.account_slab[account])
+    }
+
+    pub(crate) fn queue_count(&self) -> u64 {
+        self.by_number.len() as u64
+    }
+
+    pub(crate) fn block_count(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// The hash under which a queue and its markers are known.
+    pub(crate) fn queue_hash(&self, account: &str, name: &str) -> u64 {
+        xxh3_64_with_seed(
+            name.as_bytes(),
+            xxh3_64_with_seed(account.as_bytes(), self.seed),
+        )
+    }
+
+    pub(crate) fn find_queue(&self, account: &str, name: &str) -> Option<u32> {
+        self.queue_index
+            .find(self.queue_hash(account, name), |place| {
+                let queue = &self.queues[place];
+                *queue.name == *name && *self.account_slab[queue.account].name == *account
+            })
+    }
+
+    /// Makes one change. It must be possible: who decides checks first.
+    pub(crate) fn evolve(&mut self, change: &Change<'_>) {
+        match change {
+            Change::QueueOpened {
+                number,
+                account,
+                name,
+            } => self.open_queue(*number, account, name),
+            Change::QueueClosed { queue } => self.close_queue(*queue),
+            Change::SettingsPut { queue, settings } => {
+                self.queues[*queue].settings = Some(Box::new(Settings::clone(settings)));
+            }
+            Change::SettingsCleared { queue } => self.queues[*queue].settings = None,
+            Change::Put {
+                queue,
+                replaces,
+                message,
+            } => self.put(*queue, *replaces, message),
+            Change::Claimed {
+                queue,
+                visible_at,
+                fence,
+                positions,
+            } => {
+                for (&position, fence) in positions.iter().zip(*fence..) {
+                    self.change_extra(*queue, position, |extra| {
+                        extra.attempts = extra.attempts.saturating_add(1);
+                        extra.fence = fence;
+                        extra.visible_at = *visible_at;
+                    });
+                }
+                self.next_fence = self
+                    .next_fence
+                    .max(fence.saturating_add(positions.len() as u64));
+            }
+            Change::Unclaimed { queue, positions } => {
+                for &position in positions.iter() {
+                    self.change_extra(*queue, position, |extra| {
+                        extra.attempts = extra.attempts.saturating_sub(1);
+                        extra.fence = 0;
+                        extra.visible_at = 0;
+                    });
+                }
+            }
+            Change::Updated {
+                queue,
+                expires_at,
+                visible_at,
+                positions,
+            } => {
+                for &position in positions.iter() {
+                    self.change_extra(*queue, position, |extra| {
+                        extra.expires_at = expires_at.unwrap_or(extra.expires_at);
+                        extra.visible_at = visible_at.unwrap_or(extra.visible_at);
+                    });
+                }
+            }
+            Change::Removed { queue, positions } => {
+                for &position in positions.iter() {
+                    if let Some(place) = self.locate(*queue, position) {
+                        self.remove(place, self.clock);
+                    }
+                }
+            }
+        }
+    }
+
+    fn open_queue(&mut self, number: u64, account: &str, name: &str) {
+        let hash = self.queue_hash(account, name);
+        let account_place = match self.accounts.get(account) {
+            Some(&place) => place,
+            None => {
+                let entry = Account {
+                    name: account.into(),
+                    queues: BTreeMap::new(),
+                    messages: 0,
+                    bytes: 0,
+                };
+                let place = self.account_slab.insert(entry);
+                self.accounts.insert(account.into(), place);
+                place
+            }
+        };
+        let place = self.queues.insert(Queue {
+            number,
+            account: account_place,
+            name: name.into(),
+            hash,
+            settings: None,
+            blocks: BTreeMap::new(),
+            visible: BTreeSet::new(),
+            messages: 0,
+            bytes: 0,
+        });
+        let queues = &self.queues;
+        self.queue_index
+            .insert(hash, place, |place| queues[place].hash);
+        self.account_slab[account_place]
+            .queues
+            .insert(name.into(), place);
+        self.by_number.insert(number, place);
+        self.next_queue = self.next_queue.max(number.saturating_add(1));
+    }
+
+    /// Closes a queue, with all that is in it.
+    fn close_queue(&mut self, place: u32) {
+        while let Some((_, &block)) = self.queues[place].blocks.first_key_value() {
+            self.clear_block(block);
+        }
+        let queues = &self.queues;
+        self.queue_index
+            .remove(queues[place].hash, place, |place| queues[place].hash);
+        let Some(queue) = self.queues.remove(place) else {
+            return;
+        };
+        self.by_number.remove(&queue.number);
+        let account = &mut self.account_slab[queue.account];
+        account.queues.remove(&queue.name);
+        if account.queues.is_empty()
+            && let Some(account) = self.account_slab.remove(queue.account)
+        {
+            self.accounts.remove(&account.name);
+        }
+    }
+
+    /// Lets everything happen that time alone brings about up to `now`. Afterwards nothing
+    /// that has expired is there, and nothing is hidden whose hiding has ended.
+    pub(crate) fn advance(&mut self, now: u64, touched: &mut Touched) {
+        self.clock = self.clock.max(now);
+        while let Some(&(instant, block)) = self.timers.first() {
+            if instant > self.clock {
+                break;
+            }
+            self.timers.pop_first();
+            self.blocks[block].timer = NEVER;
+            self.block_due(block, touched);
+        }
+    }
+
+    /// The next instant at which [`advance`](Self::advance) may find something, if any.
+    pub(crate) fn next_timer(&self) -> Option<u64> {
+        self.timers.first().map(|&(instant, _)| instant)
+    }
+
+    fn block_due(&mut self, block: u32, touched: &mut Touched) {
+        let queue = self.blocks[block].queue;
+        while let Some(slot) = self
+            .blocks
+            .get_mut(block)
+            .and_then(|entry| entry.take_expired(self.clock))
+        {
+            let place = place_of(block, slot);
+            let expired_at = self.view(place).expires_at;
+            // Without rewriting the block, which would move what is still to be found.
+            self.remove_from_block(place, expired_at);
+        }
+        if self.queues[queue].messages == 0 {
+            touched.emptied.insert(queue);
+        }
+        self.tidy_block(block);
+        let Some(entry) = self.blocks.get_mut(block) else {
+            return;
+        };
+        let before = entry.visible_count();
+        if entry.unhide(self.clock) {
+            self.hidden -= u64::from(self.blocks[block].visible_count() - before);
+            touched.woken.insert(queue);
+        }
+        self.refresh_block(block);
+    }
+}
+
+pub(crate) fn place_of(block: u32, slot: usize) -> Place {
+    block << block::SLOT_BITS | slot as u32
+}
+
+pub(crate) fn split_place(place: Place) -> (u32, usize) {
+    (
+        place >> block::SLOT_BITS,
+        (place & (block::MAX_SLOTS as u32 - 1)) as usize,
+    )
+}

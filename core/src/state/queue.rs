@@ -1,0 +1,38 @@
+//! One queue: where its messages are, and what it was told about itself.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use crate::settings::{Order, Settings};
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// Unique in the node's life, ascending; what the journal calls the queue.
+    pub(crate) number: u64,
+    /// The account's place in the state.
+    pub(crate) account: u32,
+    pub(crate) name: Box<str>,
+    /// The hash of both names.
+    pub(crate) hash: u64,
+    pub(crate) settings: Option<Box<Settings>>,
+    /// Blocks by their first position.
+    pub(crate) blocks: BTreeMap<u64, u32>,
+    /// First positions of the blocks that have visible messages.
+    pub(crate) visible: BTreeSet<u64>,
+    pub(crate) messages: u64,
+    /// Bytes of ids and bodies.
+    pub(crate) bytes: u64,
+}
+
+impl Queue {
+    pub(crate) fn order(&self) -> Order {
+        self.settings
+            .as_ref()
+            .map_or(Order::Fifo, |settings| settings.order)
+    }
+
+    /// True if nothing keeps the queue in being.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.messages == 0 && self.settings.is_none()
+    }
+}

@@ -1,0 +1,159 @@
+//! Which messages of a queue match, in the queue's order, and what a walk over all sees.
+
+use alloc::vec::Vec;
+use core::ops::Bound;
+
+use super::block::Block;
+use super::{Place, State, place_of};
+use crate::settings::Order;
+
+impl State {
+    /// The places of messages strictly behind the position `after`, `limit` at the most.
+    /// Costs a step for each message found, and for each block passed over at the start
+    /// that holds nothing behind `after`: at most one.
+    pub(crate) fn select(
+        &self,
+        queue: u32,
+        after: Option<u64>,
+        limit: Option<u64>,
+        match_hidden: bool,
+    ) -> Vec<Place> {
+        let limit = limit.map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        });
+        let mut found = Vec::new();
+        match self.queue(queue).order() {
+            Order::Fifo => self.select_forward(queue, after, limit, match_hidden, &mut found),
+            Order::Lifo => self.select_backward(queue, after, limit, match_hidden, &mut found),
+        }
+        found
+    }
+
+    /// The last position that a search in the queue's order would find, if any.
+    pub(crate) fn last_match(&self, queue: u32, match_hidden: bool) -> Option<u64> {
+        let entry = self.queue(queue);
+        let forward = entry.order() == Order::Lifo;
+        let base = match (match_hidden, forward) {
+            (true, true) => entry.blocks.keys().next(),
+            (true, false) => entry.blocks.keys().next_back(),
+            (false, true) => entry.visible.first(),
+            (false, false) => entry.visible.last(),
+        }?;
+        let block = *entry.blocks.get(base)?;
+        let bits = bits(&self.blocks[block], match_hidden);
+        let slot = if forward {
+            bits.first_from(0)
+        } else {
+            bits.last_below(usize::MAX)
+        }?;
+        Some(self.blocks[block].view(slot).position)
+    }
+
+    fn select_forward(
+        &self,
+        queue: u32,
+        after: Option<u64>,
+        limit: usize,
+        match_hidden: bool,
+        found: &mut Vec<Place>,
+    ) {
+        let entry = self.queue(queue);
+        let start = after.map_or(0, |after| {
+            entry
+                .blocks
+                .range(..=after)
+                .next_back()
+                .map_or(0, |(&base, _)| base)
+        });
+        let mut take = |block: u32| {
+            let from = after.map_or(0, |after| {
+                self.blocks[block].lower_bound(after.saturating_add(1))
+            });
+            let bits = bits(&self.blocks[block], match_hidden);
+            let mut next = bits.first_from(from);
+            while let Some(slot) = next {
+                if found.len() >= limit {
+                    return false;
+                }
+                found.push(place_of(block, slot));
+                next = bits.first_from(slot + 1);
+            }
+            found.len() < limit
+        };
+        if match_hidden {
+            entry.blocks.range(start..).all(|(_, &block)| take(block));
+        } else {
+            entry
+                .visible
+                .range(start..)
+                .all(|base| entry.blocks.get(base).is_none_or(|&block| take(block)));
+        }
+    }
+
+    fn select_backward(
+        &self,
+        queue: u32,
+        before: Option<u64>,
+        limit: usize,
+        match_hidden: bool,
+        found: &mut Vec<Place>,
+    ) {
+        let entry = self.queue(queue);
+        let range = (
+            Bound::Unbounded,
+            before.map_or(Bound::Unbounded, Bound::Excluded),
+        );
+        let mut take = |block: u32| {
+            let below = before.map_or(usize::MAX, |before| self.blocks[block].lower_bound(before));
+            let bits = bits(&self.blocks[block], match_hidden);
+            let mut next = bits.last_below(below);
+            while let Some(slot) = next {
+                if found.len() >= limit {
+                    return false;
+                }
+                found.push(place_of(block, slot));
+                next = bits.last_below(slot);
+            }
+            found.len() < limit
+        };
+        if match_hidden {
+            entry
+                .blocks
+                .range::<u64, _>(range)
+                .rev()
+                .all(|(_, &block)| take(block));
+        } else {
+            entry
+                .visible
+                .range::<u64, _>(range)
+                .rev()
+                .all(|base| entry.blocks.get(base).is_none_or(|&block| take(block)));
+        }
+    }
+
+    /// The blocks of a queue that hold anything behind the position `after`, in order.
+    pub(crate) fn blocks_behind(
+        &self,
+        queue: u32,
+        after: u64,
+    ) -> impl Iterator<Item = (u32, &Block)> {
+        let entry = self.queue(queue);
+        let start = entry
+            .blocks
+            .range(..=after)
+            .next_back()
+            .map_or(0, |(&base, _)| base);
+        entry
+            .blocks
+            .range(start..)
+            .map(|(_, &block)| (block, &self.blocks[block]))
+    }
+}
+
+fn bits(block: &Block, match_hidden: bool) -> &super::bits::Bits {
+    if match_hidden {
+        block.live()
+    } else {
+        block.visible()
+    }
+}
