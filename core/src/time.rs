@@ -17,8 +17,9 @@ pub const MAX_SPAN_MS: u64 = 1_000_000_000_000;
 impl Timestamp {
     /// The Unix epoch, the earliest instant.
     pub const ZERO: Self = Self(0);
-    /// The latest instant that can be told: beyond it time stands still.
-    pub const MAX: Self = Self(u64::MAX - 2 * MAX_SPAN_MS);
+    /// The latest instant that can be told: beyond it, in the year 73 million, time
+    /// stands still.
+    pub const MAX: Self = Self(1 << 61);
 
     /// An instant from milliseconds since the Unix epoch, at most [`Timestamp::MAX`].
     pub const fn from_millis(millis: u64) -> Self {

@@ -32,13 +32,29 @@ pub(crate) fn put_record(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
     put_bytes(out, payload);
 }
 
+/// Appends a record with the payload that `write` appends. Most are short: their length
+/// takes the byte that is left for it, a longer one pushes the payload on.
+fn put_record_with(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(kind);
+    let length_at = out.len();
+    out.push(0);
+    write(out);
+    let length = out.len() - length_at - 1;
+    if let (0..0x80, Some(byte)) = (length, out.get_mut(length_at)) {
+        *byte = length as u8;
+    } else {
+        let mut encoded = Vec::with_capacity(10);
+        put_varint(&mut encoded, length as u64);
+        out.splice(length_at..=length_at, encoded);
+    }
+}
+
 /// Appends a change to the queue `number`, as of the instant `clock`.
 pub(crate) fn encode(out: &mut Vec<u8>, change: &Change<'_>, number: u64, clock: u64) {
-    let mut payload = Vec::new();
     match change {
         Change::Put {
             replaces, message, ..
-        } => return encode_put(out, number, *replaces, message, clock),
+        } => encode_put(out, number, *replaces, message, clock),
         Change::Claimed {
             visible_at,
             fence,
@@ -54,10 +70,9 @@ pub(crate) fn encode(out: &mut Vec<u8>, change: &Change<'_>, number: u64, clock:
                 put_varint(&mut head, fence);
                 put_list(out, CLAIMED, number, &head, part);
             }
-            return;
         }
         Change::Unclaimed { positions, .. } => {
-            return put_lists(out, UNCLAIMED, number, &[], positions);
+            put_lists(out, UNCLAIMED, number, &[], positions);
         }
         Change::Updated {
             expires_at,
@@ -70,29 +85,25 @@ pub(crate) fn encode(out: &mut Vec<u8>, change: &Change<'_>, number: u64, clock:
             for instant in [expires_at, visible_at].into_iter().flatten() {
                 put_instant(&mut head, *instant, clock);
             }
-            return put_lists(out, UPDATED, number, &head, positions);
+            put_lists(out, UPDATED, number, &head, positions);
         }
         Change::Removed { positions, .. } => {
-            return put_lists(out, REMOVED, number, &[], positions);
+            put_lists(out, REMOVED, number, &[], positions);
         }
-        Change::QueueOpened { account, name, .. } => {
-            put_varint(&mut payload, number);
-            put_bytes(&mut payload, account.as_bytes());
-            put_bytes(&mut payload, name.as_bytes());
-            put_record(out, QUEUE_OPENED, &payload);
-        }
+        Change::QueueOpened { account, name, .. } => put_record_with(out, QUEUE_OPENED, |out| {
+            put_varint(out, number);
+            put_bytes(out, account.as_bytes());
+            put_bytes(out, name.as_bytes());
+        }),
         Change::QueueClosed { .. } => {
-            put_varint(&mut payload, number);
-            put_record(out, QUEUE_CLOSED, &payload);
+            put_record_with(out, QUEUE_CLOSED, |out| put_varint(out, number))
         }
-        Change::SettingsPut { settings, .. } => {
-            put_varint(&mut payload, number);
-            put_settings(&mut payload, settings);
-            put_record(out, SETTINGS_PUT, &payload);
-        }
+        Change::SettingsPut { settings, .. } => put_record_with(out, SETTINGS_PUT, |out| {
+            put_varint(out, number);
+            put_settings(out, settings);
+        }),
         Change::SettingsCleared { .. } => {
-            put_varint(&mut payload, number);
-            put_record(out, SETTINGS_CLEARED, &payload);
+            put_record_with(out, SETTINGS_CLEARED, |out| put_varint(out, number))
         }
     }
 }
@@ -215,21 +226,21 @@ fn put_lists(out: &mut Vec<u8>, kind: u8, number: u64, head: &[u8], positions: &
 
 /// Positions as runs: what is claimed or removed is mostly one behind the other.
 fn put_list(out: &mut Vec<u8>, kind: u8, number: u64, head: &[u8], positions: &[u64]) {
-    let mut payload = Vec::with_capacity(head.len() + 16);
-    put_varint(&mut payload, number);
-    payload.extend_from_slice(head);
-    let runs = positions.chunk_by(|a, b| a.checked_add(1) == Some(*b));
-    put_varint(&mut payload, runs.clone().count() as u64);
-    let mut expected = 0u64;
-    for run in runs {
-        let (Some(&first), Some(&last)) = (run.first(), run.last()) else {
-            continue;
-        };
-        put_varint(&mut payload, zigzag(first.wrapping_sub(expected) as i64));
-        put_varint(&mut payload, run.len() as u64);
-        expected = last.wrapping_add(1);
-    }
-    put_record(out, kind, &payload);
+    put_record_with(out, kind, |out| {
+        put_varint(out, number);
+        out.extend_from_slice(head);
+        let runs = positions.chunk_by(|a, b| a.checked_add(1) == Some(*b));
+        put_varint(out, runs.clone().count() as u64);
+        let mut expected = 0u64;
+        for run in runs {
+            let (Some(&first), Some(&last)) = (run.first(), run.last()) else {
+                continue;
+            };
+            put_varint(out, zigzag(first.wrapping_sub(expected) as i64));
+            put_varint(out, run.len() as u64);
+            expected = last.wrapping_add(1);
+        }
+    });
 }
 
 fn read_positions(reader: &mut Reader<'_>) -> Option<Vec<u64>> {

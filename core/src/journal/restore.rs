@@ -252,13 +252,11 @@ impl Walk {
                         .map_err(|problem| records.damaged(problem))?;
                 }
             }
-            MARKERS => {
-                if replaying && self.in_checkpoint {
-                    let clock = self.state.clock;
-                    let markers = &mut self.state.markers;
-                    checkpoint::read_markers(payload, |marker| markers.insert(marker, clock))
-                        .ok_or_else(unreadable)?;
-                }
+            MARKERS if replaying && self.in_checkpoint => {
+                let clock = self.state.clock;
+                let markers = &mut self.state.markers;
+                checkpoint::read_markers(payload, |marker| markers.insert(marker, clock))
+                    .ok_or_else(unreadable)?;
             }
             CURSOR => {
                 let cursor = checkpoint::read_cursor(payload).ok_or_else(unreadable)?;
@@ -279,7 +277,7 @@ impl Walk {
                     self.end_checkpoint(&ending);
                 }
             }
-            MESSAGES => {}
+            MESSAGES | MARKERS => {}
             PUT if !replaying => {
                 let decoded = records::decode(kind, payload, place.clock).ok_or_else(unreadable)?;
                 let home = place.home;
@@ -312,22 +310,22 @@ impl Walk {
         } else {
             &mut self.next_copied
         };
-        while let Some(expected) = self.plan.expected.get(*next) {
-            if home < expected.home || (home ^ expected.home) & COPY != 0 {
-                break;
-            }
-            let index = home - expected.home;
-            if index >= expected.length {
-                return Err("a body that the checkpoint expects is missing before this one");
-            }
-            if index + 1 == expected.length {
-                *next += 1;
-            }
-            let expected = expected.clone();
-            return self.load_expected(&expected, index, home, message);
+        let expected = self.plan.expected.get(*next);
+        let expected =
+            expected.filter(|expected| expected.home <= home && (home ^ expected.home) & COPY == 0);
+        let Some(expected) = expected else {
+            self.state.extents.pass_dead(stored_size(message.size()));
+            return Ok(());
+        };
+        let index = home - expected.home;
+        if index >= expected.length {
+            return Err("a body that the checkpoint expects is missing before this one");
         }
-        self.state.extents.pass_dead(stored_size(message.size()));
-        Ok(())
+        if index + 1 == expected.length {
+            *next += 1;
+        }
+        let expected = expected.clone();
+        self.load_expected(&expected, index, home, message)
     }
 
     fn load_expected(
@@ -477,7 +475,7 @@ impl Walk {
         } = &change
         {
             let there = self.state.find_message(queue, message.id);
-            let same = there.map(|place| self.state.view(place).position);
+            let same = there.map(|place| self.state.position(place));
             if same != *replaces || replaces.is_none() && self.state.is_used(queue, place.home - 1)
             {
                 return Err("a message is there twice, or the one to replace is not there");

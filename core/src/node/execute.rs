@@ -159,18 +159,18 @@ impl Node {
         }
     }
 
-    fn find(&self, queue: &QueueName<'_>, id: &str) -> Result<(u32, Place), Refusal> {
+    fn find_queue(&self, queue: &QueueName<'_>) -> Result<u32, Refusal> {
         check::queue_name(queue)?;
-        check::name(Field::Id, id)?;
-        let place = self
-            .state
+        self.state
             .find_queue(&queue.account, &queue.queue)
-            .ok_or_else(|| self.missing(queue))?;
-        let message = self
-            .state
-            .find_message(place, id.as_bytes())
-            .ok_or(Refusal::MessageNotFound)?;
-        Ok((place, message))
+            .ok_or_else(|| self.missing(queue))
+    }
+
+    fn find_in(&self, queue: u32, id: &str) -> Result<Place, Refusal> {
+        check::name(Field::Id, id)?;
+        self.state
+            .find_message(queue, id.as_bytes())
+            .ok_or(Refusal::MessageNotFound)
     }
 
     fn require_claim(&self, message: Place, claim: Option<ClaimToken>) -> Result<(), Refusal> {
@@ -194,7 +194,7 @@ impl Node {
     }
 
     fn get_message(&mut self, queue: &QueueName<'_>, id: &str, detail: Detail) -> Outcome {
-        let (_, message) = self.find(queue, id)?;
+        let message = self.find_in(self.find_queue(queue)?, id)?;
         Ok(self.one(message, detail))
     }
 
@@ -207,10 +207,22 @@ impl Node {
         detail: Detail,
     ) -> Outcome {
         check::update(&update)?;
-        let (place, message) = self.find(queue, id)?;
-        self.require_claim(message, claim)?;
-        self.update_places(place, &[message], update);
+        let place = self.find_queue(queue)?;
+        let message = self.find_in(place, id)?;
+        self.update_one(place, message, update, claim)?;
         Ok(self.one(message, detail))
+    }
+
+    fn update_one(
+        &mut self,
+        queue: u32,
+        message: Place,
+        update: Update,
+        claim: Option<ClaimToken>,
+    ) -> Result<(), Refusal> {
+        self.require_claim(message, claim)?;
+        self.update_places(queue, &[message], update);
+        Ok(())
     }
 
     fn delete_message(
@@ -220,16 +232,21 @@ impl Node {
         claim: Option<ClaimToken>,
         detail: Detail,
     ) -> Outcome {
-        let (place, message) = self.find(queue, id)?;
+        let place = self.find_queue(queue)?;
+        let message = self.find_in(place, id)?;
         self.require_claim(message, claim)?;
         let reply = self.one(message, detail);
-        let position = self.state.view(message).position;
-        self.apply(&Change::Removed {
-            queue: place,
-            positions: Cow::Borrowed(&[position]),
-        });
+        self.delete_one(place, message);
         self.close_if_idle(place, false);
         Ok(reply)
+    }
+
+    fn delete_one(&mut self, queue: u32, message: Place) {
+        let position = self.state.position(message);
+        self.apply(&Change::Removed {
+            queue,
+            positions: Cow::Borrowed(&[position]),
+        });
     }
 
     /// Gives messages of one queue new times.
@@ -266,23 +283,35 @@ impl Node {
     fn settle(&mut self, queue: &QueueName<'_>, settlements: &[Settlement<'_>]) -> Outcome {
         check::queue_name(queue)?;
         self.check_count(settlements.len())?;
-        let mut settle_one = |settlement: &Settlement<'_>| match settlement.action {
-            SettleAction::Delete => {
-                self.delete_message(queue, &settlement.id, settlement.claim, Detail::None)
-            }
-            SettleAction::Update(update) => self.update_message(
-                queue,
-                &settlement.id,
-                update,
-                settlement.claim,
-                Detail::None,
-            ),
+        let Ok(place) = self.find_queue(queue) else {
+            return Ok(Reply::Settled(
+                settlements
+                    .iter()
+                    .map(|_| Err(self.missing(queue)))
+                    .collect(),
+            ));
         };
         let results = settlements
             .iter()
-            .map(&mut settle_one)
-            .map(|outcome| outcome.map(|_| ()));
-        Ok(Reply::Settled(results.collect()))
+            .map(|settlement| self.settle_one(place, settlement))
+            .collect();
+        self.close_if_idle(place, false);
+        Ok(Reply::Settled(results))
+    }
+
+    fn settle_one(&mut self, queue: u32, settlement: &Settlement<'_>) -> Result<(), Refusal> {
+        let message = self.find_in(queue, &settlement.id)?;
+        match settlement.action {
+            SettleAction::Delete => {
+                self.require_claim(message, settlement.claim)?;
+                self.delete_one(queue, message);
+                Ok(())
+            }
+            SettleAction::Update(update) => {
+                check::update(&update)?;
+                self.update_one(queue, message, update, settlement.claim)
+            }
+        }
     }
 
     pub(super) fn check_count(&self, count: usize) -> Result<(), Refusal> {

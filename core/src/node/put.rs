@@ -220,7 +220,7 @@ impl Node {
     /// Puts a message as it is to be stored; true if it is new.
     pub(super) fn put_stored(&mut self, queue: u32, message: &StoredMessage<'_>) -> bool {
         let there = self.state.find_message(queue, message.id);
-        let replaces = there.map(|place| self.state.view(place).position);
+        let replaces = there.map(|place| self.state.position(place));
         self.apply(&Change::Put {
             queue,
             replaces,

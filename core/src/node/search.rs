@@ -87,7 +87,7 @@ impl Node {
             let limit = search.limit.map(|limit| limit - positions.len() as u64);
             let found = self.state.select(queue, after, limit, search.match_hidden);
             let Some(&last) = found.last() else { break };
-            after = Some(self.state.view(last).position);
+            after = Some(self.state.position(last));
             let (exhausted, found): (Vec<Place>, Vec<Place>) = found
                 .into_iter()
                 .partition(|&place| self.is_exhausted(queue, place));
@@ -121,8 +121,7 @@ impl Node {
         let Some(max_attempts) = settings.and_then(|settings| settings.max_attempts) else {
             return false;
         };
-        let view = self.state.view(place);
-        view.visible_at == 0 && view.attempts >= max_attempts
+        self.state.is_visible(place) && self.state.view(place).attempts >= max_attempts
     }
 
     /// Hides messages; those that were visible are claimed.
@@ -130,7 +129,7 @@ impl Node {
         let visible_at = self.now() + update.hide_ms.unwrap_or(0);
         let (visible, hidden): (Vec<Place>, Vec<Place>) = found
             .iter()
-            .partition(|&&place| self.state.view(place).visible_at == 0);
+            .partition(|&&place| self.state.is_visible(place));
         self.update_places(queue, &hidden, update);
         if visible.is_empty() {
             return;

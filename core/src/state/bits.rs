@@ -44,7 +44,7 @@ impl Bits {
     /// The largest member that is smaller than `below`.
     pub(crate) fn last_below(&self, below: usize) -> Option<usize> {
         let top = below.min(self.words.len() * 64);
-        let mut mask = if top % 64 == 0 {
+        let mut mask = if top.is_multiple_of(64) {
             u64::MAX
         } else {
             (1 << (top % 64)) - 1

@@ -35,6 +35,8 @@ pub(crate) struct Block {
     visible_count: u32,
     extras: HashTable<Extra>,
     last_position: u64,
+    /// Every position from the first to the last has a slot.
+    contiguous: bool,
     /// No message of the block expires before this instant.
     next_expiry: u64,
     /// The next expiries, latest first, complete up to the first entry; empty when unknown.
@@ -107,6 +109,7 @@ impl Block {
             visible_count: 0,
             extras: HashTable::new(),
             last_position: base.position,
+            contiguous: true,
             next_expiry: NEVER,
             upcoming: Vec::new(),
             next_unhide: NEVER,
@@ -161,6 +164,7 @@ impl Block {
         self.visible.insert(slot);
         self.live_count += 1;
         self.visible_count += 1;
+        self.contiguous &= record.position == self.base.position + slot as u64;
         self.last_position = record.position;
         self.expect_expiry(record.expires_at);
         slot
@@ -187,11 +191,13 @@ impl Block {
         self.arena.shrink_to_fit();
     }
 
+    #[inline]
+    fn bytes(&self, slot: usize) -> &[u8] {
+        let offset = self.offsets.get(slot).copied().unwrap_or_default();
+        self.arena.get(usize::from(offset)..).unwrap_or_default()
+    }
+
     fn record(&self, slot: usize) -> Record<'_> {
-        let bytes = self
-            .offsets
-            .get(slot)
-            .and_then(|&offset| self.arena.get(usize::from(offset)..));
         let empty = Record {
             id: &[],
             position: 0,
@@ -199,22 +205,24 @@ impl Block {
             content_type: None,
             body: &[],
         };
-        bytes
-            .and_then(|bytes| Record::decode(self.base, bytes))
-            .unwrap_or(empty)
+        Record::decode(self.base, self.bytes(slot)).unwrap_or(empty)
     }
 
     /// The id of the message in a slot.
     pub(crate) fn id(&self, slot: usize) -> &[u8] {
-        let Some(&offset) = self.offsets.get(slot) else {
-            return &[];
-        };
-        let mut reader = crate::codec::Reader::new(
-            self.arena
-                .get(usize::from(offset) + 1..)
-                .unwrap_or_default(),
-        );
-        reader.bytes().unwrap_or_default()
+        Record::decode_head(self.base, self.bytes(slot))
+            .unwrap_or_default()
+            .0
+    }
+
+    /// The position of the message in a slot.
+    pub(crate) fn position(&self, slot: usize) -> u64 {
+        if self.contiguous {
+            return self.base.position + slot as u64;
+        }
+        Record::decode_head(self.base, self.bytes(slot))
+            .unwrap_or_default()
+            .1
     }
 
     pub(crate) fn view(&self, slot: usize) -> View<'_> {
@@ -247,14 +255,7 @@ impl Block {
     /// True if every message ever put is there, one position after the other, as it was put.
     pub(crate) fn is_plain(&self) -> bool {
         let slots = self.offsets.len();
-        self.extras.is_empty()
-            && self.live_count as usize == slots
-            && self.last_position - self.base.position + 1 == slots as u64
-            && self.position(0) == self.base.position
-    }
-
-    fn position(&self, slot: usize) -> u64 {
-        self.record(slot).position
+        self.extras.is_empty() && self.live_count as usize == slots && self.contiguous
     }
 
     /// The slot of the live message at `position`.

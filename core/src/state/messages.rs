@@ -31,6 +31,16 @@ impl State {
         self.blocks[block].view(slot)
     }
 
+    pub(crate) fn position(&self, place: Place) -> u64 {
+        let (block, slot) = split_place(place);
+        self.blocks[block].position(slot)
+    }
+
+    pub(crate) fn is_visible(&self, place: Place) -> bool {
+        let (block, slot) = split_place(place);
+        self.blocks[block].visible().contains(slot)
+    }
+
     pub(crate) fn queue_of(&self, place: Place) -> u32 {
         self.blocks[split_place(place).0].queue
     }
@@ -75,7 +85,7 @@ impl State {
             .find_queue(account, name)
             .and_then(|queue| self.find_message(queue, id));
         if let Some(place) = alive {
-            return Some(self.view(place).position);
+            return Some(self.position(place));
         }
         self.markers
             .find(xxh3_64_with_seed(id, self.queue_hash(account, name)))

@@ -1,6 +1,6 @@
 //! A message as it lies in a block: everything about it that seldom changes, packed.
 //!
-//! `[flags][id length][id][position][expiry?][content type?][body]`, where position and
+//! `[flags][position][id][expiry?][content type?][body]`, where position and
 //! expiry are relative to the block's own, so that they take a byte or two.
 
 use alloc::vec::Vec;
@@ -56,8 +56,8 @@ impl<'a> Record<'a> {
                 0
             };
         out.push(flags);
-        put_bytes(out, self.id);
         put_varint(out, self.position - base.position);
+        put_bytes(out, self.id);
         if expires {
             put_varint(
                 out,
@@ -86,8 +86,8 @@ impl<'a> Record<'a> {
     pub(crate) fn decode(base: Base, bytes: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let flags = reader.byte()?;
-        let id = reader.bytes()?;
         let position = base.position + reader.varint()?;
+        let id = reader.bytes()?;
         let expires_at = if flags & HAS_EXPIRY != 0 {
             base.expires_at
                 .wrapping_add(unzigzag(reader.varint()?) as u64)
@@ -106,5 +106,13 @@ impl<'a> Record<'a> {
             content_type,
             body: reader.bytes()?,
         })
+    }
+
+    /// The id and the position of the record that starts at the start of `bytes`.
+    #[inline]
+    pub(crate) fn decode_head(base: Base, bytes: &'a [u8]) -> Option<(&'a [u8], u64)> {
+        let mut reader = Reader::new(bytes.get(1..)?);
+        let position = base.position + reader.varint()?;
+        Some((reader.bytes()?, position))
     }
 }

@@ -46,7 +46,7 @@ impl State {
         } else {
             bits.last_below(usize::MAX)
         }?;
-        Some(self.blocks[block].view(slot).position)
+        Some(self.blocks[block].position(slot))
     }
 
     fn select_forward(
