@@ -1,7 +1,7 @@
 //! Creating and replacing messages, within the limits.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -35,7 +35,7 @@ impl Node {
         let messages = [message];
         let place = self.admit(queue, &messages)?;
         let [message] = messages;
-        let (_, created) = self.put_at(place, &message);
+        let (_, created) = self.put_at(place, &message, &BTreeSet::new());
         self.wake(place);
         Ok(Reply::Put { created })
     }
@@ -51,9 +51,16 @@ impl Node {
             return Ok(Reply::PutBatch(Vec::new()));
         }
         let place = self.admit(queue, &messages)?;
+        // Ids are given so that none of this batch has them either.
+        let mixed = messages.iter().any(|message| message.id.is_none());
+        let chosen: BTreeSet<&str> = messages
+            .iter()
+            .filter(|_| mixed)
+            .filter_map(|message| message.id.as_deref())
+            .collect();
         let ids = messages
             .iter()
-            .map(|message| match self.put_at(place, message).0 {
+            .map(|message| match self.put_at(place, message, &chosen).0 {
                 Some(given) => given,
                 None => Box::from(message.id.as_deref().unwrap_or_default()),
             });
@@ -181,9 +188,14 @@ impl Node {
 
     /// Puts one message that was admitted; tells the id if it was given here, and whether
     /// the message is new.
-    fn put_at(&mut self, queue: u32, message: &NewMessage<'_>) -> (Option<Box<str>>, bool) {
+    fn put_at(
+        &mut self,
+        queue: u32,
+        message: &NewMessage<'_>,
+        chosen: &BTreeSet<&str>,
+    ) -> (Option<Box<str>>, bool) {
         let given = if message.id.is_none() {
-            Some(self.free_id(queue))
+            Some(self.free_id(queue, chosen))
         } else {
             None
         };
@@ -229,12 +241,14 @@ impl Node {
         replaces.is_none()
     }
 
-    /// An id that no message of the queue has: the next position, and a suffix in the odd
-    /// case that a client has chosen just that.
-    fn free_id(&self, queue: u32) -> Box<str> {
+    /// An id that no message of the queue has, and none of `chosen`: the next position, and
+    /// a suffix in the odd case that a client has chosen just that.
+    fn free_id(&self, queue: u32, chosen: &BTreeSet<&str>) -> Box<str> {
         let mut id: String = format!("{:016x}", self.state.next_position);
         let mut suffix = 0u64;
-        while self.state.find_message(queue, id.as_bytes()).is_some() {
+        while chosen.contains(id.as_str())
+            || self.state.find_message(queue, id.as_bytes()).is_some()
+        {
             suffix += 1;
             id = format!("{:016x}-{suffix}", self.state.next_position);
         }
