@@ -7,8 +7,10 @@
 mod blob;
 pub(crate) mod change;
 mod checkpoint;
+mod pieces;
 mod records;
 pub(crate) mod restore;
+mod walk;
 pub(crate) mod writer;
 pub(crate) use records::put_settings;
 

@@ -3,14 +3,11 @@
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::ops::Bound;
 
 use super::replies::Claimed;
 use super::search::{Action, Search};
 use super::{Node, Ticket, check};
-use crate::command::{
-    Command, Detail, Page, QueueName, Selection, SettleAction, Settlement, Update,
-};
+use crate::command::{Command, Detail, QueueName, Selection, SettleAction, Settlement, Update};
 use crate::journal::change::Change;
 use crate::refusal::{Field, LimitName, Refusal};
 use crate::reply::{MessageList, Reply};
@@ -325,71 +322,6 @@ impl Node {
         Ok(())
     }
 
-    fn account_names(&self, page: &Page<'_>) -> Result<Vec<Box<str>>, Refusal> {
-        check::limit(page.limit)?;
-        let names = self
-            .state
-            .accounts
-            .range::<str, _>(behind(page))
-            .map(|(name, _)| name.clone());
-        let names: Vec<_> = names.take(at_most(page)).collect();
-        if names.is_empty() {
-            Err(Refusal::AccountNotFound)
-        } else {
-            Ok(names)
-        }
-    }
-
-    fn queue_names(&self, account: &str, page: &Page<'_>) -> Result<Vec<Box<str>>, Refusal> {
-        check::name(Field::Account, account)?;
-        check::limit(page.limit)?;
-        let account = self
-            .state
-            .account(account)
-            .ok_or(Refusal::AccountNotFound)?;
-        let names = account
-            .queues
-            .range::<str, _>(behind(page))
-            .map(|(name, _)| name.clone());
-        let names: Vec<_> = names.take(at_most(page)).collect();
-        if names.is_empty() {
-            Err(Refusal::QueueNotFound)
-        } else {
-            Ok(names)
-        }
-    }
-
-    fn delete_accounts(&mut self, page: &Page<'_>) -> Outcome {
-        let names = self.account_names(page)?;
-        for name in &names {
-            let queues: Vec<u32> = self
-                .state
-                .account(name)
-                .iter()
-                .flat_map(|account| account.queues.values().copied())
-                .collect();
-            self.close_all(queues);
-        }
-        Ok(Reply::Names(names))
-    }
-
-    fn delete_queues(&mut self, account: &str, page: &Page<'_>) -> Outcome {
-        let names = self.queue_names(account, page)?;
-        let queues = names
-            .iter()
-            .filter_map(|name| self.state.find_queue(account, name))
-            .collect();
-        self.close_all(queues);
-        Ok(Reply::Names(names))
-    }
-
-    fn close_all(&mut self, queues: Vec<u32>) {
-        for queue in queues {
-            self.woken.remove(&(self.state.queue(queue).number, queue));
-            self.apply(&Change::QueueClosed { queue });
-        }
-    }
-
     fn get_settings(&mut self, queue: &QueueName<'_>) -> Outcome {
         check::queue_name(queue)?;
         let place = self
@@ -480,19 +412,4 @@ impl Node {
         });
         self.state.by_number[&number]
     }
-}
-
-fn behind<'a>(page: &'a Page<'_>) -> (Bound<&'a str>, Bound<&'a str>) {
-    (
-        page.marker
-            .as_deref()
-            .map_or(Bound::Unbounded, Bound::Excluded),
-        Bound::Unbounded,
-    )
-}
-
-fn at_most(page: &Page<'_>) -> usize {
-    page.limit.map_or(usize::MAX, |limit| {
-        usize::try_from(limit).unwrap_or(usize::MAX)
-    })
 }

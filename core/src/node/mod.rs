@@ -2,6 +2,7 @@
 
 mod check;
 mod execute;
+mod names;
 mod put;
 mod replies;
 mod search;
