@@ -143,69 +143,39 @@ impl Checkpoint {
         clock: u64,
         budget: &mut Budget,
     ) {
-        let mut runs = Runs::default();
-        let mut copied: Vec<Place> = Vec::new();
+        let mut piece = QueuePiece {
+            queue: self.cursor.queue,
+            clock,
+            out,
+            runs: Runs::default(),
+            copied: Vec::new(),
+        };
         let mut reached = u64::MAX;
         for (number, block) in state.blocks_behind(queue, self.cursor.position) {
             if block.last_position() <= self.cursor.position {
                 continue;
             }
-            if block.base_position() > self.cursor.position
+            let (first, last) = (block.base_position(), block.last_position());
+            if first > self.cursor.position
                 && block.is_plain()
-                && !state
-                    .extents
-                    .any_leaving(block.base_position(), block.last_position())
+                && !state.extents.any_leaving(first, last)
             {
-                runs.plain(block.base_position(), block.slots() as u64);
+                piece.runs.plain(first, block.slots() as u64);
                 budget.steps = budget.steps.saturating_sub(4);
             } else {
                 let from = block.lower_bound(self.cursor.position.saturating_add(1));
-                self.write_block(
-                    state,
-                    (number, block),
-                    from,
-                    &mut runs,
-                    out,
-                    clock,
-                    &mut copied,
-                );
+                piece.add_block(state, number, block, from);
                 budget.steps = budget.steps.saturating_sub(block.slots());
             }
-            if !budget.is_left(out) || runs.len() > PIECE_BYTES {
-                reached = block.last_position();
+            if !budget.is_left(piece.out) || piece.runs.len() > PIECE_BYTES {
+                reached = last;
                 break;
             }
         }
-        runs.finish(out, self.cursor.queue);
+        piece.runs.finish(piece.out, self.cursor.queue);
         self.cursor.position = reached;
-        for place in copied {
+        for place in piece.copied {
             state.rehome(place);
-        }
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn write_block(
-        &self,
-        state: &State,
-        (number, block): (u32, &Block),
-        from: usize,
-        runs: &mut Runs,
-        out: &mut Vec<u8>,
-        clock: u64,
-        copied: &mut Vec<Place>,
-    ) {
-        let mut next = block.live().first_from(from);
-        while let Some(slot) = next {
-            let view = block.view(slot);
-            if state.extents.is_leaving(view.home) {
-                write_copy(&view, self.cursor.queue, out, clock);
-                copied.push(place_of(number, slot));
-            } else if block.is_changed(slot) {
-                runs.changed(&view, clock);
-            } else {
-                runs.plain(view.position, 1);
-            }
-            next = block.live().first_from(slot + 1);
         }
     }
 
@@ -229,6 +199,35 @@ impl Checkpoint {
             put_record(out, MARKERS, &payload);
         }
         complete
+    }
+}
+
+/// What one piece says of one queue's messages.
+struct QueuePiece<'a> {
+    queue: u64,
+    clock: u64,
+    out: &'a mut Vec<u8>,
+    runs: Runs,
+    /// Messages whose bodies were written: they have new homes once the walk lets go of them.
+    copied: Vec<Place>,
+}
+
+impl QueuePiece<'_> {
+    /// Writes down the messages of a block from a slot on, one by one.
+    fn add_block(&mut self, state: &State, number: u32, block: &Block, from: usize) {
+        let mut next = block.live().first_from(from);
+        while let Some(slot) = next {
+            let view = block.view(slot);
+            if state.extents.is_leaving(view.home) {
+                write_copy(&view, self.queue, self.out, self.clock);
+                self.copied.push(place_of(number, slot));
+            } else if block.is_changed(slot) {
+                self.runs.changed(&view, self.clock);
+            } else {
+                self.runs.plain(view.position, 1);
+            }
+            next = block.live().first_from(slot + 1);
+        }
     }
 }
 

@@ -187,7 +187,8 @@ impl Runs {
     }
 }
 
-/// Messages whose bodies a restore will come across.
+/// Messages whose bodies a restore will come across, in this order: homes and positions
+/// both ascend by one.
 #[derive(Clone, Debug)]
 pub(crate) struct Expected {
     pub(crate) home: u64,

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::RestoreError;
-use super::blob::{self, Header, Records};
+use super::blob::{self, Records};
 use super::change::{Change, StoredMessage};
 use super::pieces::{
     self, COPIED, CURSOR, Copied, Cursor, END, Ending, Expected, MARKERS, MESSAGES, QUEUE,
@@ -67,7 +67,7 @@ impl Walk {
             self.advance(header.clock);
         }
         while let Some((kind, payload)) = records.next()? {
-            self.record(&header, &records, replaying, kind, payload, &mut place)?;
+            self.record(&records, replaying, kind, payload, &mut place)?;
         }
         self.state.next_position = self.state.next_position.max(place.home);
         self.state.next_copy = self.state.next_copy.max(place.copy);
@@ -83,7 +83,6 @@ impl Walk {
 
     fn record(
         &mut self,
-        header: &Header,
         records: &Records<'_>,
         replaying: bool,
         kind: u8,
@@ -152,7 +151,6 @@ impl Walk {
             }
             _ => {}
         }
-        debug_assert!(header.sequence > 0);
         Ok(())
     }
 
@@ -168,31 +166,32 @@ impl Walk {
         } else {
             &mut self.next_copied
         };
-        let expected = self.plan.expected.get(*next);
+        let expected = self.plan.expected.get_mut(*next);
         let expected =
             expected.filter(|expected| expected.home <= home && (home ^ expected.home) & COPY == 0);
         let Some(expected) = expected else {
             self.state.extents.pass_dead(stored_size(message.size()));
             return Ok(());
         };
-        let index = home - expected.home;
-        if index >= expected.length {
+        if expected.home != home {
             return Err("a body that the checkpoint expects is missing before this one");
         }
-        if index + 1 == expected.length {
+        let found = expected.clone();
+        expected.home += 1;
+        expected.position += 1;
+        expected.length -= 1;
+        if expected.length == 0 {
             *next += 1;
         }
-        let expected = expected.clone();
-        self.load_expected(&expected, index, home, message)
+        self.load_expected(&found, message)
     }
 
     fn load_expected(
         &mut self,
         expected: &Expected,
-        index: u64,
-        home: u64,
         message: &StoredMessage<'_>,
     ) -> Result<(), &'static str> {
+        let home = expected.home;
         let queue = self.open_planned(expected.queue)?;
         let mut message = *message;
         // A message that was hidden when it was put, and is not any more, is unchanged.
@@ -213,7 +212,7 @@ impl Walk {
                 fence: changed.fence,
             };
         }
-        self.load(queue, expected.position + index, &message, &loaded)
+        self.load(queue, expected.position, &message, &loaded)
     }
 
     fn load_copied(&mut self, copied: &Copied<'_>, home: u64) -> Result<(), &'static str> {

@@ -351,6 +351,7 @@ impl Node {
             && self.state.queue(place).settings.is_some()
         {
             self.apply(&Change::SettingsCleared { queue: place });
+            self.wake(place);
             self.close_if_idle(place, false);
         }
         Ok(Reply::Done)

@@ -45,6 +45,8 @@ pub(crate) struct Block {
     next_unhide: u64,
     /// The instant under which the block is in the state's timers.
     pub(crate) timer: u64,
+    /// The block is in its queue's set of blocks with visible messages.
+    pub(crate) listed: bool,
 }
 
 /// What has changed about a message since it was put.
@@ -114,6 +116,7 @@ impl Block {
             upcoming: Vec::new(),
             next_unhide: NEVER,
             timer: NEVER,
+            listed: false,
         }
     }
 

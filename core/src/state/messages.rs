@@ -146,10 +146,11 @@ impl State {
 
     /// The block that takes a record at its position, made if need be.
     fn block_for(&mut self, queue: u32, record: &Record<'_>) -> u32 {
-        let before = self.queues[queue]
-            .blocks
-            .range(..record.position)
-            .next_back();
+        let blocks = &self.queues[queue].blocks;
+        let last = blocks
+            .last_key_value()
+            .filter(|(base, _)| **base < record.position);
+        let before = last.or_else(|| blocks.range(..record.position).next_back());
         let Some((_, &block)) = before else {
             return self.new_block(queue, record, false);
         };
@@ -248,18 +249,14 @@ impl State {
             entry.timer = timer;
             self.timers.insert((timer, block));
         }
-        let visible = &mut self.queues[entry.queue].visible;
-        match (
-            entry.visible_count(),
-            visible.contains(&entry.base_position()),
-        ) {
-            (0, true) => {
+        if entry.listed != (entry.visible_count() > 0) {
+            entry.listed = !entry.listed;
+            let visible = &mut self.queues[entry.queue].visible;
+            if entry.listed {
+                visible.insert(entry.base_position());
+            } else {
                 visible.remove(&entry.base_position());
             }
-            (1.., false) => {
-                visible.insert(entry.base_position());
-            }
-            _ => {}
         }
     }
 
