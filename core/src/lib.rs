@@ -13,6 +13,7 @@ pub mod journal;
 mod node;
 mod refusal;
 mod reply;
+pub mod rest;
 mod settings;
 mod state;
 mod time;

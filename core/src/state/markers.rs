@@ -4,7 +4,7 @@
 //! Keyed by names and not by queue numbers, because a queue goes with its last message and
 //! its readers may still come back.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use hashbrown::HashMap;
 
 use super::index::Index;
@@ -23,9 +23,14 @@ pub(crate) struct Marker {
 
 #[derive(Debug)]
 pub(crate) struct Markers {
-    ring: VecDeque<Marker>,
-    /// The number of the ring's first entry; the index holds the lower half of numbers.
+    /// In the order of removal.
+    recent: VecDeque<Marker>,
+    /// The number of the first recent one; each marker keeps its number.
     first: u64,
+    /// Those whose time is over, but which are among the last of their queue, by number.
+    quiet: BTreeMap<u64, Marker>,
+    quiet_by_queue: BTreeSet<(u64, u64)>,
+    /// The lower halves of numbers, by key.
     index: Index,
     per_queue: HashMap<u64, u64, BuildHash>,
     maximum: u64,
@@ -62,25 +67,35 @@ impl core::hash::Hasher for PassThrough {
 impl Markers {
     pub(crate) fn new(maximum: u64) -> Self {
         Self {
-            ring: VecDeque::new(),
+            recent: VecDeque::new(),
             first: 0,
+            quiet: BTreeMap::new(),
+            quiet_by_queue: BTreeSet::new(),
             index: Index::new(),
             per_queue: HashMap::with_hasher(BuildHash),
+            // The lower halves of numbers must tell them apart.
             maximum: maximum.min(u64::from(u32::MAX / 2)),
         }
     }
 
     pub(crate) fn len(&self) -> u64 {
-        self.ring.len() as u64
+        (self.recent.len() + self.quiet.len()) as u64
     }
 
     /// The position of the message that was last removed under this key.
     pub(crate) fn find(&self, key: u64) -> Option<u64> {
-        let (ring, first) = (&self.ring, self.first as u32);
-        let place = self.index.find(key, |place| {
-            entry(ring, first, place).is_some_and(|marker| marker.key == key)
-        })?;
-        entry(ring, first, place).map(|marker| marker.position)
+        let place = self.place(key)?;
+        self.entry(place).map(|marker| marker.position)
+    }
+
+    fn place(&self, key: u64) -> Option<u32> {
+        self.index.find(key, |place| {
+            self.entry(place).is_some_and(|marker| marker.key == key)
+        })
+    }
+
+    fn entry(&self, place: u32) -> Option<&Marker> {
+        entry(&self.recent, self.first, &self.quiet, place)
     }
 
     /// Remembers a message that has just been removed, and forgets what may be forgotten.
@@ -89,91 +104,122 @@ impl Markers {
             return;
         }
         self.forget(now);
-        let (ring, first) = (&mut self.ring, self.first as u32);
-        let found = self.index.find(marker.key, |place| {
-            entry(ring, first, place).is_some_and(|old| old.key == marker.key)
-        });
-        if let Some(place) = found {
-            // The id was used again: its earlier place stays in the ring, but is not found.
-            let hash_of = |place| entry(ring, first, place).map_or(0, |marker| marker.key);
-            self.index.remove(marker.key, place, hash_of);
+        if let Some(place) = self.place(marker.key) {
+            // The id was used again: its earlier place is kept, but is not found.
+            self.unindex(marker.key, place);
         }
-        let place = first.wrapping_add(self.ring.len() as u32);
-        self.ring.push_back(marker);
-        let ring = &self.ring;
-        self.index.insert(marker.key, place, |place| {
-            entry(ring, first, place).map_or(0, |marker| marker.key)
-        });
-        *self.per_queue.entry(marker.queue).or_insert(0) += 1;
+        let number = self.first + self.recent.len() as u64;
+        self.recent.push_back(marker);
+        let (recent, first, quiet) = (&self.recent, self.first, &self.quiet);
+        let key_of = |place| entry(recent, first, quiet, place).map_or(0, |marker| marker.key);
+        self.index.insert(marker.key, number as u32, key_of);
+        let count = self.per_queue.entry(marker.queue).or_insert(0);
+        *count += 1;
+        if *count > MIN_MARKERS_PER_QUEUE {
+            self.forget_last_of(marker.queue);
+        }
     }
 
-    /// Looks at the oldest two, so that the ring shrinks faster than it grows.
+    /// Takes at most two from the front, so that the ring shrinks faster than it grows.
     fn forget(&mut self, now: u64) {
         for _ in 0..2 {
-            let Some(&oldest) = self.ring.front() else {
-                return;
+            let Some(&oldest) = self
+                .recent
+                .front()
+                .filter(|oldest| oldest.keep_until <= now)
+            else {
+                break;
             };
-            let full = self.ring.len() as u64 >= self.maximum;
-            if !full && oldest.keep_until > now {
-                return;
-            }
-            let spare = self
+            let number = self.first;
+            if self
                 .per_queue
                 .get(&oldest.queue)
-                .is_some_and(|&count| count > MIN_MARKERS_PER_QUEUE);
-            self.pop_front();
-            if !full && !spare {
-                self.push_again(oldest);
+                .is_some_and(|&count| count > MIN_MARKERS_PER_QUEUE)
+            {
+                self.drop_oldest();
+            } else {
+                self.quiet.insert(number, oldest);
+                self.quiet_by_queue.insert((oldest.queue, number));
+                self.recent.pop_front();
+                self.first += 1;
+            }
+        }
+        while self.len() >= self.maximum {
+            match self.quiet.first_key_value() {
+                Some((&number, _)) => self.drop_quiet(number),
+                None => self.drop_oldest(),
             }
         }
     }
 
-    fn pop_front(&mut self) {
-        let first = self.first as u32;
-        let Some(&oldest) = self.ring.front() else {
+    /// A queue has more than its last ones: the first of those whose time is over goes.
+    fn forget_last_of(&mut self, queue: u64) {
+        if let Some(&(_, number)) = self
+            .quiet_by_queue
+            .range((queue, 0)..=(queue, u64::MAX))
+            .next()
+        {
+            self.drop_quiet(number);
+        }
+    }
+
+    fn drop_quiet(&mut self, number: u64) {
+        let Some(&marker) = self.quiet.get(&number) else {
             return;
         };
-        let ring = &self.ring;
-        self.index.remove(oldest.key, first, |place| {
-            entry(ring, first, place).map_or(0, |marker| marker.key)
-        });
-        self.ring.pop_front();
+        self.unindex(marker.key, number as u32);
+        self.quiet.remove(&number);
+        self.quiet_by_queue.remove(&(marker.queue, number));
+        self.count_down(marker.queue);
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(&oldest) = self.recent.front() else {
+            return;
+        };
+        self.unindex(oldest.key, self.first as u32);
+        self.recent.pop_front();
         self.first += 1;
-        if let Some(count) = self.per_queue.get_mut(&oldest.queue) {
+        self.count_down(oldest.queue);
+    }
+
+    fn unindex(&mut self, key: u64, place: u32) {
+        let (recent, first, quiet) = (&self.recent, self.first, &self.quiet);
+        let key_of = |place| entry(recent, first, quiet, place).map_or(0, |marker| marker.key);
+        self.index.remove(key, place, key_of);
+    }
+
+    fn count_down(&mut self, queue: u64) {
+        if let Some(count) = self.per_queue.get_mut(&queue) {
             *count -= 1;
             if *count == 0 {
-                self.per_queue.remove(&oldest.queue);
+                self.per_queue.remove(&queue);
             }
         }
     }
 
-    /// Keeps one of a queue's last markers for longer, behind the others, unless its id
-    /// has a later place by now.
-    fn push_again(&mut self, marker: Marker) {
-        if self.find(marker.key).is_some() {
-            return;
-        }
-        let (first, place) = (
-            self.first as u32,
-            (self.first as u32).wrapping_add(self.ring.len() as u32),
-        );
-        self.ring.push_back(marker);
-        let ring = &self.ring;
-        self.index.insert(marker.key, place, |place| {
-            entry(ring, first, place).map_or(0, |marker| marker.key)
-        });
-        *self.per_queue.entry(marker.queue).or_insert(0) += 1;
-    }
-
-    /// The markers from the ring's entry `number` on, each with its number.
+    /// The markers with this number or a later one, in order, each with its number.
     pub(crate) fn iter_from(&self, number: u64) -> impl Iterator<Item = (u64, &Marker)> {
+        let quiet = self
+            .quiet
+            .range(number..)
+            .map(|(&number, marker)| (number, marker));
         let skip = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        (self.first..).zip(self.ring.iter()).skip(skip)
+        quiet.chain((self.first..).zip(self.recent.iter()).skip(skip))
     }
 }
 
-fn entry(ring: &VecDeque<Marker>, first: u32, place: u32) -> Option<&Marker> {
-    ring.get(place.wrapping_sub(first) as usize)
+fn entry<'a>(
+    recent: &'a VecDeque<Marker>,
+    first: u64,
+    quiet: &'a BTreeMap<u64, Marker>,
+    place: u32,
+) -> Option<&'a Marker> {
+    let behind = place.wrapping_sub(first as u32);
+    match recent.get(behind as usize) {
+        Some(marker) => Some(marker),
+        None => quiet.get(&(first.wrapping_sub(u64::from(behind.wrapping_neg())))),
+    }
 }
 
 #[cfg(test)]
@@ -215,12 +261,23 @@ mod tests {
     }
 
     #[test]
+    fn at_the_limit_those_go_first_whose_time_is_over() {
+        let mut markers = Markers::new(4);
+        markers.insert(marker(1, 1, 1, 10), 0);
+        for id in 2..=5 {
+            markers.insert(marker(2, id, id, 1_000), 20);
+        }
+        assert_eq!(markers.find(1 << 32 | 1), None);
+        assert_eq!(markers.find(2 << 32 | 2), Some(2));
+    }
+
+    #[test]
     fn the_limit_holds_and_the_latest_place_of_an_id_counts() {
         let mut markers = Markers::new(100);
         for round in 0..5 {
             for id in 0..60 {
                 markers.insert(marker(1, id, round * 100 + id, 1_000), 0);
-                assert!(markers.len() <= 101);
+                assert!(markers.len() <= 100);
                 assert_eq!(markers.find(1 << 32 | id), Some(round * 100 + id));
             }
         }

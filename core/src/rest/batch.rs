@@ -1,0 +1,226 @@
+//! The body of a batch: messages to create.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use super::input::{Items, Number, Text, read_span};
+use super::response::Response;
+use crate::command::NewMessage;
+use crate::refusal::Field;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object that is a message")]
+struct Item<'a> {
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    body: Text<'a>,
+    #[serde(borrow)]
+    encoding: Option<Text<'a>>,
+    #[serde(borrow)]
+    content_type: Option<Text<'a>>,
+    #[serde(borrow)]
+    ttl: Option<Number<'a>>,
+    #[serde(borrow)]
+    hide: Option<Number<'a>>,
+}
+
+/// Reads a JSON array of messages, or the same as NDJSON; the first character tells which.
+pub(super) fn read(body: &[u8], max_messages: u64) -> Result<Vec<NewMessage<'_>>, Response> {
+    let items = Items {
+        plural: "messages",
+        max_items: max_messages,
+        convert: message,
+    };
+    match body.trim_ascii_start().first() {
+        Some(b'{') => items.read_lines(body),
+        Some(_) => items.read_array(body),
+        None => Err(Response::bad_request(
+            "The body is neither a JSON array of messages nor NDJSON",
+        )),
+    }
+}
+
+/// True if a content type can stand in a header of an answer, whatever the host.
+pub(super) fn is_header_value(content_type: &str) -> bool {
+    content_type
+        .bytes()
+        .all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
+}
+
+fn message(item: Item<'_>) -> Result<NewMessage<'_>, String> {
+    let Text(body) = item.body;
+    let content_type = item.content_type.map(|Text(text)| text);
+    if content_type
+        .as_deref()
+        .is_some_and(|text| !is_header_value(text))
+    {
+        return Err(format!(
+            "{} has characters that are not printable ASCII",
+            Field::ContentType
+        ));
+    }
+    Ok(NewMessage {
+        id: item.id.map(|Text(id)| id),
+        body: decode(body, item.encoding.as_ref().map(|Text(name)| name.as_ref()))?,
+        content_type,
+        ttl_ms: read_span(Field::Ttl, item.ttl)?,
+        hide_ms: read_span(Field::Hide, item.hide)?,
+    })
+}
+
+fn decode<'a>(body: Cow<'a, str>, encoding: Option<&str>) -> Result<Cow<'a, [u8]>, String> {
+    match encoding {
+        None => Ok(match body {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        }),
+        Some("base64") => {
+            let bytes = STANDARD.decode(body.as_bytes());
+            bytes
+                .map(Cow::Owned)
+                .map_err(|error| format!("body is not base64: {error}"))
+        }
+        Some(other) => Err(format!("encoding is not base64: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(body: &[u8]) -> String {
+        let response = read(body, 3).unwrap_err();
+        assert_eq!(response.status, 400);
+        String::from_utf8(response.body).unwrap()
+    }
+
+    #[test]
+    fn an_array_and_lines_give_the_same_messages() {
+        let array = br#" [{"id":"a","body":"x","ttl":0.25},{"body":"/w==","encoding":"base64","hide":5,"content_type":"t"}] "#;
+        let lines = b"{\"id\":\"a\",\"body\":\"x\",\"ttl\":0.25}\r\n\n{\"body\":\"/w==\",\"encoding\":\"base64\",\"hide\":5,\"content_type\":\"t\"}\n";
+        let messages = read(array, 3).unwrap();
+        assert_eq!(messages, read(lines, 3).unwrap());
+        let [first, second] = messages.as_slice() else {
+            panic!("{messages:?}")
+        };
+        assert_eq!(
+            (first.id.as_deref(), first.ttl_ms, first.hide_ms),
+            (Some("a"), Some(250), None)
+        );
+        assert!(matches!(
+            (&first.id, &first.body),
+            (Some(Cow::Borrowed("a")), Cow::Borrowed(b"x"))
+        ));
+        assert_eq!(
+            (second.id.as_deref(), second.body.as_ref(), second.hide_ms),
+            (None, b"\xff".as_slice(), Some(5_000))
+        );
+        assert_eq!(second.content_type.as_deref(), Some("t"));
+    }
+
+    #[test]
+    fn null_is_as_good_as_absent_except_for_the_body() {
+        let messages = read(br#"[{"id":null,"body":"","encoding":null,"ttl":null,"hide":null,"content_type":null}]"#, 3).unwrap();
+        assert_eq!(messages, [NewMessage::default()]);
+        assert!(error(br#"[{"body":null}]"#).starts_with("messages[0]: "));
+        assert!(read(b"[]", 3).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        let cases: [(&[u8], &str); 12] = [
+            (
+                br#"[{"body":"","colour":1}]"#,
+                "messages[0]: unknown field `colour`",
+            ),
+            (
+                br#"[{"body":""},{"id":"a"}]"#,
+                "messages[1]: missing field `body`",
+            ),
+            (
+                br#"[{"body":"","ttl":-1}]"#,
+                "messages[0]: ttl is not a number of seconds in the range 0 to 1000000000",
+            ),
+            (
+                br#"[{"body":"","hide":"5"}]"#,
+                "messages[0]: hide is not a number",
+            ),
+            (
+                br#"[{"body":"","ttl":1e3}]"#,
+                "messages[0]: ttl is not a number",
+            ),
+            (
+                br#"[{"body":"*","encoding":"base64"}]"#,
+                "messages[0]: body is not base64: ",
+            ),
+            (
+                br#"[{"body":"","encoding":"hex"}]"#,
+                "messages[0]: encoding is not base64: hex",
+            ),
+            (
+                br#"[{"body":"","content_type":"a\r\nb: c"}]"#,
+                "messages[0]: content type has characters",
+            ),
+            (br#"[{"body":""}] x"#, "messages[1]: trailing characters"),
+            (
+                b"{\"body\":\"\"}\n{\"body\":\"\",\"x\":1}",
+                "messages[1]: unknown field `x`",
+            ),
+            (
+                br#""text""#,
+                "messages[0]: invalid type: string \"text\", expected an array of messages",
+            ),
+            (
+                b"[{\"body\":\"\xff\"}]",
+                "messages[0]: invalid unicode code point",
+            ),
+        ];
+        for (body, expected) in cases {
+            let text = error(body);
+            assert!(text.starts_with(expected), "{text}");
+        }
+        assert_eq!(
+            error(b" \n"),
+            "The body is neither a JSON array of messages nor NDJSON"
+        );
+    }
+
+    #[test]
+    fn reading_stops_at_the_limit() {
+        let one = r#"{"body":""}"#;
+        assert_eq!(
+            read(alloc::format!("[{one},{one},{one}]").as_bytes(), 3)
+                .unwrap()
+                .len(),
+            3
+        );
+        // What follows the item that is too many is not even looked at.
+        for body in [
+            alloc::format!("[{one},{one},{one},{one},???"),
+            alloc::format!("{one}{one}{one}{one}"),
+        ] {
+            let response = read(body.as_bytes(), 3).unwrap_err();
+            assert_eq!(
+                (response.status, response.body.as_slice()),
+                (413, b"Larger than max_batch_messages = 3".as_slice())
+            );
+        }
+    }
+
+    #[test]
+    fn deep_and_cut_json_is_an_error() {
+        let deep = "[".repeat(100_000);
+        assert!(error(deep.as_bytes()).starts_with("messages[0]: "));
+        let whole = r#"[{"id":"é\u00e9","body":"b","ttl":0.25}]"#.as_bytes();
+        for length in 1..whole.len() {
+            assert!(read(&whole[..length], 3).is_err(), "{length}");
+        }
+    }
+}
