@@ -1,0 +1,158 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use burrow::config::layers::{Layers, bad_flag, is_bad_value};
+use burrow::config::{ConfigError, Settings};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+/// A message queue in one program: HTTP in front, SQLite or memory behind
+#[derive(Debug, Parser)]
+#[command(name = "burrow", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the server until SIGTERM or Ctrl-C
+    #[command(after_help = SERVE_HELP)]
+    Serve(ServeArgs),
+    /// Verify the data of a server that does not run; changes nothing
+    ///
+    /// Reads everything that is stored, checks the checksums, and says what it found; of damage, where it is.
+    #[command(after_help = CHECK_HELP)]
+    Check(FolderArgs),
+    /// Print the data of a server that does not run as JSON lines; changes nothing
+    ///
+    /// One line for each queue, then one for each of its messages, in the queue's order.
+    #[command(after_help = DUMP_HELP)]
+    Dump(FolderArgs),
+}
+
+#[derive(Args, Debug)]
+struct ServeArgs {
+    /// TOML file with settings [variable: BURROW_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args, Debug)]
+struct FolderArgs {
+    /// The folder that the server was given as --data
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+/// What the user wants.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Serve(Box<Settings>),
+    Check(PathBuf),
+    Dump(PathBuf),
+}
+
+/// Why there is nothing to do.
+#[derive(Debug)]
+pub(crate) enum Rejected {
+    /// Help or the version was asked for, or the command is not of the right form.
+    Usage(clap::Error),
+    Config(ConfigError),
+}
+
+/// Reads the command line, the variables and the configuration file.
+pub(crate) fn read(
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Action, Rejected> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let first = Cli::try_parse_from(&arguments).map_err(rejected)?;
+    let config = match first.command {
+        Verb::Serve(serve) => serve.config,
+        Verb::Check(args) => return Ok(Action::Check(args.folder)),
+        Verb::Dump(args) => return Ok(Action::Dump(args.folder)),
+    };
+    let layers = Layers::read(config, variables).map_err(Rejected::Config)?;
+    let command = Cli::command().mut_subcommand("serve", |serve| layers.apply(serve));
+    let matches = command.try_get_matches_from(&arguments).map_err(rejected)?;
+    let serve = matches.subcommand_matches("serve").unwrap_or(&matches);
+    layers.settings(serve).map(|settings| Action::Serve(Box::new(settings))).map_err(Rejected::Config)
+}
+
+fn rejected(error: clap::Error) -> Rejected {
+    if is_bad_value(&error) { Rejected::Config(bad_flag(&error)) } else { Rejected::Usage(error) }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  burrow serve                     durable, in ./burrow-data, on 127.0.0.1:8080
+  burrow serve --memory            nothing on disk
+  curl -X PUT -d hello http://127.0.0.1:8080/v1.0/account/queue/message
+  curl -X DELETE 'http://127.0.0.1:8080/v1.0/account/queue?limit=1&detail=all'
+  burrow check burrow-data         is the data sound?
+  burrow help serve                every setting
+
+Exit codes:
+  0  done; or the server was asked to stop, and has
+  1  it could not be done, for the reason told
+  2  wrong usage, or a bad setting
+  3  the stored data is damaged";
+
+const SERVE_HELP: &str = "\
+Settings:
+  Every option except --config can be given in two more ways, here for --max-wait 60:
+    as a variable           BURROW_MAX_WAIT=60
+    in the file (--config)  max_wait = 60
+  A flag wins over a variable, a variable over the file, the file over the default. An
+  unknown name or a bad value stops the start. Bytes are written 65536, 64KiB, 1MiB or
+  1GiB; seconds may have a fraction, 0.25.
+
+Examples:
+  burrow serve --listen 0.0.0.0:8080 --data /var/lib/burrow
+  burrow serve --memory --default-ttl 60 --log-format json
+  BURROW_MAX_BODY_BYTES=64KiB burrow serve --config /etc/burrow.toml
+
+Running:
+  The first line on standard output tells the address, the data folder and how much was
+  restored. GET /healthz answers 200, or 503 while nothing can be stored. SIGTERM and
+  Ctrl-C finish what is under way and stop within 5 seconds; a second one stops at once.
+
+Exit codes:
+  0  stopped as asked
+  1  could not start or go on, for the reason told
+  2  wrong usage, or a bad setting
+  3  the stored data is damaged";
+
+const CHECK_HELP: &str = "\
+Examples:
+  burrow check /var/lib/burrow
+
+Exit codes:
+  0  the data is sound
+  1  it could not be read, as when a server runs on it
+  2  wrong usage
+  3  the data is damaged";
+
+const DUMP_HELP: &str = "\
+Examples:
+  burrow dump /var/lib/burrow | jq -r 'select(.id) | .id'
+
+Exit codes:
+  0  everything was printed
+  1  it could not be read, as when a server runs on it
+  2  wrong usage
+  3  the data is damaged";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

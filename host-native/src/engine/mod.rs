@@ -1,0 +1,210 @@
+//! The queue machine at work: commands from many tasks, one journal, replies when they
+//! are durable.
+//!
+//! The node stands behind a mutex and is driven by whoever has something for it: a
+//! command is carried out on its caller's own thread. What needs no storage is answered
+//! right there, without a context switch. What must be stored first waits for the
+//! committer, one thread that takes everything decided since its last write, stores that
+//! in one transaction, and lets the replies go. It also keeps the node's deadlines. No
+//! I/O happens while the mutex is held.
+
+mod admission;
+mod clock;
+mod committer;
+mod health;
+mod shared;
+mod waiting;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use burrow_core::journal::{RestoreError, RestoreReport};
+use burrow_core::{Command, Config, Node, Refusal, Reply};
+use tokio::sync::watch;
+
+pub use clock::{Clock, SystemClock};
+pub use health::{Health, Stats};
+
+use crate::storage::{OpenError, SqliteStore, Storage};
+use committer::Committer;
+use shared::{Shared, Submitted};
+
+/// What an engine is started with.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// `node.journal.enabled` is set by the engine: it follows from `store`.
+    pub node: Config,
+    pub store: StoreConfig,
+}
+
+/// Where messages are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// Nowhere: a restart forgets everything.
+    Memory,
+    /// In a SQLite file in this folder, see [`SqliteStore`].
+    Sqlite { dir: PathBuf },
+}
+
+/// How a start went.
+#[derive(Clone, Copy, Debug)]
+pub struct StartReport {
+    pub restored: RestoreReport,
+    /// From opening the store until commands could be taken.
+    pub elapsed: Duration,
+}
+
+/// Why an engine did not start. Stored data was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("{0}; restore the data from a backup")]
+    Restore(#[from] RestoreError),
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Why a command was not answered with a reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The machine refused it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It could not be made durable and did not happen. The caller may try again.
+    #[error("the storage cannot take the change; nothing was changed")]
+    NotStored,
+    /// It may have happened or not, as when a connection breaks before the answer.
+    #[error("the storage failed; the change may have been made or not")]
+    OutcomeUnknown,
+    /// The engine takes no more commands; this one did not happen.
+    #[error("the server is stopping; nothing was changed")]
+    Stopping,
+}
+
+/// A running queue. Clones are handles to the same one; when the last is dropped without
+/// [`stop`](Self::stop), the engine stops by itself, in the background.
+#[derive(Clone)]
+pub struct Engine {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Engine {
+    /// Opens the store, restores what it holds, and starts to take commands. Blocks until
+    /// then.
+    pub fn start(config: EngineConfig, clock: Arc<dyn Clock>) -> Result<(Self, StartReport), StartError> {
+        let started = Instant::now();
+        match config.store {
+            StoreConfig::Memory => Self::start_in_memory(config.node, clock, started),
+            StoreConfig::Sqlite { dir } => {
+                let storage = Box::new(SqliteStore::open(&dir)?);
+                Self::restore(config.node, storage, clock, started)
+            }
+        }
+    }
+
+    /// As [`start`](Self::start), with a store of the caller's.
+    pub fn start_with(
+        node: Config,
+        storage: Box<dyn Storage>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, StartReport), StartError> {
+        Self::restore(node, storage, clock, Instant::now())
+    }
+
+    /// Carries a command out. The reply comes when everything that it depends on is
+    /// durable.
+    ///
+    /// Dropping the future cancels the command: a wait is given up, and a claim whose
+    /// reply has not left yet is undone. Other changes that are already decided stay.
+    pub async fn execute(&self, command: Command<'_>) -> Result<Reply, Failure> {
+        match self.handle.shared.submit(command) {
+            Submitted::Answered(outcome) => outcome,
+            Submitted::Waiting(waiting) => waiting.await,
+        }
+    }
+
+    /// Counts, in O(1).
+    pub fn stats(&self) -> Stats {
+        self.handle.shared.stats()
+    }
+
+    /// Whether changes are taken, and if not, why.
+    pub fn health(&self) -> Health {
+        self.handle.shared.health()
+    }
+
+    /// Tells of every change of [`health`](Self::health). A server ends when it sees
+    /// [`Health::Stopped`].
+    pub fn watch_health(&self) -> watch::Receiver<Health> {
+        self.handle.shared.watch_health()
+    }
+
+    /// Ends all waiting: every command that waits is answered as if its time had run out.
+    pub fn release_waiters(&self) {
+        self.handle.shared.release_waiters();
+    }
+
+    /// Has the engine look at its clock again. For clocks that are set by hand.
+    pub fn clock_changed(&self) {
+        self.handle.shared.clock_changed();
+    }
+
+    /// Takes no more commands, answers those that wait as if their time had run out,
+    /// makes durable and answers what is decided, and closes the store. Returns when all
+    /// that is done; calling it more than once does no harm.
+    pub async fn stop(&self) {
+        self.handle.shared.begin_stop();
+        let mut health = self.watch_health();
+        // An error means that the committer is gone, which is as stopped as can be.
+        let _ = health.wait_for(|health| matches!(health, Health::Stopped { .. })).await;
+    }
+
+    fn start_in_memory(
+        mut config: Config,
+        clock: Arc<dyn Clock>,
+        started: Instant,
+    ) -> Result<(Self, StartReport), StartError> {
+        config.journal.enabled = false;
+        let node = Node::new(config.clone());
+        let shared = Arc::new(Shared::new(node, clock, false));
+        Committer::in_memory(Arc::clone(&shared)).spawn()?;
+        Ok(Self::started(shared, RestoreReport::default(), started))
+    }
+
+    fn restore(
+        mut config: Config,
+        mut storage: Box<dyn Storage>,
+        clock: Arc<dyn Clock>,
+        started: Instant,
+    ) -> Result<(Self, StartReport), StartError> {
+        config.journal.enabled = true;
+        let (node, restored) = Node::restore(config.clone(), clock.now(), &mut *storage.load())?;
+        let shared = Arc::new(Shared::new(node, clock, true));
+        Committer::durable(Arc::clone(&shared), storage, config, restored.last_sequence).spawn()?;
+        Ok(Self::started(shared, restored, started))
+    }
+
+    fn started(shared: Arc<Shared>, restored: RestoreReport, started: Instant) -> (Self, StartReport) {
+        let engine = Self { handle: Arc::new(Handle { shared }) };
+        (engine, StartReport { restored, elapsed: started.elapsed() })
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.begin_stop();
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("health", &self.health()).finish_non_exhaustive()
+    }
+}

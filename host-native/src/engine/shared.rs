@@ -1,0 +1,328 @@
+//! What the callers' tasks and the committer share.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use burrow_core::{Command, Node, Ticket, Timestamp};
+use tokio::sync::{oneshot, watch};
+
+use super::admission::is_change;
+use super::waiting::{Deliveries, Outcome, Place, Waiting};
+use super::{Clock, Failure, Health, Stats};
+
+/// The committer looks at the clock at least so often while there is a deadline: a clock
+/// may jump, as after a suspend.
+const LONGEST_SLEEP: Duration = Duration::from_secs(10);
+
+pub(super) struct Shared {
+    core: Mutex<Core>,
+    wake: Condvar,
+    clock: Arc<dyn Clock>,
+    health: watch::Sender<Health>,
+    pub(super) counters: Counters,
+}
+
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) commits: AtomicU64,
+    pub(super) committed_bytes: AtomicU64,
+    pub(super) outages: AtomicU64,
+}
+
+/// What the mutex guards. It is held for the node's own work only: no I/O, no waiting,
+/// and no waking of tasks.
+pub(super) struct Core {
+    /// `None` while it is being restored, and after the end.
+    pub(super) node: Option<Node>,
+    /// Counts the nodes; see [`Place`].
+    pub(super) generation: u64,
+    /// Who waits for the reply to which ticket of the present node.
+    pub(super) pending: HashMap<Ticket, oneshot::Sender<Outcome>>,
+    /// False for a node that forgets everything.
+    durable: bool,
+    /// False during an outage of the storage: no changes are taken, no batches made.
+    pub(super) storing: bool,
+    /// The node panicked halfway through a change and must not be used again.
+    pub(super) condemned: bool,
+    pub(super) stopping: bool,
+    sleep: Sleep,
+}
+
+/// What the committer does when nobody wakes it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    /// It is at work, and will look at the node again before it sleeps.
+    Awake,
+    Until(Timestamp),
+    Forever,
+}
+
+pub(super) enum Submitted {
+    Answered(Outcome),
+    Waiting(Waiting),
+}
+
+impl Shared {
+    pub(super) fn new(node: Node, clock: Arc<dyn Clock>, durable: bool) -> Self {
+        let core = Core {
+            node: Some(node),
+            generation: 0,
+            pending: HashMap::new(),
+            durable,
+            storing: true,
+            condemned: false,
+            stopping: false,
+            sleep: Sleep::Awake,
+        };
+        Self {
+            core: Mutex::new(core),
+            wake: Condvar::new(),
+            clock,
+            health: watch::Sender::new(Health::Serving),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(super) fn submit(self: &Arc<Self>, command: Command<'_>) -> Submitted {
+        let submitted = self.contain_panic(|| self.submit_uncontained(command));
+        submitted.unwrap_or(Submitted::Answered(Err(Failure::OutcomeUnknown)))
+    }
+
+    fn submit_uncontained(self: &Arc<Self>, command: Command<'_>) -> Submitted {
+        let now = self.now();
+        let mut deliveries = Deliveries::default();
+        let mut core = self.lock();
+        let submitted = match core.submit(now, command, &mut deliveries) {
+            Err(failure) => Submitted::Answered(Err(failure)),
+            Ok(Started::Answered(outcome)) => Submitted::Answered(outcome),
+            Ok(Started::Pending(ticket)) => {
+                let (sender, receiver) = oneshot::channel();
+                core.pending.insert(ticket, sender);
+                let place = Place { generation: core.generation, ticket };
+                Submitted::Waiting(Waiting::new(Arc::clone(self), place, receiver))
+            }
+        };
+        let decided = matches!(submitted, Submitted::Waiting(_));
+        self.leave(core, decided, deliveries);
+        submitted
+    }
+
+    /// The client that waits there went away.
+    pub(super) fn cancel(&self, place: Place) {
+        self.contain_panic(|| self.cancel_uncontained(place));
+    }
+
+    fn cancel_uncontained(&self, place: Place) {
+        let mut deliveries = Deliveries::default();
+        let mut core = self.lock();
+        if core.generation != place.generation || core.condemned {
+            return;
+        }
+        // Nobody in that place: the reply is out already.
+        let Some(sender) = core.pending.remove(&place.ticket) else { return };
+        if let Some(node) = &mut core.node {
+            node.cancel(place.ticket);
+        }
+        core.take_replies(None, &mut deliveries);
+        self.leave(core, true, deliveries);
+        drop(sender);
+    }
+
+    pub(super) fn release_waiters(&self) {
+        self.contain_panic(|| {
+            let mut deliveries = Deliveries::default();
+            let mut core = self.lock();
+            core.release_waiters(&mut deliveries);
+            self.leave(core, true, deliveries);
+        });
+    }
+
+    pub(super) fn begin_stop(&self) {
+        let mut core = self.lock();
+        let first = !std::mem::replace(&mut core.stopping, true);
+        drop(core);
+        if first {
+            self.set_health(Health::Stopping);
+            self.release_waiters();
+        }
+    }
+
+    pub(super) fn clock_changed(&self) {
+        let mut core = self.lock();
+        core.sleep = Sleep::Awake;
+        drop(core);
+        self.wake.notify_one();
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let core = self.lock();
+        let node = match &core.node {
+            Some(node) if !core.condemned => node.stats(),
+            _ => burrow_core::Stats::default(),
+        };
+        drop(core);
+        Stats {
+            node,
+            commits: self.counters.commits.load(Relaxed),
+            committed_bytes: self.counters.committed_bytes.load(Relaxed),
+            outages: self.counters.outages.load(Relaxed),
+        }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        self.health.borrow().clone()
+    }
+
+    pub(super) fn watch_health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    /// After the end nothing else is said.
+    pub(super) fn set_health(&self, health: Health) {
+        self.health.send_if_modified(|present| {
+            let change = *present != health && !matches!(present, Health::Stopped { .. });
+            if change {
+                *present = health;
+            }
+            change
+        });
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A panic in the node is one request's misfortune, and the committer's to deal with;
+    /// the other requests go on.
+    fn contain_panic<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        let done = catch_unwind(AssertUnwindSafe(work)).ok();
+        if done.is_none() {
+            // The committer may be asleep. To find the lock poisoned wakes it.
+            drop(self.lock());
+        }
+        done
+    }
+
+    /// The mutex is poisoned by a panic inside the node, which leaves the node in no
+    /// state that anybody thought of.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(|poisoned| {
+            let mut core = poisoned.into_inner();
+            core.condemned = true;
+            core.sleep = Sleep::Awake;
+            self.core.clear_poison();
+            self.wake.notify_one();
+            core
+        })
+    }
+
+    /// The committer sleeps until the node's deadline, or `at_most`, or until it is woken.
+    pub(super) fn sleep<'s>(&'s self, mut core: MutexGuard<'s, Core>, at_most: Option<Duration>) {
+        let deadline = core.node.as_ref().and_then(Node::deadline);
+        core.sleep = deadline.map_or(Sleep::Forever, Sleep::Until);
+        let to_deadline = deadline.map(|deadline| {
+            Duration::from_millis(deadline.since_ms(self.now())).clamp(Duration::from_millis(1), LONGEST_SLEEP)
+        });
+        let timeout = match (to_deadline, at_most) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        // Whether the lock is poisoned shows when it is taken next.
+        match timeout {
+            Some(timeout) => drop(self.wake.wait_timeout_while(core, timeout, |core| core.sleep != Sleep::Awake)),
+            None => drop(self.wake.wait_while(core, |core| core.sleep != Sleep::Awake)),
+        }
+    }
+
+    /// Unlocks, wakes the committer if there is something for it, and sends what is to be
+    /// sent. `decided`: there may be something new to store.
+    fn leave(&self, mut core: MutexGuard<'_, Core>, decided: bool, mut deliveries: Deliveries) {
+        let wake = core.needs_committer(decided);
+        if wake {
+            core.sleep = Sleep::Awake;
+        }
+        drop(core);
+        if wake {
+            self.wake.notify_one();
+        }
+        deliveries.send();
+    }
+}
+
+enum Started {
+    Answered(Outcome),
+    Pending(Ticket),
+}
+
+impl Core {
+    fn submit(
+        &mut self,
+        now: Timestamp,
+        command: Command<'_>,
+        deliveries: &mut Deliveries,
+    ) -> Result<Started, Failure> {
+        if self.stopping {
+            return Err(Failure::Stopping);
+        }
+        let unusable = if self.durable { Failure::NotStored } else { Failure::Stopping };
+        if self.condemned || (!self.storing && is_change(&command)) {
+            return Err(unusable);
+        }
+        let Some(node) = &mut self.node else { return Err(unusable) };
+        let waiters_before = (!self.storing).then(|| node.stats().waiters);
+        let ticket = node.submit(now, command);
+        let is_held = waiters_before.is_some_and(|before| node.stats().waiters <= before);
+        if let Some(outcome) = self.take_replies(Some(ticket), deliveries) {
+            return Ok(Started::Answered(outcome));
+        }
+        if is_held {
+            // The reply depends on something that cannot be made durable now.
+            if let Some(node) = &mut self.node {
+                node.cancel(ticket);
+            }
+            return Err(Failure::NotStored);
+        }
+        Ok(Started::Pending(ticket))
+    }
+
+    fn release_waiters(&mut self, deliveries: &mut Deliveries) {
+        if let (Some(node), false) = (&mut self.node, self.condemned) {
+            node.release_waiters();
+        }
+        self.take_replies(None, deliveries);
+    }
+
+    /// Takes what the node has to say. Returns the outcome of `own`, if it is among it.
+    pub(super) fn take_replies(&mut self, own: Option<Ticket>, deliveries: &mut Deliveries) -> Option<Outcome> {
+        let mut own_outcome = None;
+        let node = self.node.as_mut().filter(|_| !self.condemned)?;
+        while let Some((ticket, result)) = node.poll_reply() {
+            let outcome = result.map_err(Failure::Refused);
+            if own == Some(ticket) {
+                own_outcome = Some(outcome);
+            } else if let Some(sender) = self.pending.remove(&ticket) {
+                deliveries.push(sender, outcome);
+            }
+        }
+        own_outcome
+    }
+
+    fn needs_committer(&self, decided: bool) -> bool {
+        let asleep_until = match self.sleep {
+            Sleep::Awake => return false,
+            Sleep::Until(instant) => Some(instant),
+            Sleep::Forever => None,
+        };
+        if self.stopping || self.condemned || (decided && self.durable) {
+            return true;
+        }
+        match (self.node.as_ref().and_then(Node::deadline), asleep_until) {
+            (Some(deadline), Some(asleep_until)) => deadline < asleep_until,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+}

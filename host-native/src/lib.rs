@@ -1,0 +1,8 @@
+//! The native host of the Burrow queue.
+
+pub mod config;
+pub mod engine;
+pub mod inspect;
+pub mod logging;
+pub mod server;
+pub mod storage;

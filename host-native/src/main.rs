@@ -1,0 +1,37 @@
+//! The `burrow` program.
+
+mod cli;
+mod inspecting;
+mod serving;
+
+use std::process::ExitCode;
+
+use cli::{Action, Rejected};
+
+/// It could not be done.
+const FAILED: u8 = 1;
+/// The command line, a variable or the configuration file is wrong.
+const USAGE: u8 = 2;
+/// What is stored is not what was written.
+const DAMAGED: u8 = 3;
+
+fn main() -> ExitCode {
+    let action = match cli::read(std::env::args_os(), std::env::vars_os()) {
+        Ok(action) => action,
+        Err(Rejected::Usage(error)) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+        Err(Rejected::Config(error)) => return fail(USAGE, &error),
+    };
+    match action {
+        Action::Serve(settings) => serving::run(&settings),
+        Action::Check(folder) => inspecting::check(&folder),
+        Action::Dump(folder) => inspecting::dump(&folder),
+    }
+}
+
+fn fail(code: u8, error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("burrow: {error}");
+    ExitCode::from(code)
+}

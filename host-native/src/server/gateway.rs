@@ -1,0 +1,148 @@
+//! One request: from hyper to the front-end, to the engine, and back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+use burrow_core::rest::{self, Plan, Routed};
+use burrow_core::{Command, Reply};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, EXPECT, ORIGIN};
+use http::request::Parts;
+use http::{HeaderName, Method, Request, Version};
+use hyper::body::Incoming;
+
+use super::Shared;
+use super::body::{self, BodyError};
+use super::peer::{InService, Peer};
+use super::response::{self, Answer, text, to_http};
+use crate::engine::{Engine, Failure, Health};
+
+const HEALTH_PATH: &str = "/healthz";
+
+/// There is nobody to answer any more. The connection is closed without an answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Gone {
+    #[error("the client left while it waited")]
+    WhileWaiting,
+    #[error("the client broke off: {0}")]
+    InBody(hyper::Error),
+}
+
+/// Answers a request.
+pub(super) async fn handle(
+    shared: Arc<Shared>,
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Result<http::Response<Answer>, Gone> {
+    let _in_service = InService::new(&peer);
+    let (parts, body) = request.into_parts();
+    if parts.version == Version::HTTP_2 {
+        peer.is_h2.store(true, Relaxed);
+    }
+    let answer = match body::collect(body, &shared).await {
+        Ok(body) => respond(&shared, &peer, &parts, &body).await?,
+        Err(error) => refuse_body(error, &shared, &parts)?,
+    };
+    tracing::trace!(method = %parts.method, uri = %parts.uri, status = answer.status, "answered");
+    Ok(to_http(answer, &peer))
+}
+
+async fn respond(shared: &Shared, peer: &Peer, parts: &Parts, body: &[u8]) -> Result<rest::Response, Gone> {
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    if parts.uri.path() == HEALTH_PATH {
+        return Ok(health(&shared.engine, &parts.method));
+    }
+    let Ok(request) = rest_request(parts, target, body) else {
+        return Ok(text(400, "A header is not UTF-8"));
+    };
+    match rest::route(&request, &shared.rest) {
+        Routed::Respond(answer) => Ok(answer),
+        Routed::Submit(command, plan) => submit(shared, peer, command, &plan).await,
+    }
+}
+
+async fn submit(shared: &Shared, peer: &Peer, command: Command<'_>, plan: &Plan) -> Result<rest::Response, Gone> {
+    if shared.stopping.load(SeqCst) {
+        return Ok(rest::Response::stopping());
+    }
+    let outcome = if may_wait(&command) {
+        // HTTP/1 gives no other sign that a client has left. What is waited for must go to
+        // somebody who is there, so a client that closes its sending side counts as gone.
+        tokio::select! {
+            biased;
+            _ = peer.closed() => return Err(Gone::WhileWaiting),
+            outcome = shared.engine.execute(command) => outcome,
+        }
+    } else {
+        shared.engine.execute(command).await
+    };
+    Ok(render(plan, outcome))
+}
+
+fn render(plan: &Plan, outcome: Result<Reply, Failure>) -> rest::Response {
+    match outcome {
+        Ok(reply) => plan.respond(Ok(reply)),
+        Err(Failure::Refused(refusal)) => plan.respond(Err(refusal)),
+        Err(Failure::NotStored) => rest::Response::not_stored(),
+        Err(Failure::OutcomeUnknown) => rest::Response::outcome_unknown(),
+        Err(Failure::Stopping) => rest::Response::stopping(),
+    }
+}
+
+fn may_wait(command: &Command<'_>) -> bool {
+    match command {
+        Command::ListMessages { wait_ms, .. }
+        | Command::UpdateMessages { wait_ms, .. }
+        | Command::DeleteMessages { wait_ms, .. } => *wait_ms > 0,
+        _ => false,
+    }
+}
+
+fn rest_request<'a>(
+    parts: &'a Parts,
+    target: &'a str,
+    body: &'a [u8],
+) -> Result<rest::Request<'a>, std::str::Utf8Error> {
+    let header = |name: HeaderName| {
+        parts.headers.get(name).map(|value| std::str::from_utf8(value.as_bytes())).transpose()
+    };
+    Ok(rest::Request {
+        method: parts.method.as_str(),
+        target,
+        content_type: header(CONTENT_TYPE)?,
+        origin: header(ORIGIN)?,
+        access_control_request_method: header(ACCESS_CONTROL_REQUEST_METHOD)?,
+        body,
+    })
+}
+
+fn refuse_body(error: BodyError, shared: &Shared, parts: &Parts) -> Result<rest::Response, Gone> {
+    match error {
+        BodyError::TooLarge(rest_of_body) => {
+            // A client that asks before it sends is told not to.
+            if !parts.headers.contains_key(EXPECT) {
+                body::discard(rest_of_body, shared.settings.body_timeout.duration());
+            }
+            Ok(rest::Response::body_too_large(shared.settings.max_request_bytes.0))
+        }
+        BodyError::TooSlow => Ok(text(408, "The request body did not arrive in time")),
+        BodyError::NoRoom => Ok(response::busy("Too many request bodies at a time: nothing was done")),
+        BodyError::Broken(error) => Err(Gone::InBody(error)),
+    }
+}
+
+fn health(engine: &Engine, method: &Method) -> rest::Response {
+    let mut answer = match (method, engine.health()) {
+        (&Method::GET | &Method::HEAD, Health::Serving) => rest::Response::healthy(),
+        (&Method::GET | &Method::HEAD, Health::NotStoring { reason }) => response::busy(&format!("Not storing: {reason}")),
+        (&Method::GET | &Method::HEAD, Health::Stopping | Health::Stopped { .. }) => rest::Response::stopping(),
+        _ => method_not_allowed(),
+    };
+    answer.head = method == Method::HEAD;
+    answer
+}
+
+fn method_not_allowed() -> rest::Response {
+    let mut answer = text(405, "Method not allowed");
+    answer.headers.push(("Allow", "GET, HEAD".into()));
+    answer
+}

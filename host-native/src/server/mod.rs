@@ -1,0 +1,194 @@
+//! HTTP in front of an engine.
+//!
+//! This module only moves bytes: what a request means and how it is answered is decided by
+//! [`burrow_core::rest`]. It is built on hyper itself and not on a framework over it,
+//! because the paths, methods and answers are all in that front-end, and nothing would be
+//! left for a router to do.
+
+mod body;
+mod connection;
+mod gateway;
+mod peer;
+mod response;
+mod stream;
+mod watch;
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
+
+use burrow_core::rest::RestConfig;
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+
+use crate::config::ConnectionSettings;
+use crate::engine::{Engine, Health};
+use connection::{Http, refuse};
+use watch::Connections;
+
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: i32 = 4096;
+/// How long a server that stops lets clients take their answers.
+const GRACE: Duration = Duration::from_secs(3);
+/// How often a server that stops ends waits that began in the meantime.
+const RELEASE_INTERVAL: Duration = Duration::from_millis(50);
+/// Rest after a connection could not be accepted, as when there are too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Refused connections that are told why, at a time. Beyond them they are just closed.
+const REFUSALS: usize = 64;
+/// A peer that is gone without a word is noticed after about twice this time.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    engine: Engine,
+    rest: RestConfig,
+    settings: ConnectionSettings,
+    http: Http,
+    /// Bytes of bodies that have arrived in part.
+    arriving_bytes: AtomicU64,
+    /// The server stops: a request that comes now is not carried out.
+    stopping: AtomicBool,
+}
+
+/// Why a server ended without having been asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("cannot serve the socket: {0}")]
+    Socket(#[from] io::Error),
+    #[error("the engine stopped: {0}")]
+    Engine(String),
+}
+
+/// Opens a socket to listen on. Connections are held until [`serve`] takes them.
+pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Connections of an earlier server that are not quite gone do not keep the port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Serves the engine on the socket until `stop` completes, then lets clients finish and
+/// stops the engine. Must be called in a tokio runtime with I/O and time.
+pub async fn serve(
+    listener: StdListener,
+    engine: Engine,
+    rest: RestConfig,
+    settings: ConnectionSettings,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let listener = TcpListener::from_std(listener)?;
+    let connections = Connections::new(&settings);
+    let shared = Arc::new(Shared {
+        engine,
+        rest,
+        http: connection::http(&settings),
+        settings,
+        arriving_bytes: AtomicU64::new(0),
+        stopping: AtomicBool::new(false),
+    });
+    let mut server = Server { shared, connections, refusals: Arc::new(Semaphore::new(REFUSALS)) };
+    let outcome = server.accept_until(&listener, stop).await;
+    drop(listener);
+    server.drain().await;
+    server.shared.engine.stop().await;
+    match (outcome, server.shared.engine.health()) {
+        (Ok(()), Health::Stopped { failure: Some(failure) }) => Err(ServeError::Engine(failure)),
+        (outcome, _) => outcome,
+    }
+}
+
+struct Server {
+    shared: Arc<Shared>,
+    connections: Connections,
+    refusals: Arc<Semaphore>,
+}
+
+impl Server {
+    async fn accept_until(
+        &mut self,
+        listener: &TcpListener,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        let mut health = self.shared.engine.watch_health();
+        let mut failed = std::pin::pin!(async move {
+            match health.wait_for(|health| matches!(health, Health::Stopped { .. })).await {
+                Ok(health) => format!("{:?}", *health),
+                Err(_) => "its thread ended".to_owned(),
+            }
+        });
+        let mut stop = std::pin::pin!(stop);
+        let mut sweep = interval(self.connections.sweep_interval());
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = &mut stop => return Ok(()),
+                reason = &mut failed => return Err(ServeError::Engine(reason)),
+                _ = sweep.tick() => self.connections.sweep(Instant::now()),
+                () = self.connections.reap() => {}
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, address)) => self.take(stream, address),
+                    Err(error) => pause_after(&error).await,
+                },
+            }
+        }
+    }
+
+    fn take(&mut self, stream: TcpStream, address: SocketAddr) {
+        if let Err(error) = prepare(&stream) {
+            tracing::debug!(%address, %error, "connection lost at once");
+            return;
+        }
+        if self.connections.len() < self.shared.settings.max_connections {
+            self.connections.add(stream, &self.shared);
+        } else if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
+            tracing::debug!(%address, "connection refused: max_connections are open");
+            tokio::spawn(async move {
+                refuse(stream).await;
+                drop(permit);
+            });
+        }
+    }
+
+    /// Answers what waits, lets every connection finish its request, and closes those that
+    /// do not within [`GRACE`].
+    async fn drain(&mut self) {
+        let deadline = Instant::now() + GRACE;
+        self.shared.stopping.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.connections.finish();
+        while self.connections.len() > 0 && Instant::now() < deadline {
+            // A request that was on its way to the engine a moment ago may wait only now.
+            self.shared.engine.release_waiters();
+            let _ = timeout_at(Instant::now() + RELEASE_INTERVAL, self.connections.reap()).await;
+        }
+        if self.connections.len() > 0 {
+            tracing::warn!(connections = self.connections.len(), "closing connections that did not finish in time");
+        }
+        self.connections.close().await;
+    }
+}
+
+/// What every connection needs: answers leave at once, and a dead peer is noticed.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 6);
+    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+async fn pause_after(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+        tracing::warn!(%error, "cannot accept a connection");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}

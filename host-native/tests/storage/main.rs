@@ -1,0 +1,6 @@
+//! The engine over real files: crashes, damage, and a disk that is full.
+
+mod crash;
+mod damage;
+mod disk_full;
+mod support;
