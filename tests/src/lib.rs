@@ -1,0 +1,6 @@
+//! Harnesses shared by the tests that cross crates.
+
+pub mod conformance;
+pub mod crash;
+pub mod process;
+pub mod simulation;
