@@ -1,0 +1,25 @@
+//! The figures of Burrow: each module measures one of them, prints a table and fails if
+//! a message was lost on the way.
+
+pub mod content;
+pub mod drive;
+pub mod heap;
+pub mod http;
+pub mod machine;
+pub mod memory;
+pub mod pause;
+pub mod report;
+pub mod server;
+
+/// How much work a run does.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Shows that the command works and its counts are right; measures nothing.
+    pub short: bool,
+}
+
+impl Size {
+    pub fn of(self, full: u64, short: u64) -> u64 {
+        if self.short { short } else { full }
+    }
+}

@@ -1,0 +1,152 @@
+//! Programs that are measured from outside.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
+
+/// The core of the programs that are measured, and that of the load on them.
+pub const SERVER_CORE: usize = 0;
+pub const LOAD_CORE: usize = 1;
+
+/// A running program that has said its address. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    /// The line that named the address.
+    pub greeting: String,
+    /// From the start of the process to that line.
+    pub start_time: Duration,
+}
+
+impl Server {
+    /// A Burrow server on a free port, durable in `data` or, without it, in memory.
+    pub fn burrow(data: Option<&Path>, arguments: &[&str]) -> anyhow::Result<Self> {
+        let mut command = Command::new(burrow_binary()?);
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        match data {
+            Some(folder) => command.arg("--data").arg(folder),
+            None => command.arg("--memory"),
+        };
+        command.args(arguments);
+        Self::start(command)
+    }
+
+    /// The echo of this very program.
+    pub fn echo() -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("echo");
+        Self::start(command)
+    }
+
+    fn start(mut command: Command) -> anyhow::Result<Self> {
+        let started = Instant::now();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {command:?}"))?;
+        let mut greeting = String::new();
+        let stdout = child.stdout.take().context("no standard output")?;
+        BufReader::new(stdout).read_line(&mut greeting)?;
+        let start_time = started.elapsed();
+        let address = greeting
+            .split(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | ':'))
+            .find_map(|word| word.trim_start_matches(':').parse().ok());
+        let address = address.with_context(|| format!("no address in {greeting:?}"))?;
+        Ok(Self {
+            child,
+            address,
+            greeting: greeting.trim().to_owned(),
+            start_time,
+        })
+    }
+
+    /// Bytes that the process has caused to be written to disk since it started.
+    pub fn written_bytes(&self) -> anyhow::Result<u64> {
+        let path = format!("/proc/{}/io", self.child.id());
+        let text = crate::report::field(&path, "write_bytes").context("no write_bytes")?;
+        Ok(text.parse()?)
+    }
+
+    /// Time that the process has had a core for.
+    pub fn cpu_time(&self) -> anyhow::Result<Duration> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, fields) = text.rsplit_once(')').context("no fields")?;
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum();
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
+    /// kill -9.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Time that the calling thread has had a core for.
+pub fn thread_cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
+/// Lets the calling thread, and what it starts from now on, run on one core only.
+pub fn pin(core: usize) -> anyhow::Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core)?;
+    sched_setaffinity(Pid::from_raw(0), &cores).context("cannot pin to a core")
+}
+
+/// Undoes [`pin`].
+pub fn unpin() -> anyhow::Result<()> {
+    let mut cores = CpuSet::new();
+    for core in 0..std::thread::available_parallelism()?.get().max(2) {
+        cores.set(core)?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &cores).context("cannot unpin")
+}
+
+/// The server's program, built as this one is: beside it.
+fn burrow_binary() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let binary = own.with_file_name("burrow");
+    let mut build = Command::new(
+        std::env::var_os("CARGO")
+            .as_deref()
+            .unwrap_or(OsStr::new("cargo")),
+    );
+    build.args(["build", "--quiet", "--package", "burrow"]);
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    ensure!(build.status()?.success(), "the server does not build");
+    Ok(binary)
+}
+
+/// A new folder on the disk that this program is on: temporary folders are often in memory.
+pub fn data_folder() -> anyhow::Result<tempfile::TempDir> {
+    let own = std::env::current_exe()?;
+    let parent = own.parent().context("no folder")?;
+    Ok(tempfile::Builder::new()
+        .prefix("bench-data-")
+        .tempdir_in(parent)?)
+}
