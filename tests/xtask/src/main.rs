@@ -1,0 +1,102 @@
+//! The commands of the project. `cargo xtask help` lists them.
+
+mod debian_rust;
+mod fuzz;
+mod install;
+mod report;
+mod run;
+mod test;
+mod wasm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::report::Count;
+use crate::run::{Failure, cargo};
+
+/// The commands of the project.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Runs every check and every test, and installs what they need.
+    Test,
+    /// Simulates seeds: `cargo xtask seeds --help` says how to replay one or to run many.
+    Seeds {
+        /// Arguments for the simulator.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Kills the server under load, many times over.
+    Crash {
+        /// How often it is killed.
+        #[arg(long, default_value_t = 500)]
+        rounds: u32,
+    },
+    /// Fuzzes each target under the guidance of its coverage.
+    Fuzz {
+        /// How long each target is fuzzed.
+        #[arg(long, default_value_t = 300)]
+        seconds: u32,
+    },
+    /// Runs the core as wasm, and compares it with the native one.
+    Wasm,
+    /// Measures and prints the figures: `cargo xtask figures --help` lists them.
+    Figures {
+        /// Arguments for the benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Checks licences, sources and known weaknesses of the dependencies (cargo-deny,
+    /// which takes some minutes to compile the first time).
+    Deny,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Test => test::everything(),
+        Task::Seeds { arguments } => cargo([
+            "run",
+            "--quiet",
+            "--package",
+            "burrow-tests",
+            "--bin",
+            "simulate",
+            "--",
+        ])
+        .args(arguments)
+        .run(),
+        Task::Crash { rounds } => test::crash(rounds),
+        Task::Fuzz { seconds } => fuzz::fuzz(seconds),
+        Task::Wasm => test::wasm(&mut Count::default()),
+        Task::Figures { arguments } => cargo([
+            "run",
+            "--quiet",
+            "--release",
+            "--package",
+            "burrow-bench",
+            "--",
+        ])
+        .args(arguments)
+        .run(),
+        Task::Deny => deny(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn deny() -> Result<(), Failure> {
+    install::cargo_tool("cargo-deny")?;
+    cargo(["deny", "--workspace", "check"]).run()
+}

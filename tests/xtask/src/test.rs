@@ -1,0 +1,61 @@
+//! Every check and every test.
+
+use crate::install::{cargo_tool, debian_program};
+use crate::report::{Count, Steps};
+use crate::run::{Failure, cargo};
+use crate::{fuzz, wasm};
+
+/// Seconds for which each fuzz target runs under coverage: enough to see that it works.
+const FUZZ_SECONDS: u32 = 5;
+
+pub(crate) fn everything() -> Result<(), Failure> {
+    let mut steps = Steps::default();
+    steps.step("what the tests need", |_| {
+        cargo_tool("cargo-nextest")?;
+        debian_program("curl", "curl")
+    });
+    steps.step("format", |_| cargo(["fmt", "--all", "--check"]).run());
+    steps.step("lints", |_| {
+        cargo([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ])
+        .run()
+    });
+    steps.step("tests", |count| {
+        cargo(["nextest", "run", "--workspace", "--no-fail-fast"]).run_tests(count)
+    });
+    steps.step("examples in the documentation", |count| {
+        cargo(["test", "--workspace", "--doc", "--no-fail-fast"]).run_tests(count)
+    });
+    steps.step("the core as wasm", wasm);
+    steps.step("fuzz targets", |_| fuzz::fuzz(FUZZ_SECONDS));
+    steps.finish()
+}
+
+/// Runs the core as wasm. Left out of a plain run of all tests: the module must be there.
+pub(crate) fn wasm(count: &mut Count) -> Result<(), Failure> {
+    let module = wasm::build_module()?;
+    cargo(["nextest", "run", "--workspace", "--run-ignored", "only", "-E", "package(burrow-wasm-check)"])
+        .env("BURROW_WASM_MODULE", module)
+        .run_tests(count)
+}
+
+/// The crash tests alone, with so many kills.
+pub(crate) fn crash(rounds: u32) -> Result<(), Failure> {
+    cargo_tool("cargo-nextest")?;
+    cargo([
+        "nextest",
+        "run",
+        "--workspace",
+        "-E",
+        "package(burrow-tests) & binary(crash)",
+        "--no-capture",
+    ])
+    .env("BURROW_CRASH_ROUNDS", rounds.to_string())
+    .run()
+}

@@ -1,0 +1,47 @@
+//! The module that shows the machine to run without an operating system.
+
+use std::path::{Path, PathBuf};
+
+use crate::debian_rust::DebianRust;
+use crate::run::{Failure, cargo, program, target_folder};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Builds `burrow-wasm-check` for wasm and gives the path of the module.
+pub(crate) fn build_module() -> Result<PathBuf, Failure> {
+    // A folder of its own, as the compiler may be another one than for the rest.
+    let folder = target_folder().join("wasm");
+    let build = cargo([
+        "build",
+        "--package",
+        "burrow-wasm-check",
+        "--lib",
+        "--target",
+        TARGET,
+        "--target-dir",
+    ]);
+    let build = build.args([&folder]);
+    let build = if has_target()? || rustup_adds_target() {
+        build
+    } else {
+        DebianRust::get()?.compile_with(build)?
+    };
+    build.run()?;
+    Ok(folder.join(TARGET).join("debug/burrow_wasm_check.wasm"))
+}
+
+fn has_target() -> Result<bool, Failure> {
+    let folder = program("rustc")
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .read()?;
+    Ok(Path::new(&folder).is_dir())
+}
+
+/// False where rustup is not to be asked (`BURROW_NO_RUSTUP`), not there or without network.
+fn rustup_adds_target() -> bool {
+    std::env::var_os("BURROW_NO_RUSTUP").is_none()
+        && program("rustup")
+            .args(["target", "add", TARGET])
+            .run()
+            .is_ok()
+}
