@@ -19,7 +19,7 @@ struct Cli {
 enum Verb {
     /// Run the server until SIGTERM or Ctrl-C
     #[command(after_help = SERVE_HELP)]
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Verify the data of a server that does not run; changes nothing
     ///
     /// Reads everything that is stored, checks the checksums, and says what it found; of damage, where it is.
@@ -80,11 +80,18 @@ pub(crate) fn read(
     let command = Cli::command().mut_subcommand("serve", |serve| layers.apply(serve));
     let matches = command.try_get_matches_from(&arguments).map_err(rejected)?;
     let serve = matches.subcommand_matches("serve").unwrap_or(&matches);
-    layers.settings(serve).map(|settings| Action::Serve(Box::new(settings))).map_err(Rejected::Config)
+    layers
+        .settings(serve)
+        .map(|settings| Action::Serve(Box::new(settings)))
+        .map_err(Rejected::Config)
 }
 
 fn rejected(error: clap::Error) -> Rejected {
-    if is_bad_value(&error) { Rejected::Config(bad_flag(&error)) } else { Rejected::Usage(error) }
+    if is_bad_value(&error) {
+        Rejected::Config(bad_flag(&error))
+    } else {
+        Rejected::Usage(error)
+    }
 }
 
 const EXAMPLES: &str = "\

@@ -28,7 +28,9 @@ pub(crate) fn dump(folder: &Path) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // As with `burrow dump DIR | head`: whoever reads has seen enough.
-        Err(DumpError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(DumpError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(error) => fail(dump_failure(&error), &error),
     }
 }
@@ -40,10 +42,22 @@ fn print_check(report: &CheckReport) -> io::Result<()> {
     }
     if let Some(restored) = &report.restored {
         let found = (restored.messages, restored.queues, restored.accounts);
-        writeln!(out, "{} messages in {} queues of {} accounts", found.0, found.1, found.2)?;
+        writeln!(
+            out,
+            "{} messages in {} queues of {} accounts",
+            found.0, found.1, found.2
+        )?;
     }
-    let state = if report.is_sound() { "sound" } else { "damaged" };
-    writeln!(out, "{state}: {} blobs, {} bytes", report.blobs, report.bytes)
+    let state = if report.is_sound() {
+        "sound"
+    } else {
+        "damaged"
+    };
+    writeln!(
+        out,
+        "{state}: {} blobs, {} bytes",
+        report.blobs, report.bytes
+    )
 }
 
 pub(crate) fn open_failure(error: &OpenError) -> u8 {

@@ -16,14 +16,27 @@ use crate::config::{LogFormat, LogLevel};
 /// and errors are logged, unless the level is `trace`.
 pub fn init(format: LogFormat, level: LogLevel) -> Result<(), TryInitError> {
     let own = LevelFilter::from(level);
-    let others = if level == LogLevel::Trace { own } else { own.min(LevelFilter::WARN) };
-    let filter = Targets::new().with_target("burrow", own).with_default(others);
+    let others = if level == LogLevel::Trace {
+        own
+    } else {
+        own.min(LevelFilter::WARN)
+    };
+    let filter = Targets::new()
+        .with_target("burrow", own)
+        .with_default(others);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let lines = match format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .try_init()
 }
 
 impl From<LogLevel> for LevelFilter {

@@ -20,7 +20,11 @@ fn main() -> ExitCode {
         Ok(action) => action,
         Err(Rejected::Usage(error)) => {
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+            return if error.use_stderr() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
         Err(Rejected::Config(error)) => return fail(USAGE, &error),
     };

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use burrow::config::Settings;
 use burrow::engine::{Engine, StartError, StartReport, SystemClock};
-use burrow::server::{self, ServeError};
 use burrow::logging;
+use burrow::server::{self, ServeError};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::inspecting::{open_failure, restore_failure};
@@ -23,7 +23,10 @@ enum ServingError {
     #[error("cannot set up logging: {0}")]
     Logging(#[from] tracing_subscriber::util::TryInitError),
     #[error("cannot listen on {address}: {error}")]
-    Listen { address: SocketAddr, error: io::Error },
+    Listen {
+        address: SocketAddr,
+        error: io::Error,
+    },
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("cannot start the server's threads: {0}")]
@@ -82,7 +85,10 @@ fn first_line(address: SocketAddr, settings: &Settings, report: &StartReport) ->
 }
 
 fn absolute(path: &Path) -> String {
-    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+    std::fs::canonicalize(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
 }
 
 /// Completes when the process is told to stop. When it is told once more, the process ends.
@@ -109,7 +115,11 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 fn raise_open_files(max_connections: u64) {
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(files) if files < max_connections.saturating_add(OTHER_FILES) => {
-            tracing::warn!(files, max_connections, "the system allows fewer open files than max_connections needs");
+            tracing::warn!(
+                files,
+                max_connections,
+                "the system allows fewer open files than max_connections needs"
+            );
         }
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),

@@ -11,17 +11,47 @@ use clap::{Args, Command};
 /// For each setting: two values that are not the default, one that is refused, and a part
 /// of what is said to be allowed.
 const SETTINGS: [(&str, &str, &str, &str, &str); 36] = [
-    ("listen", "127.0.0.1:1", "[::1]:2", "localhost:80", "such as 127.0.0.1:8080"),
+    (
+        "listen",
+        "127.0.0.1:1",
+        "[::1]:2",
+        "localhost:80",
+        "such as 127.0.0.1:8080",
+    ),
     ("data", "here", "/there", "", "a value is needed"),
     ("memory", "true", "false", "perhaps", "one of true, false"),
     ("threads", "3", "4", "0", "from 1 to 1024"),
-    ("cors_origin", "https://example.org", "*", "example.org", "such as https://example.org"),
+    (
+        "cors_origin",
+        "https://example.org",
+        "*",
+        "example.org",
+        "such as https://example.org",
+    ),
     ("log_format", "json", "text", "xml", "one of text, json"),
-    ("log_level", "debug", "warn", "loud", "one of error, warn, info, debug, trace"),
+    (
+        "log_level",
+        "debug",
+        "warn",
+        "loud",
+        "one of error, warn, info, debug, trace",
+    ),
     ("max_connections", "50", "51", "0", "from 1 to"),
-    ("max_request_bytes", "2MiB", "3MiB", "5GiB", "from 0 to 4GiB"),
+    (
+        "max_request_bytes",
+        "2MiB",
+        "3MiB",
+        "5GiB",
+        "from 0 to 4GiB",
+    ),
     ("max_arriving_bytes", "1MiB", "2MiB", "-1", "bytes from 0"),
-    ("max_header_bytes", "16KiB", "17KiB", "8191", "from 8KiB to 16MiB"),
+    (
+        "max_header_bytes",
+        "16KiB",
+        "17KiB",
+        "8191",
+        "from 8KiB to 16MiB",
+    ),
     ("max_headers", "50", "51", "0", "from 1 to 10000"),
     ("max_streams", "50", "51", "0", "from 1 to"),
     ("header_timeout", "5", "0.5", "0.05", "seconds from 0.1"),
@@ -32,7 +62,13 @@ const SETTINGS: [(&str, &str, &str, &str, &str); 36] = [
     ("default_hide", "1.5", "2", "1.0005", "seconds from 0"),
     ("marker_retention", "60", "61", "x", "seconds from 0"),
     ("max_wait", "60", "61", "1000000001", "from 0 to 1000000000"),
-    ("max_body_bytes", "64KiB", "65KiB", "64KB", "such as 4096, 64KiB"),
+    (
+        "max_body_bytes",
+        "64KiB",
+        "65KiB",
+        "64KB",
+        "such as 4096, 64KiB",
+    ),
     ("max_batch_messages", "10", "11", "0", "from 1 to"),
     ("max_queue_messages", "10", "11", "0", "from 1 to"),
     ("max_queue_bytes", "10", "11", "0", "bytes from 1"),
@@ -55,7 +91,12 @@ type Pair<'a> = Option<(&'a str, &'a str)>;
 fn resolve(flag: Pair, variable: Pair, file: Pair) -> Result<Settings, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("burrow.toml");
-    fs::write(&path, file.map(|(key, value)| format!("{key} = {value:?}")).unwrap_or_default()).unwrap();
+    fs::write(
+        &path,
+        file.map(|(key, value)| format!("{key} = {value:?}"))
+            .unwrap_or_default(),
+    )
+    .unwrap();
     let variables = variable.map(|(key, value)| (variable_name(key), value.into()));
     resolve_from(flag, variables, Some(path))
 }
@@ -69,7 +110,9 @@ fn resolve_from(
     let flag = flag.map(|(key, value)| format!("--{}={value}", key.replace('_', "-")));
     let command = layers.apply(Settings::augment_args(Command::new("burrow")));
     let arguments = std::iter::once("burrow".to_owned()).chain(flag);
-    let matches = command.try_get_matches_from(arguments).map_err(|error| bad_flag(&error))?;
+    let matches = command
+        .try_get_matches_from(arguments)
+        .map_err(|error| bad_flag(&error))?;
     layers.settings(&matches)
 }
 
@@ -84,7 +127,10 @@ fn shown(settings: Result<Settings, ConfigError>) -> String {
 #[test]
 fn the_table_names_every_setting() {
     let command = Settings::augment_args(Command::new("burrow"));
-    let mut known: Vec<&str> = command.get_arguments().map(|arg| arg.get_id().as_str()).collect();
+    let mut known: Vec<&str> = command
+        .get_arguments()
+        .map(|arg| arg.get_id().as_str())
+        .collect();
     let mut listed = SETTINGS.map(|(key, ..)| key);
     known.sort_unstable();
     listed.sort_unstable();
@@ -97,8 +143,16 @@ fn a_flag_a_variable_and_a_line_of_the_file_mean_the_same() {
     for (key, value, ..) in SETTINGS {
         let by_flag = shown(resolve(Some((key, value)), None, None));
         assert_ne!(by_flag, default, "{key} has no effect");
-        assert_eq!(shown(resolve(None, Some((key, value)), None)), by_flag, "{key} as a variable");
-        assert_eq!(shown(resolve(None, None, Some((key, value)))), by_flag, "{key} in the file");
+        assert_eq!(
+            shown(resolve(None, Some((key, value)), None)),
+            by_flag,
+            "{key} as a variable"
+        );
+        assert_eq!(
+            shown(resolve(None, None, Some((key, value)))),
+            by_flag,
+            "{key} in the file"
+        );
     }
 }
 
@@ -106,14 +160,41 @@ fn a_flag_a_variable_and_a_line_of_the_file_mean_the_same() {
 fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
     for (key, one, other, ..) in SETTINGS {
         let (one, other) = (Some((key, one)), Some((key, other)));
-        let (by_one, by_other) = (shown(resolve(one, None, None)), shown(resolve(other, None, None)));
+        let (by_one, by_other) = (
+            shown(resolve(one, None, None)),
+            shown(resolve(other, None, None)),
+        );
         assert_ne!(by_one, by_other, "{key}");
-        assert_eq!(shown(resolve(one, other, None)), by_one, "{key}: flag and variable");
-        assert_eq!(shown(resolve(other, one, None)), by_other, "{key}: flag and variable, the other way round");
-        assert_eq!(shown(resolve(None, one, other)), by_one, "{key}: variable and file");
-        assert_eq!(shown(resolve(None, other, one)), by_other, "{key}: variable and file, the other way round");
-        assert_eq!(shown(resolve(other, None, one)), by_other, "{key}: flag and file");
-        assert_eq!(shown(resolve(one, other, other)), by_one, "{key}: all three");
+        assert_eq!(
+            shown(resolve(one, other, None)),
+            by_one,
+            "{key}: flag and variable"
+        );
+        assert_eq!(
+            shown(resolve(other, one, None)),
+            by_other,
+            "{key}: flag and variable, the other way round"
+        );
+        assert_eq!(
+            shown(resolve(None, one, other)),
+            by_one,
+            "{key}: variable and file"
+        );
+        assert_eq!(
+            shown(resolve(None, other, one)),
+            by_other,
+            "{key}: variable and file, the other way round"
+        );
+        assert_eq!(
+            shown(resolve(other, None, one)),
+            by_other,
+            "{key}: flag and file"
+        );
+        assert_eq!(
+            shown(resolve(one, other, other)),
+            by_one,
+            "{key}: all three"
+        );
     }
 }
 
@@ -124,7 +205,11 @@ fn a_bad_value_is_refused_with_its_name_its_source_and_what_is_allowed() {
         let variable = variable_name(key).into_string().unwrap();
         let bad_pair = Some((key, bad));
         let cases = [
-            (resolve(bad_pair, None, None), flag.as_str(), "from the command line"),
+            (
+                resolve(bad_pair, None, None),
+                flag.as_str(),
+                "from the command line",
+            ),
             (resolve(None, bad_pair, None), key, variable.as_str()),
             (resolve(None, None, bad_pair), key, "burrow.toml"),
         ];
@@ -147,16 +232,32 @@ fn a_bad_value_is_refused_even_where_a_better_one_wins() {
 
 #[test]
 fn an_unknown_name_is_refused_and_a_similar_one_offered() {
-    let error = resolve(None, Some(("max_wiat", "1")), None).unwrap_err().to_string();
-    assert!(error.contains("max_wiat") && error.contains("BURROW_MAX_WIAT"), "{error}");
+    let error = resolve(None, Some(("max_wiat", "1")), None)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("max_wiat") && error.contains("BURROW_MAX_WIAT"),
+        "{error}"
+    );
     assert!(error.contains("similar is max_wait"), "{error}");
-    let error = resolve(None, None, Some(("max-wait", "1"))).unwrap_err().to_string();
-    assert!(error.contains("max-wait") && error.contains("burrow.toml"), "{error}");
+    let error = resolve(None, None, Some(("max-wait", "1")))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("max-wait") && error.contains("burrow.toml"),
+        "{error}"
+    );
     for key in ["config", "help", "version", ""] {
         resolve(None, None, Some((key, "1"))).expect_err("not a setting of a file");
     }
-    resolve_from(None, [("BURROW_Max_Wait".into(), "1".into())], None).expect_err("not how a variable is written");
-    resolve_from(None, [("BURROWED".into(), "1".into()), ("PATH".into(), "1".into())], None).expect("not ours");
+    resolve_from(None, [("BURROW_Max_Wait".into(), "1".into())], None)
+        .expect_err("not how a variable is written");
+    resolve_from(
+        None,
+        [("BURROWED".into(), "1".into()), ("PATH".into(), "1".into())],
+        None,
+    )
+    .expect("not ours");
 }
 
 #[cfg(unix)]
@@ -164,8 +265,13 @@ fn an_unknown_name_is_refused_and_a_similar_one_offered() {
 fn a_variable_that_is_not_utf8_is_refused() {
     use std::os::unix::ffi::OsStringExt;
     let value = OsString::from_vec(vec![0xff]);
-    let error = resolve_from(None, [("BURROW_MAX_WAIT".into(), value)], None).unwrap_err().to_string();
-    assert!(error.contains("BURROW_MAX_WAIT") && error.contains("UTF-8"), "{error}");
+    let error = resolve_from(None, [("BURROW_MAX_WAIT".into(), value)], None)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("BURROW_MAX_WAIT") && error.contains("UTF-8"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -176,17 +282,31 @@ fn the_file_takes_numbers_and_truths_as_they_are() {
         fs::write(&path, content).unwrap();
         resolve_from(None, [], Some(path.clone()))
     };
-    let settings = read("memory = true\nmax_wait = 60\ndefault_ttl = 0.25\nmax_body_bytes = 4096 # small\n").unwrap();
+    let settings =
+        read("memory = true\nmax_wait = 60\ndefault_ttl = 0.25\nmax_body_bytes = 4096 # small\n")
+            .unwrap();
     assert!(settings.server.memory);
     assert_eq!(settings.messages.max_wait.ms, 60_000);
     assert_eq!(settings.messages.default_ttl.ms, 250);
     assert_eq!(settings.messages.max_body_bytes.0, 4096);
-    for bad in ["max_wait = [60]", "[max_wait]\nseconds = 60", "max_wait = 2020-01-01"] {
+    for bad in [
+        "max_wait = [60]",
+        "[max_wait]\nseconds = 60",
+        "max_wait = 2020-01-01",
+    ] {
         let error = read(bad).unwrap_err().to_string();
-        assert!(error.contains("max_wait") && error.contains("burrow.toml"), "{error}");
+        assert!(
+            error.contains("max_wait") && error.contains("burrow.toml"),
+            "{error}"
+        );
     }
-    let error = read("max_wait = 60\nmax_wait == 61").unwrap_err().to_string();
-    assert!(error.contains("burrow.toml") && error.contains("line 2"), "{error}");
+    let error = read("max_wait = 60\nmax_wait == 61")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("burrow.toml") && error.contains("line 2"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -194,20 +314,39 @@ fn the_file_may_be_named_by_a_variable_and_must_be_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("b.toml");
     let variables = || [("BURROW_CONFIG".into(), path.clone().into())];
-    let error = resolve_from(None, variables(), None).unwrap_err().to_string();
+    let error = resolve_from(None, variables(), None)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("b.toml"), "{error}");
     fs::write(&path, "max_wait = 7").unwrap();
-    assert_eq!(resolve_from(None, variables(), None).unwrap().messages.max_wait.ms, 7_000);
+    assert_eq!(
+        resolve_from(None, variables(), None)
+            .unwrap()
+            .messages
+            .max_wait
+            .ms,
+        7_000
+    );
     let other = folder.path().join("c.toml");
     fs::write(&other, "max_wait = 8").unwrap();
     let settings = resolve_from(None, variables(), Some(other)).unwrap();
-    assert_eq!(settings.messages.max_wait.ms, 8_000, "the flag --config wins over BURROW_CONFIG");
+    assert_eq!(
+        settings.messages.max_wait.ms, 8_000,
+        "the flag --config wins over BURROW_CONFIG"
+    );
 }
 
 #[test]
 fn settings_that_contradict_each_other_are_refused() {
-    let error = resolve(Some(("max_request_bytes", "1KiB")), None, None).unwrap_err().to_string();
-    for part in ["max_request_bytes = 1KiB", "command line", "max_body_bytes = 1MiB", "the default"] {
+    let error = resolve(Some(("max_request_bytes", "1KiB")), None, None)
+        .unwrap_err()
+        .to_string();
+    for part in [
+        "max_request_bytes = 1KiB",
+        "command line",
+        "max_body_bytes = 1MiB",
+        "the default",
+    ] {
         assert!(error.contains(part), "no {part:?} in {error:?}");
     }
     let folder = tempfile::tempdir().unwrap();

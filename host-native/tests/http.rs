@@ -19,18 +19,29 @@ fn one_connection_serves_many_requests() {
     let mut client = Client::connect(server.address());
     assert_eq!(client.request("PUT", "/v1.0/a/q/m", "body").status, 201);
     let list = client.request("GET", "/v1.0/a/q", "");
-    assert_eq!(list.header("content-type"), Some("application/json; charset=UTF-8"));
+    assert_eq!(
+        list.header("content-type"),
+        Some("application/json; charset=UTF-8")
+    );
     assert!(list.body.contains(r#""body":"body""#), "{list:?}");
     let deleted = client.request("DELETE", "/v1.0/a/q/m", "");
-    assert_eq!((deleted.status, deleted.header("content-length")), (204, None));
-    assert_eq!(client.request("GET", "/v1.0/a/q", "").body, "Account not found");
+    assert_eq!(
+        (deleted.status, deleted.header("content-length")),
+        (204, None)
+    );
+    assert_eq!(
+        client.request("GET", "/v1.0/a/q", "").body,
+        "Account not found"
+    );
 }
 
 #[test]
 fn a_body_may_come_in_chunks_of_any_size_and_is_kept_to_the_byte() {
     let server = server(&[]);
     let mut client = Client::connect(server.address());
-    let body: String = (0..200_000).map(|n| char::from(b'a' + (n % 26) as u8)).collect();
+    let body: String = (0..200_000)
+        .map(|n| char::from(b'a' + (n % 26) as u8))
+        .collect();
     client.send("PUT /v1.0/a/q/m HTTP/1.1\r\nhost: burrow\r\ntransfer-encoding: chunked\r\n\r\n");
     for (number, chunk) in body.as_bytes().chunks(7_919).enumerate() {
         let extension = if number == 1 { ";name=value" } else { "" };
@@ -66,7 +77,11 @@ fn an_answer_is_not_kept_back_by_what_was_sent_behind_its_request() {
     let server = server(&[]);
     let put = request("PUT", "/v1.0/a/q/m", "x");
     let wait = request("GET", "/v1.0/a/other?wait=600", "");
-    for behind in [b"GET / HT".to_vec(), b"\0\0\r\n\r\n".to_vec(), [wait, put.clone()].concat()] {
+    for behind in [
+        b"GET / HT".to_vec(),
+        b"\0\0\r\n\r\n".to_vec(),
+        [wait, put.clone()].concat(),
+    ] {
         let mut client = Client::connect(server.address());
         client.send([put.clone(), behind].concat());
         assert!(matches!(client.answer().status, 201 | 204));
@@ -81,8 +96,14 @@ fn head_is_get_without_the_body() {
     client.send("HEAD /v1.0/a/q/m?detail=body HTTP/1.1\r\nhost: burrow\r\n\r\nGET / HTTP/1.1\r\nhost: burrow\r\nconnection: close\r\n\r\n");
     let answers = client.rest();
     let (head, get) = answers.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200") && head.contains("content-length: 5"), "{head}");
-    assert!(get.starts_with("HTTP/1.1 200") && get.ends_with(r#"["v1.0"]"#), "{get}");
+    assert!(
+        head.starts_with("HTTP/1.1 200") && head.contains("content-length: 5"),
+        "{head}"
+    );
+    assert!(
+        get.starts_with("HTTP/1.1 200") && get.ends_with(r#"["v1.0"]"#),
+        "{get}"
+    );
 }
 
 #[test]
@@ -109,7 +130,10 @@ fn a_client_that_expects_100_continue_is_not_asked_for_what_is_too_large() {
 #[test]
 fn http_1_0_and_connection_close_end_the_connection_after_the_answer() {
     let server = server(&[]);
-    for head in ["GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nhost: burrow\r\nconnection: close\r\n\r\n"] {
+    for head in [
+        "GET / HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: burrow\r\nconnection: close\r\n\r\n",
+    ] {
         let mut client = Client::connect(server.address());
         client.send(head);
         assert_eq!(client.answer().body, r#"["v1.0"]"#);
@@ -138,7 +162,10 @@ fn health_is_ok_and_knows_its_methods() {
     assert_eq!((answer.status, answer.body.as_str()), (200, "ok"));
     assert_eq!(client.request("GET", "/healthz?verbose", "").status, 200);
     let answer = client.request("DELETE", "/healthz", "");
-    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));
+    assert_eq!(
+        (answer.status, answer.header("allow")),
+        (405, Some("GET, HEAD"))
+    );
     assert_eq!(client.request("GET", "/healthz/", "").status, 404);
 }
 
@@ -147,22 +174,36 @@ fn a_configured_origin_is_granted() {
     let server = server(&["--cors-origin=https://example.org"]);
     let mut client = Client::connect(server.address());
     client.send("GET / HTTP/1.1\r\nhost: burrow\r\norigin: https://example.org\r\n\r\n");
-    assert_eq!(client.answer().header("access-control-allow-origin"), Some("https://example.org"));
+    assert_eq!(
+        client.answer().header("access-control-allow-origin"),
+        Some("https://example.org")
+    );
 }
 
 /// The answers to these requests, all sent at once on one HTTP/2 connection.
-fn over_h2(server: &burrow_tests::process::Server, requests: &[(&str, &str, &str)]) -> Vec<(u16, String)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+fn over_h2(
+    server: &burrow_tests::process::Server,
+    requests: &[(&str, &str, &str)],
+) -> Vec<(u16, String)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let exchange = async {
-        let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
-        let (mut sender, connection) =
-            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2 by prior knowledge");
+        let stream = tokio::net::TcpStream::connect(server.address())
+            .await
+            .unwrap();
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .expect("HTTP/2 by prior knowledge");
         let connection = tokio::spawn(connection);
         let mut answers = Vec::new();
         for &(method, target, body) in requests {
             let uri = format!("http://burrow{target}");
             let request = http::Request::builder().method(method).uri(uri);
-            let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).unwrap();
+            let request = request
+                .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
+                .unwrap();
             sender.ready().await.unwrap();
             answers.push(sender.send_request(request));
         }
@@ -177,15 +218,24 @@ fn over_h2(server: &burrow_tests::process::Server, requests: &[(&str, &str, &str
         connection.await.unwrap().unwrap();
         collected
     };
-    runtime.block_on(async { tokio::time::timeout(PATIENCE, exchange).await }).expect("answers in time")
+    runtime
+        .block_on(async { tokio::time::timeout(PATIENCE, exchange).await })
+        .expect("answers in time")
 }
 
 #[test]
 fn http_2_by_prior_knowledge_answers_the_same() {
     let server = server(&[]);
     let large = "x".repeat(900_000);
-    let puts = [("PUT", "/v1.0/a/q/m", "hello"), ("PUT", "/v1.0/a/q/large", large.as_str())];
-    assert!(over_h2(&server, &puts).iter().all(|(status, _)| *status == 201));
+    let puts = [
+        ("PUT", "/v1.0/a/q/m", "hello"),
+        ("PUT", "/v1.0/a/q/large", large.as_str()),
+    ];
+    assert!(
+        over_h2(&server, &puts)
+            .iter()
+            .all(|(status, _)| *status == 201)
+    );
     let answers = over_h2(
         &server,
         &[
@@ -206,7 +256,13 @@ fn http_2_by_prior_knowledge_answers_the_same() {
 #[test]
 fn http_2_requests_do_not_wait_for_each_other() {
     let server = server(&[]);
-    let answers = over_h2(&server, &[("DELETE", "/v1.0/a/q?wait=60&detail=body", ""), ("PUT", "/v1.0/a/q/m", "woken")]);
+    let answers = over_h2(
+        &server,
+        &[
+            ("DELETE", "/v1.0/a/q?wait=60&detail=body", ""),
+            ("PUT", "/v1.0/a/q/m", "woken"),
+        ],
+    );
     assert_eq!(answers[0].0, 200);
     assert!(answers[0].1.contains("woken"), "{answers:?}");
     assert_eq!(answers[1].0, 201);
@@ -235,7 +291,8 @@ fn a_stop_answers_those_who_wait_and_lets_nobody_hang() {
     let mut stuck_in_head = Client::connect(address);
     stuck_in_head.send("GET / HT");
     let mut stuck_in_body = Client::connect(address);
-    stuck_in_body.send("PUT /v1.0/a/q2/m HTTP/1.1\r\nhost: burrow\r\ncontent-length: 10\r\n\r\nhalf");
+    stuck_in_body
+        .send("PUT /v1.0/a/q2/m HTTP/1.1\r\nhost: burrow\r\ncontent-length: 10\r\n\r\nhalf");
     // The server has seen all of that once a later request is answered: sockets that were
     // ready earlier are served earlier, at the latest by the first release of waiters.
     assert_serves(&server);
@@ -250,7 +307,10 @@ fn a_stop_answers_those_who_wait_and_lets_nobody_hang() {
     assert_eq!(ended.status.code(), Some(0), "{}", ended.logs);
     stuck_in_head.wait_for_end();
     stuck_in_body.wait_for_end();
-    launch().data(folder.path()).start().expect("the data is free again");
+    launch()
+        .data(folder.path())
+        .start()
+        .expect("the data is free again");
 }
 
 #[test]

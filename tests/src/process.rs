@@ -60,13 +60,18 @@ pub struct NotStarted {
     pub logs: String,
 }
 
-/// The `burrow` program of this workspace, built anew if it is not up to date.
+/// The `burrow` program of this workspace: the one that `BURROW_PROGRAM` names, else built
+/// anew if it is not up to date. A build for this package alone has other features than one
+/// for the workspace, so after the latter it would compile a good deal again.
 ///
 /// # Panics
 /// If it cannot be built.
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
+        if let Some(built) = std::env::var_os("BURROW_PROGRAM") {
+            return built.into();
+        }
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--package", "burrow", "--bin", "burrow"]);
         // Test programs lie in `deps`, next to which the other programs are put.

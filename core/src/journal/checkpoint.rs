@@ -17,9 +17,11 @@ use super::records::put_record;
 use crate::codec::put_varint;
 use crate::state::{Block, Place, State, place_of};
 
-/// What one piece may cost: steps of the walk, and bytes.
+/// What one piece may cost: steps of the walk, and bytes. A blob that is large anyway takes
+/// a piece of a quarter of its size along, so that checkpoints keep up with the journal.
 const PIECE_STEPS: usize = 4096;
 const PIECE_BYTES: usize = 32 << 10;
+const PIECE_SHARE: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
@@ -78,9 +80,11 @@ impl Checkpoint {
             return;
         }
         let before = out.len();
+        let bytes = PIECE_BYTES.max(before / PIECE_SHARE);
         let mut budget = Budget {
-            steps: PIECE_STEPS,
-            end: before + PIECE_BYTES,
+            steps: PIECE_STEPS.saturating_mul(bytes / PIECE_BYTES),
+            bytes,
+            end: before + bytes,
         };
         if self.cursor != Cursor::END {
             self.write_queues(state, out, clock, &mut budget);
@@ -167,7 +171,7 @@ impl Checkpoint {
                 piece.add_block(state, number, block, from);
                 budget.steps = budget.steps.saturating_sub(block.slots());
             }
-            if !budget.is_left(piece.out) || piece.runs.len() > PIECE_BYTES {
+            if !budget.is_left(piece.out) || piece.runs.len() > budget.bytes {
                 reached = last;
                 break;
             }
@@ -184,7 +188,7 @@ impl Checkpoint {
         let mut payload = Vec::new();
         let mut complete = true;
         for (number, marker) in state.markers.iter_from(self.next_marker) {
-            if payload.len() >= PIECE_BYTES || budget.steps == 0 {
+            if payload.len() >= budget.bytes || budget.steps == 0 {
                 complete = false;
                 break;
             }
@@ -233,6 +237,7 @@ impl QueuePiece<'_> {
 
 struct Budget {
     steps: usize,
+    bytes: usize,
     end: usize,
 }
 

@@ -248,7 +248,7 @@ impl Node {
 
     /// Gives messages of one queue new times.
     pub(super) fn update_places(&mut self, queue: u32, messages: &[Place], update: Update) {
-        let now = self.now();
+        let now = self.state.clock;
         let expires_at = update
             .ttl_ms
             .map(|ttl_ms| if ttl_ms == 0 { NEVER } else { now + ttl_ms });

@@ -161,6 +161,13 @@ impl Node {
             .map(Timestamp::from_millis)
     }
 
+    /// The node's own present: the latest instant it was told, or that its journal tells of.
+    /// A host whose clock is behind it after a restart should add the difference to what
+    /// its clock tells, or waits and deadlines stand still until the clock has caught up.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.state.clock)
+    }
+
     /// What must be stored next. Batches are made durable in the order in which they are
     /// given; a host may have several under way.
     ///
@@ -262,11 +269,6 @@ impl Node {
         }
         self.woken.remove(&(self.state.queue(queue).number, queue));
         self.state.evolve(&change);
-    }
-
-    /// The present instant, in milliseconds.
-    fn now(&self) -> u64 {
-        self.state.clock
     }
 
     fn answer(&mut self, ticket: Ticket, outcome: Result<Reply, Refusal>) {

@@ -211,7 +211,7 @@ impl Node {
         let default_hide_ms = settings
             .and_then(|settings| settings.default_hide_ms)
             .unwrap_or(self.config.default_hide_ms);
-        let now = self.now();
+        let now = self.state.clock;
         let stored = StoredMessage {
             id: id.as_bytes(),
             body: &message.body,

@@ -126,7 +126,7 @@ impl Node {
 
     /// Hides messages; those that were visible are claimed.
     fn hide(&mut self, queue: u32, found: &[Place], update: Update, claims: &mut Vec<(u64, u64)>) {
-        let visible_at = self.now() + update.hide_ms.unwrap_or(0);
+        let visible_at = self.state.clock + update.hide_ms.unwrap_or(0);
         let (visible, hidden): (Vec<Place>, Vec<Place>) = found
             .iter()
             .partition(|&&place| self.state.is_visible(place));
@@ -244,9 +244,9 @@ impl Node {
             ttl_ms: if view.expires_at == NEVER {
                 0
             } else {
-                view.expires_at.saturating_sub(self.now())
+                view.expires_at.saturating_sub(self.state.clock)
             },
-            hide_ms: view.visible_at.saturating_sub(self.now()),
+            hide_ms: view.visible_at.saturating_sub(self.state.clock),
             attempts: view.attempts,
             claim,
         });

@@ -119,7 +119,7 @@ impl Node {
             queue: (&*queue.queue).into(),
             hash,
             search,
-            deadline: self.now() + wait_ms,
+            deadline: self.state.clock + wait_ms,
         };
         self.waiting.insert(ticket, waiter);
         Ok(())
@@ -134,7 +134,8 @@ impl Node {
     }
 
     /// Serves the waiters of a queue in the order in which they came, as long as there is
-    /// something for them. Only those are looked at that may match.
+    /// something for them. Only those are looked at that may match. One that makes messages
+    /// visible brings about another pass, for those that came before it.
     fn serve(&mut self, number: u64, queue: u32) {
         let hash = self.state.queue(queue).hash;
         let mut marked = self.marked_candidates(hash, queue);

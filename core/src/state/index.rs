@@ -98,10 +98,10 @@ impl Index {
         }
         let twin = self.tables.len() as u32;
         let old = core::mem::take(&mut self.tables[table].entries);
-        let half = old.len() / 2 + 16;
+        // With room up to the next split: growing on the way would hash every key once more.
         let (mut low, mut high) = (
-            HashTable::with_capacity(half),
-            HashTable::with_capacity(half),
+            HashTable::with_capacity(SPLIT_AT),
+            HashTable::with_capacity(SPLIT_AT),
         );
         for place in old {
             let hash = hash_of(place);

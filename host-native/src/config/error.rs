@@ -7,16 +7,43 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("cannot read the configuration file {}: {error}", path.display())]
-    Unreadable { path: PathBuf, error: std::io::Error },
+    Unreadable {
+        path: PathBuf,
+        error: std::io::Error,
+    },
     #[error("the configuration file {} is not TOML: {error}", path.display())]
-    NotToml { path: PathBuf, error: toml::de::Error },
-    #[error("unknown setting {key} ({source_of}){}; `burrow help serve` lists the settings", similar(suggestion))]
-    Unknown { key: String, source_of: Source, suggestion: Option<String> },
+    NotToml {
+        path: PathBuf,
+        error: toml::de::Error,
+    },
+    #[error(
+        "unknown setting {key} ({source_of}){}; `burrow help serve` lists the settings",
+        similar(suggestion)
+    )]
+    Unknown {
+        key: String,
+        source_of: Source,
+        suggestion: Option<String>,
+    },
     #[error("bad value for {key}: {value:?} ({source_of}); {allowed}")]
-    BadValue { key: String, value: String, source_of: Source, allowed: String },
-    #[error("{smaller} ({source_of_smaller}) is less than {larger} ({source_of_larger}); allowed is at least as much")]
-    Less { smaller: String, source_of_smaller: Source, larger: String, source_of_larger: Source },
-    #[error("memory and data exclude each other, and both come from the same place ({0}); give one of them")]
+    BadValue {
+        key: String,
+        value: String,
+        source_of: Source,
+        allowed: String,
+    },
+    #[error(
+        "{smaller} ({source_of_smaller}) is less than {larger} ({source_of_larger}); allowed is at least as much"
+    )]
+    Less {
+        smaller: String,
+        source_of_smaller: Source,
+        larger: String,
+        source_of_larger: Source,
+    },
+    #[error(
+        "memory and data exclude each other, and both come from the same place ({0}); give one of them"
+    )]
     MemoryAndData(Source),
 }
 
@@ -41,5 +68,8 @@ impl fmt::Display for Source {
 }
 
 fn similar(suggestion: &Option<String>) -> String {
-    suggestion.as_ref().map(|name| format!(", similar is {name}")).unwrap_or_default()
+    suggestion
+        .as_ref()
+        .map(|name| format!(", similar is {name}"))
+        .unwrap_or_default()
 }

@@ -33,8 +33,13 @@ impl Layers {
     ) -> Result<Self, ConfigError> {
         let settings = Settings::augment_args(Command::new("burrow"));
         let mut variables = own_variables(variables)?;
-        let config = config.or(variables.remove("config").map(|(path, _)| PathBuf::from(path)));
-        let file = config.map(|path| read_file(&path)).transpose()?.unwrap_or_default();
+        let config = config.or(variables
+            .remove("config")
+            .map(|(path, _)| PathBuf::from(path)));
+        let file = config
+            .map(|path| read_file(&path))
+            .transpose()?
+            .unwrap_or_default();
         let mut layers = Self::default();
         for (key, (value, source)) in file.into_iter().chain(variables) {
             check(&settings, &key, &value, &source)?;
@@ -45,9 +50,11 @@ impl Layers {
 
     /// Makes the values the defaults of the command's flags.
     pub fn apply(&self, command: Command) -> Command {
-        self.values.iter().fold(command, |command, (key, (value, _))| {
-            command.mut_arg(key, |arg| arg.default_value(value))
-        })
+        self.values
+            .iter()
+            .fold(command, |command, (key, (value, _))| {
+                command.mut_arg(key, |arg| arg.default_value(value))
+            })
     }
 
     /// The settings that a command line gives on top of these layers. `matches` are those
@@ -63,7 +70,10 @@ impl Layers {
         if settings.server.memory && memory == self.source(matches, "data") {
             return Err(ConfigError::MemoryAndData(memory));
         }
-        let (request, body) = (settings.connections.max_request_bytes, settings.messages.max_body_bytes);
+        let (request, body) = (
+            settings.connections.max_request_bytes,
+            settings.messages.max_body_bytes,
+        );
         if request.0 < body.0 {
             return Err(ConfigError::Less {
                 smaller: format!("max_request_bytes = {request}"),
@@ -79,7 +89,9 @@ impl Layers {
         if matches.value_source(key) == Some(ValueSource::CommandLine) {
             return Source::Flag;
         }
-        self.values.get(key).map_or(Source::Default, |(_, source)| source.clone())
+        self.values
+            .get(key)
+            .map_or(Source::Default, |(_, source)| source.clone())
     }
 }
 
@@ -87,24 +99,40 @@ impl Layers {
 pub fn bad_flag(error: &clap::Error) -> ConfigError {
     let flag = text(error, ContextKind::InvalidArg).unwrap_or_default();
     let name = flag.split([' ', '=']).next().unwrap_or_default();
-    bad_value(error, name.to_owned(), text(error, ContextKind::InvalidValue).unwrap_or_default(), Source::Flag)
+    bad_value(
+        error,
+        name.to_owned(),
+        text(error, ContextKind::InvalidValue).unwrap_or_default(),
+        Source::Flag,
+    )
 }
 
 /// True if the error is about the value of a flag, and not about the form of the command.
 pub fn is_bad_value(error: &clap::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue)
-        && text(error, ContextKind::InvalidArg).is_some_and(|flag| flag.starts_with("--"))
+    matches!(
+        error.kind(),
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue
+    ) && text(error, ContextKind::InvalidArg).is_some_and(|flag| flag.starts_with("--"))
         && text(error, ContextKind::InvalidValue).is_some_and(|value| !value.is_empty())
 }
 
 fn bad_value(error: &clap::Error, key: String, value: String, source_of: Source) -> ConfigError {
     let own = std::error::Error::source(error).map(|reason| reason.to_string());
     let listed = || match error.get(ContextKind::ValidValue) {
-        Some(ContextValue::Strings(names)) if !names.is_empty() => Some(format!("allowed is one of {}", names.join(", "))),
+        Some(ContextValue::Strings(names)) if !names.is_empty() => {
+            Some(format!("allowed is one of {}", names.join(", ")))
+        }
         _ => None,
     };
-    let allowed = own.or_else(listed).unwrap_or_else(|| "a value is needed".to_owned());
-    ConfigError::BadValue { key, value, source_of, allowed }
+    let allowed = own
+        .or_else(listed)
+        .unwrap_or_else(|| "a value is needed".to_owned());
+    ConfigError::BadValue {
+        key,
+        value,
+        source_of,
+        allowed,
+    }
 }
 
 /// Parses one value as its flag would.
@@ -115,16 +143,27 @@ fn check(settings: &Command, key: &str, value: &str, source: &Source) -> Result<
     let flag = format!("--{}={value}", key.replace('_', "-"));
     match settings.clone().try_get_matches_from(["burrow", &flag]) {
         Ok(_) => Ok(()),
-        Err(error) => Err(bad_value(&error, key.to_owned(), value.to_owned(), source.clone())),
+        Err(error) => Err(bad_value(
+            &error,
+            key.to_owned(),
+            value.to_owned(),
+            source.clone(),
+        )),
     }
 }
 
 fn unknown(settings: &Command, key: &str, source: &Source) -> ConfigError {
     let flag = format!("--{}", key.replace('_', "-"));
     let parsed = settings.clone().try_get_matches_from(["burrow", &flag]);
-    let similar = parsed.err().and_then(|error| text(&error, ContextKind::SuggestedArg));
+    let similar = parsed
+        .err()
+        .and_then(|error| text(&error, ContextKind::SuggestedArg));
     let suggestion = similar.map(|flag| flag.trim_start_matches('-').replace('-', "_"));
-    ConfigError::Unknown { key: key.to_owned(), source_of: source.clone(), suggestion }
+    ConfigError::Unknown {
+        key: key.to_owned(),
+        source_of: source.clone(),
+        suggestion,
+    }
 }
 
 fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
@@ -136,11 +175,15 @@ fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
 
 type Values = BTreeMap<String, (String, Source)>;
 
-fn own_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Values, ConfigError> {
+fn own_variables(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Values, ConfigError> {
     let mut own = Values::new();
     for (name, value) in variables {
         let name = name.to_string_lossy().into_owned();
-        let Some(upper) = name.strip_prefix(PREFIX) else { continue };
+        let Some(upper) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
         let key = match upper.bytes().any(|byte| byte.is_ascii_lowercase()) {
             true => upper.to_owned(),
             false => upper.to_ascii_lowercase(),
@@ -158,9 +201,15 @@ fn own_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> R
 }
 
 fn read_file(path: &Path) -> Result<Values, ConfigError> {
-    let unreadable = |error| ConfigError::Unreadable { path: path.to_owned(), error };
+    let unreadable = |error| ConfigError::Unreadable {
+        path: path.to_owned(),
+        error,
+    };
     let content = fs::read_to_string(path).map_err(unreadable)?;
-    let not_toml = |error| ConfigError::NotToml { path: path.to_owned(), error };
+    let not_toml = |error| ConfigError::NotToml {
+        path: path.to_owned(),
+        error,
+    };
     let table: toml::Table = content.parse().map_err(not_toml)?;
     let source = Source::File(path.to_owned());
     let plain = |(key, value): (String, toml::Value)| {

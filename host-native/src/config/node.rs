@@ -13,15 +13,23 @@ impl Settings {
     pub fn engine_config(&self) -> EngineConfig {
         let store = match self.server.memory {
             true => StoreConfig::Memory,
-            false => StoreConfig::Sqlite { dir: self.server.data.clone() },
+            false => StoreConfig::Sqlite {
+                dir: self.server.data.clone(),
+            },
         };
-        EngineConfig { node: self.node_config(), store }
+        EngineConfig {
+            node: self.node_config(),
+            store,
+        }
     }
 
     /// The configuration of the REST front-end.
     pub fn rest_config(&self) -> RestConfig {
         let cors_origin = self.server.cors_origin.as_deref().map(Box::from);
-        RestConfig { cors_origin, ..RestConfig::from(&self.limits()) }
+        RestConfig {
+            cors_origin,
+            ..RestConfig::from(&self.limits())
+        }
     }
 
     fn node_config(&self) -> Config {

@@ -14,7 +14,12 @@ pub struct Seconds {
     pub ms: u64,
 }
 
-const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
+const UNITS: [(&str, u64); 4] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("", 1),
+];
 
 impl Bytes {
     /// The value as a length in memory; where it does not fit, the largest there is.
@@ -32,7 +37,10 @@ impl Bytes {
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = |factor: u64| self.0 >= factor && self.0.is_multiple_of(factor);
-        let (unit, factor) = UNITS.into_iter().find(|&(_, factor)| whole(factor)).unwrap_or(("", 1));
+        let (unit, factor) = UNITS
+            .into_iter()
+            .find(|&(_, factor)| whole(factor))
+            .unwrap_or(("", 1));
         write!(f, "{}{unit}", self.0 / factor)
     }
 }
@@ -60,15 +68,28 @@ impl Seconds {
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fraction = format!(".{:03}", self.ms % 1000);
-        write!(f, "{}{}", self.ms / 1000, fraction.trim_end_matches('0').trim_end_matches('.'))
+        write!(
+            f,
+            "{}{}",
+            self.ms / 1000,
+            fraction.trim_end_matches('0').trim_end_matches('.')
+        )
     }
 }
 
 /// A parser of whole numbers in a range.
 pub(super) fn count(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<u64, String> + Clone {
     move |text| {
-        let allowed = || format!("allowed is a whole number from {} to {}", range.start(), range.end());
-        digits(text).filter(|number| range.contains(number)).ok_or_else(allowed)
+        let allowed = || {
+            format!(
+                "allowed is a whole number from {} to {}",
+                range.start(),
+                range.end()
+            )
+        };
+        digits(text)
+            .filter(|number| range.contains(number))
+            .ok_or_else(allowed)
     }
 }
 
@@ -76,29 +97,44 @@ pub(super) fn count(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<u64, 
 pub(super) fn bytes(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<Bytes, String> + Clone {
     move |text| {
         let (least, most) = (Bytes(*range.start()), Bytes(*range.end()));
-        let allowed = || format!("allowed is bytes from {least} to {most}, such as 4096, 64KiB or 1MiB");
-        Bytes::parse(text).filter(|bytes| range.contains(&bytes.0)).ok_or_else(allowed)
+        let allowed =
+            || format!("allowed is bytes from {least} to {most}, such as 4096, 64KiB or 1MiB");
+        Bytes::parse(text)
+            .filter(|bytes| range.contains(&bytes.0))
+            .ok_or_else(allowed)
     }
 }
 
 /// A parser of spans in a range of milliseconds.
-pub(super) fn seconds(range_ms: RangeInclusive<u64>) -> impl Fn(&str) -> Result<Seconds, String> + Clone {
+pub(super) fn seconds(
+    range_ms: RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<Seconds, String> + Clone {
     move |text| {
-        let (least, most) = (Seconds::from_ms(*range_ms.start()), Seconds::from_ms(*range_ms.end()));
+        let (least, most) = (
+            Seconds::from_ms(*range_ms.start()),
+            Seconds::from_ms(*range_ms.end()),
+        );
         let allowed = || format!("allowed is seconds from {least} to {most}, such as 60 or 0.25");
-        Seconds::parse(text).filter(|seconds| range_ms.contains(&seconds.ms)).ok_or_else(allowed)
+        Seconds::parse(text)
+            .filter(|seconds| range_ms.contains(&seconds.ms))
+            .ok_or_else(allowed)
     }
 }
 
 /// Reads an address to listen on.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "allowed is an IP address and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned())
+    text.parse().map_err(|_| {
+        "allowed is an IP address and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned()
+    })
 }
 
 /// Reads an origin of web pages.
 pub(super) fn origin(text: &str) -> Result<String, String> {
-    let is_visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_visible =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
     let is_origin = host.is_some_and(|host| is_visible(host) && !host.contains('/'));
     if text == "*" || is_origin {
         return Ok(text.to_owned());
@@ -118,34 +154,82 @@ mod tests {
 
     #[test]
     fn bytes_are_read_as_they_are_shown() {
-        for (text, value) in [("0", 0), ("1000", 1000), ("1KiB", 1024), ("1MiB", 1 << 20), ("3GiB", 3 << 30)] {
+        for (text, value) in [
+            ("0", 0),
+            ("1000", 1000),
+            ("1KiB", 1024),
+            ("1MiB", 1 << 20),
+            ("3GiB", 3 << 30),
+        ] {
             assert_eq!(Bytes::parse(text), Some(Bytes(value)), "{text}");
             assert_eq!(Bytes(value).to_string(), text);
         }
         assert_eq!(Bytes::parse("2048"), Some(Bytes(2048)));
         assert_eq!(Bytes::parse("1 MiB"), Some(Bytes(1 << 20)));
-        for bad in ["", "KiB", "-1", "+1", "1.5MiB", "1MB", "1kib", " 1", "1e6", "18446744073709551616", "17179869184GiB"] {
+        for bad in [
+            "",
+            "KiB",
+            "-1",
+            "+1",
+            "1.5MiB",
+            "1MB",
+            "1kib",
+            " 1",
+            "1e6",
+            "18446744073709551616",
+            "17179869184GiB",
+        ] {
             assert_eq!(Bytes::parse(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn seconds_are_exact_to_the_millisecond() {
-        for (text, ms) in [("0", 0), ("600", 600_000), ("0.25", 250), ("0.001", 1), ("12.5", 12_500)] {
+        for (text, ms) in [
+            ("0", 0),
+            ("600", 600_000),
+            ("0.25", 250),
+            ("0.001", 1),
+            ("12.5", 12_500),
+        ] {
             assert_eq!(Seconds::parse(text), Some(Seconds { ms }), "{text}");
             assert_eq!(Seconds { ms }.to_string(), text);
         }
-        for bad in ["", ".", "1.", ".5", "-1", "1.0005", "1s", "1e3", "NaN", "inf", "1..2", "99999999999999999999"] {
+        for bad in [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "-1",
+            "1.0005",
+            "1s",
+            "1e3",
+            "NaN",
+            "inf",
+            "1..2",
+            "99999999999999999999",
+        ] {
             assert_eq!(Seconds::parse(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn what_is_out_of_range_is_told_the_range() {
-        assert_eq!(count(1..=9)("0").unwrap_err(), "allowed is a whole number from 1 to 9");
+        assert_eq!(
+            count(1..=9)("0").unwrap_err(),
+            "allowed is a whole number from 1 to 9"
+        );
         assert_eq!(count(1..=9)("9"), Ok(9));
-        assert!(bytes(1..=1024)("2KiB").unwrap_err().contains("from 1 to 1KiB"));
-        assert!(seconds(100..=1500)("2").unwrap_err().contains("from 0.1 to 1.5"));
+        assert!(
+            bytes(1..=1024)("2KiB")
+                .unwrap_err()
+                .contains("from 1 to 1KiB")
+        );
+        assert!(
+            seconds(100..=1500)("2")
+                .unwrap_err()
+                .contains("from 0.1 to 1.5")
+        );
     }
 
     #[test]
@@ -153,7 +237,15 @@ mod tests {
         for good in ["*", "https://example.org", "http://localhost:3000"] {
             assert_eq!(origin(good).as_deref(), Ok(good));
         }
-        for bad in ["", "example.org", "https://", "https://a/b", "https://a b", "https://a\r\nb", "ftp://a"] {
+        for bad in [
+            "",
+            "example.org",
+            "https://",
+            "https://a/b",
+            "https://a b",
+            "https://a\r\nb",
+            "ftp://a",
+        ] {
             assert!(origin(bad).is_err(), "{bad}");
         }
     }

@@ -19,7 +19,10 @@ pub struct SystemClock {
 
 impl SystemClock {
     pub fn new() -> Self {
-        Self { started: Instant::now(), started_at: since_epoch() }
+        Self {
+            started: Instant::now(),
+            started_at: since_epoch(),
+        }
     }
 }
 
@@ -38,5 +41,7 @@ impl Clock for SystemClock {
 
 /// Zero where the machine's clock stands before 1970.
 fn since_epoch() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }

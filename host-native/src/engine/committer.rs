@@ -59,17 +59,39 @@ enum Work {
 
 impl Committer {
     pub(super) fn in_memory(shared: Arc<Shared>) -> Self {
-        Self { shared, store: None, deliveries: Deliveries::default(), durable: None, flushed: false }
+        Self {
+            shared,
+            store: None,
+            deliveries: Deliveries::default(),
+            durable: None,
+            flushed: false,
+        }
     }
 
-    pub(super) fn durable(shared: Arc<Shared>, storage: Box<dyn Storage>, config: Config, restored: u64) -> Self {
-        let store = Store { storage, config, restored, outage: None };
-        Self { store: Some(store), ..Self::in_memory(shared) }
+    pub(super) fn durable(
+        shared: Arc<Shared>,
+        storage: Box<dyn Storage>,
+        config: Config,
+        restored: u64,
+    ) -> Self {
+        let store = Store {
+            storage,
+            config,
+            restored,
+            outage: None,
+        };
+        Self {
+            store: Some(store),
+            ..Self::in_memory(shared)
+        }
     }
 
     pub(super) fn spawn(self) -> Result<(), StartError> {
         let thread = thread::Builder::new().name("burrow-committer".into());
-        thread.spawn(move || self.run()).map(drop).map_err(StartError::Thread)
+        thread
+            .spawn(move || self.run())
+            .map(drop)
+            .map_err(StartError::Thread)
     }
 
     fn run(mut self) {
@@ -108,7 +130,9 @@ impl Committer {
             if let Some(work) = self.find_work(&mut core) {
                 return work;
             }
-            let to_retry = self.outage().map(|outage| outage.next_try.saturating_duration_since(Instant::now()));
+            let to_retry = self
+                .outage()
+                .map(|outage| outage.next_try.saturating_duration_since(Instant::now()));
             shared.sleep(core, to_retry);
         }
     }
@@ -145,7 +169,9 @@ impl Committer {
         if core.stopping {
             return Some(Work::End);
         }
-        self.outage().filter(|outage| outage.next_try <= Instant::now()).map(|_| Work::Retry)
+        self.outage()
+            .filter(|outage| outage.next_try <= Instant::now())
+            .map(|_| Work::Retry)
     }
 
     fn outage(&self) -> Option<&Outage> {
@@ -154,14 +180,20 @@ impl Committer {
 
     fn store_batch(&mut self, batch: &Batch) {
         let Some(store) = &mut self.store else { return };
-        let Err(error) = store.storage.append(batch) else { return self.stored(batch) };
+        let Err(error) = store.storage.append(batch) else {
+            return self.stored(batch);
+        };
         let recovered = store.storage.recover();
         if recovered.as_ref().is_ok_and(|last| *last >= batch.sequence) {
             // The commit was reported as failed, but it is there, and now for certain.
             return self.stored(batch);
         }
         let certain = recovered.is_ok() || matches!(error, AppendError::NotStored(_));
-        let failure = if certain { Failure::NotStored } else { Failure::OutcomeUnknown };
+        let failure = if certain {
+            Failure::NotStored
+        } else {
+            Failure::OutcomeUnknown
+        };
         store.outage = Some(Outage {
             next_try: Instant::now() + RETRY,
             probe_bytes: batch.blob.len().min(LARGEST_PROBE_BYTES),
@@ -175,15 +207,23 @@ impl Committer {
             store.restored = batch.sequence;
         }
         self.shared.counters.commits.fetch_add(1, Relaxed);
-        self.shared.counters.committed_bytes.fetch_add(batch.blob.len() as u64, Relaxed);
+        self.shared
+            .counters
+            .committed_bytes
+            .fetch_add(batch.blob.len() as u64, Relaxed);
     }
 
     /// A node that panicked is replaced by one that is restored from what is stored. Not
     /// in memory: there everything is lost, and to go on empty would hide that.
     fn rebuild(&mut self) -> ControlFlow<Option<String>> {
         let reason = "internal error in the queue machine";
-        let Some(store) = &mut self.store else { return ControlFlow::Break(Some(reason.into())) };
-        store.outage = Some(Outage { next_try: Instant::now(), probe_bytes: 0 });
+        let Some(store) = &mut self.store else {
+            return ControlFlow::Break(Some(reason.into()));
+        };
+        store.outage = Some(Outage {
+            next_try: Instant::now(),
+            probe_bytes: 0,
+        });
         // Some of what was decided may be in the last batch that was stored.
         self.begin_outage(reason.into(), Failure::OutcomeUnknown);
         ControlFlow::Continue(())
@@ -219,7 +259,9 @@ impl Committer {
     }
 
     fn restore_node(&mut self) -> Result<(), String> {
-        let Some(store) = &mut self.store else { return Ok(()) };
+        let Some(store) = &mut self.store else {
+            return Ok(());
+        };
         let now = self.shared.now();
         let restored = Node::restore(store.config.clone(), now, &mut *store.storage.load());
         let (node, report) = restored.map_err(|error| error.to_string())?;
@@ -259,7 +301,9 @@ impl Committer {
     /// Makes sure where the store stands, that the node stands there too, and that
     /// something can be written.
     fn try_to_resume(&mut self) -> Result<(), String> {
-        let Some(store) = &mut self.store else { return Ok(()) };
+        let Some(store) = &mut self.store else {
+            return Ok(());
+        };
         let last = store.storage.recover().map_err(|error| error.to_string())?;
         let probe_bytes = store.outage.as_ref().map_or(0, |outage| outage.probe_bytes);
         let stale = last != store.restored;
@@ -267,19 +311,29 @@ impl Committer {
             self.discard_node(&Failure::NotStored);
             self.restore_node()?;
         }
-        let Some(store) = &mut self.store else { return Ok(()) };
-        store.storage.probe(probe_bytes).map_err(|error| error.to_string())
+        let Some(store) = &mut self.store else {
+            return Ok(());
+        };
+        store
+            .storage
+            .probe(probe_bytes)
+            .map_err(|error| error.to_string())
     }
 
     /// Answers whoever still waits, closes the store and says that it is over.
     fn end(&mut self, mut failure: Option<String>) {
         self.shared.lock().stopping = true;
-        let last_word = if failure.is_some() { Failure::OutcomeUnknown } else { Failure::NotStored };
+        let last_word = if failure.is_some() {
+            Failure::OutcomeUnknown
+        } else {
+            Failure::NotStored
+        };
         self.discard_node(&last_word);
         if let Some(store) = self.store.take() {
             let closed = catch_unwind(AssertUnwindSafe(|| store.storage.close()));
             if failure.is_none() && !matches!(closed, Ok(Ok(()))) {
-                failure = Some("the store could not be closed; the next start will recover it".into());
+                failure =
+                    Some("the store could not be closed; the next start will recover it".into());
             }
         }
         match &failure {

@@ -98,7 +98,10 @@ struct Handle {
 impl Engine {
     /// Opens the store, restores what it holds, and starts to take commands. Blocks until
     /// then.
-    pub fn start(config: EngineConfig, clock: Arc<dyn Clock>) -> Result<(Self, StartReport), StartError> {
+    pub fn start(
+        config: EngineConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, StartReport), StartError> {
         let started = Instant::now();
         match config.store {
             StoreConfig::Memory => Self::start_in_memory(config.node, clock, started),
@@ -163,7 +166,9 @@ impl Engine {
         self.handle.shared.begin_stop();
         let mut health = self.watch_health();
         // An error means that the committer is gone, which is as stopped as can be.
-        let _ = health.wait_for(|health| matches!(health, Health::Stopped { .. })).await;
+        let _ = health
+            .wait_for(|health| matches!(health, Health::Stopped { .. }))
+            .await;
     }
 
     fn start_in_memory(
@@ -191,9 +196,21 @@ impl Engine {
         Ok(Self::started(shared, restored, started))
     }
 
-    fn started(shared: Arc<Shared>, restored: RestoreReport, started: Instant) -> (Self, StartReport) {
-        let engine = Self { handle: Arc::new(Handle { shared }) };
-        (engine, StartReport { restored, elapsed: started.elapsed() })
+    fn started(
+        shared: Arc<Shared>,
+        restored: RestoreReport,
+        started: Instant,
+    ) -> (Self, StartReport) {
+        let engine = Self {
+            handle: Arc::new(Handle { shared }),
+        };
+        (
+            engine,
+            StartReport {
+                restored,
+                elapsed: started.elapsed(),
+            },
+        )
     }
 }
 
@@ -205,6 +222,8 @@ impl Drop for Handle {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("health", &self.health()).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("health", &self.health())
+            .finish_non_exhaustive()
     }
 }

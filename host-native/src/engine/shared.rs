@@ -21,6 +21,9 @@ pub(super) struct Shared {
     core: Mutex<Core>,
     wake: Condvar,
     clock: Arc<dyn Clock>,
+    /// What the clock was behind the journal when the engine started, as after it was set
+    /// back. Time goes on from where it was.
+    behind_ms: u64,
     health: watch::Sender<Health>,
     pub(super) counters: Counters,
 }
@@ -67,6 +70,7 @@ pub(super) enum Submitted {
 
 impl Shared {
     pub(super) fn new(node: Node, clock: Arc<dyn Clock>, durable: bool) -> Self {
+        let behind_ms = node.now().since_ms(clock.now());
         let core = Core {
             node: Some(node),
             generation: 0,
@@ -81,6 +85,7 @@ impl Shared {
             core: Mutex::new(core),
             wake: Condvar::new(),
             clock,
+            behind_ms,
             health: watch::Sender::new(Health::Serving),
             counters: Counters::default(),
         }
@@ -101,7 +106,10 @@ impl Shared {
             Ok(Started::Pending(ticket)) => {
                 let (sender, receiver) = oneshot::channel();
                 core.pending.insert(ticket, sender);
-                let place = Place { generation: core.generation, ticket };
+                let place = Place {
+                    generation: core.generation,
+                    ticket,
+                };
                 Submitted::Waiting(Waiting::new(Arc::clone(self), place, receiver))
             }
         };
@@ -122,7 +130,9 @@ impl Shared {
             return;
         }
         // Nobody in that place: the reply is out already.
-        let Some(sender) = core.pending.remove(&place.ticket) else { return };
+        let Some(sender) = core.pending.remove(&place.ticket) else {
+            return;
+        };
         if let Some(node) = &mut core.node {
             node.cancel(place.ticket);
         }
@@ -192,7 +202,7 @@ impl Shared {
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.clock.now().after_ms(self.behind_ms)
     }
 
     /// A panic in the node is one request's misfortune, and the committer's to deal with;
@@ -224,7 +234,8 @@ impl Shared {
         let deadline = core.node.as_ref().and_then(Node::deadline);
         core.sleep = deadline.map_or(Sleep::Forever, Sleep::Until);
         let to_deadline = deadline.map(|deadline| {
-            Duration::from_millis(deadline.since_ms(self.now())).clamp(Duration::from_millis(1), LONGEST_SLEEP)
+            Duration::from_millis(deadline.since_ms(self.now()))
+                .clamp(Duration::from_millis(1), LONGEST_SLEEP)
         });
         let timeout = match (to_deadline, at_most) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -232,8 +243,14 @@ impl Shared {
         };
         // Whether the lock is poisoned shows when it is taken next.
         match timeout {
-            Some(timeout) => drop(self.wake.wait_timeout_while(core, timeout, |core| core.sleep != Sleep::Awake)),
-            None => drop(self.wake.wait_while(core, |core| core.sleep != Sleep::Awake)),
+            Some(timeout) => drop(
+                self.wake
+                    .wait_timeout_while(core, timeout, |core| core.sleep != Sleep::Awake),
+            ),
+            None => drop(
+                self.wake
+                    .wait_while(core, |core| core.sleep != Sleep::Awake),
+            ),
         }
     }
 
@@ -267,11 +284,17 @@ impl Core {
         if self.stopping {
             return Err(Failure::Stopping);
         }
-        let unusable = if self.durable { Failure::NotStored } else { Failure::Stopping };
+        let unusable = if self.durable {
+            Failure::NotStored
+        } else {
+            Failure::Stopping
+        };
         if self.condemned || (!self.storing && is_change(&command)) {
             return Err(unusable);
         }
-        let Some(node) = &mut self.node else { return Err(unusable) };
+        let Some(node) = &mut self.node else {
+            return Err(unusable);
+        };
         let waiters_before = (!self.storing).then(|| node.stats().waiters);
         let ticket = node.submit(now, command);
         let is_held = waiters_before.is_some_and(|before| node.stats().waiters <= before);
@@ -296,7 +319,11 @@ impl Core {
     }
 
     /// Takes what the node has to say. Returns the outcome of `own`, if it is among it.
-    pub(super) fn take_replies(&mut self, own: Option<Ticket>, deliveries: &mut Deliveries) -> Option<Outcome> {
+    pub(super) fn take_replies(
+        &mut self,
+        own: Option<Ticket>,
+        deliveries: &mut Deliveries,
+    ) -> Option<Outcome> {
         let mut own_outcome = None;
         let node = self.node.as_mut().filter(|_| !self.condemned)?;
         while let Some((ticket, result)) = node.poll_reply() {

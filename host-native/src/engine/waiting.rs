@@ -31,8 +31,17 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn new(shared: Arc<Shared>, place: Place, receiver: oneshot::Receiver<Outcome>) -> Self {
-        Self { shared, place, receiver, received: false }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        place: Place,
+        receiver: oneshot::Receiver<Outcome>,
+    ) -> Self {
+        Self {
+            shared,
+            place,
+            receiver,
+            received: false,
+        }
     }
 }
 
@@ -58,7 +67,9 @@ impl Drop for Waiting {
 
 impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiting").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Waiting")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
     }
 }
 

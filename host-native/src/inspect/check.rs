@@ -8,7 +8,9 @@ use burrow_core::journal::{Load, LoadError, RestoreError, RestoreReport};
 use burrow_core::{Config, Node, Timestamp};
 use rusqlite::Connection;
 
-use crate::storage::{DataFolder, OpenError, SqliteLoad, open_read_only, structure_problems, verify_log};
+use crate::storage::{
+    DataFolder, OpenError, SqliteLoad, open_read_only, structure_problems, verify_log,
+};
 
 /// Findings of SQLite's own check, at the most; further ones are consequences as a rule.
 const MAX_FINDINGS: u32 = 100;
@@ -90,9 +92,15 @@ fn check_structure(connection: &Connection, report: &mut CheckReport) {
                 .into_iter()
                 .flat_map(|finding| finding.lines().map(str::to_owned).collect::<Vec<_>>())
                 .filter(|finding| !finding.starts_with("***"))
-                .map(|finding| Damage::Structure { page: page_in(&finding), finding }),
+                .map(|finding| Damage::Structure {
+                    page: page_in(&finding),
+                    finding,
+                }),
         ),
-        Err(error) => report.damage.push(Damage::Structure { page: None, finding: error.to_string() }),
+        Err(error) => report.damage.push(Damage::Structure {
+            page: None,
+            finding: error.to_string(),
+        }),
     }
 }
 
@@ -109,7 +117,10 @@ fn check_blobs(connection: &Connection, report: &mut CheckReport) {
                     report.damage.push(Damage::Journal(error));
                 }
             }
-            Err(error) => report.damage.push(Damage::Unreadable { sequence, problem: error.to_string() }),
+            Err(error) => report.damage.push(Damage::Unreadable {
+                sequence,
+                problem: error.to_string(),
+            }),
         }
     }
 }
@@ -144,12 +155,16 @@ impl Load for Alone {
 /// The page that a finding such as `Tree 2 page 17 cell 3: …` or `Page 9: …` is about.
 fn page_in(finding: &str) -> Option<u64> {
     let mut words = finding.split([' ', ':']);
-    words.by_ref().find(|word| word.eq_ignore_ascii_case("page"))?;
+    words
+        .by_ref()
+        .find(|word| word.eq_ignore_ascii_case("page"))?;
     words.next()?.parse().ok()
 }
 
 pub(super) fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }
 
@@ -157,9 +172,17 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, problem } => write!(f, "{}: {problem}", path.display()),
-            Self::Structure { page: Some(page), finding } => write!(f, "data file, page {page}: {finding}"),
-            Self::Structure { page: None, finding } => write!(f, "data file: {finding}"),
-            Self::Unreadable { sequence, problem } => write!(f, "journal blob {sequence} cannot be read: {problem}"),
+            Self::Structure {
+                page: Some(page),
+                finding,
+            } => write!(f, "data file, page {page}: {finding}"),
+            Self::Structure {
+                page: None,
+                finding,
+            } => write!(f, "data file: {finding}"),
+            Self::Unreadable { sequence, problem } => {
+                write!(f, "journal blob {sequence} cannot be read: {problem}")
+            }
             Self::Journal(error) => error.fmt(f),
         }
     }
@@ -171,7 +194,10 @@ mod tests {
 
     #[test]
     fn the_page_of_a_finding_is_read() {
-        assert_eq!(page_in("Tree 2 page 17 cell 3: Rowid 5 out of order"), Some(17));
+        assert_eq!(
+            page_in("Tree 2 page 17 cell 3: Rowid 5 out of order"),
+            Some(17)
+        );
         assert_eq!(page_in("Page 9: never used"), Some(9));
         assert_eq!(page_in("Freelist: size is 3 but should be 4"), None);
         assert_eq!(page_in("page"), None);

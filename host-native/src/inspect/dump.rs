@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use burrow_core::journal::RestoreError;
 use burrow_core::{
-    Command, Config, Detail, MessageRef, Node, Order, Page, QueueName, Refusal, Reply, Selection, Settings,
-    Timestamp,
+    Command, Config, Detail, MessageRef, Node, Order, Page, QueueName, Refusal, Reply, Selection,
+    Settings, Timestamp,
 };
 use serde::{Serialize, Serializer};
 
@@ -53,7 +53,12 @@ pub fn dump(dir: &Path, out: &mut dyn Write) -> Result<DumpReport, DumpError> {
     let connection = open_read_only(&folder)?;
     let now = now();
     let (node, _) = Node::restore(Config::default(), now, &mut SqliteLoad::new(&connection))?;
-    let mut dump = Dump { node, now, out, report: DumpReport::default() };
+    let mut dump = Dump {
+        node,
+        now,
+        out,
+        report: DumpReport::default(),
+    };
     dump.accounts()?;
     dump.out.flush()?;
     Ok(dump.report)
@@ -80,9 +85,10 @@ impl Dump<'_> {
 
     fn queues(&mut self, account: &str) -> Result<(), DumpError> {
         let mut marker = None;
-        while let Some(names) =
-            self.names(marker.take(), |page| Command::ListQueues { account: account.into(), page })?
-        {
+        while let Some(names) = self.names(marker.take(), |page| Command::ListQueues {
+            account: account.into(),
+            page,
+        })? {
             for queue in &names {
                 self.queue(account, queue)?;
             }
@@ -97,7 +103,10 @@ impl Dump<'_> {
         marker: Option<Box<str>>,
         list: impl FnOnce(Page<'a>) -> Command<'a>,
     ) -> Result<Option<Vec<Box<str>>>, DumpError> {
-        let page = Page { marker: marker.map(|name| Cow::Owned(name.into())), limit: Some(PAGE) };
+        let page = Page {
+            marker: marker.map(|name| Cow::Owned(name.into())),
+            limit: Some(PAGE),
+        };
         match self.ask(list(page))? {
             Some(Reply::Names(names)) => Ok(Some(names)),
             None => Ok(None),
@@ -106,11 +115,19 @@ impl Dump<'_> {
     }
 
     fn queue(&mut self, account: &str, queue: &str) -> Result<(), DumpError> {
-        let name = || QueueName { account: account.into(), queue: queue.into() };
-        let Some(Reply::Settings(settings)) = self.ask(Command::GetSettings { queue: name() })? else {
+        let name = || QueueName {
+            account: account.into(),
+            queue: queue.into(),
+        };
+        let Some(Reply::Settings(settings)) = self.ask(Command::GetSettings { queue: name() })?
+        else {
             return Err(DumpError::Machine);
         };
-        self.line(&QueueLine { account, queue, settings: SettingsLine::new(&settings) })?;
+        self.line(&QueueLine {
+            account,
+            queue,
+            settings: SettingsLine::new(&settings),
+        })?;
         self.report.queues += 1;
         let mut marker: Option<String> = None;
         loop {
@@ -119,7 +136,12 @@ impl Dump<'_> {
                 limit: Some(PAGE),
                 match_hidden: true,
             };
-            let list = Command::ListMessages { queue: name(), selection, wait_ms: 0, detail: Detail::All };
+            let list = Command::ListMessages {
+                queue: name(),
+                selection,
+                wait_ms: 0,
+                detail: Detail::All,
+            };
             let messages = match self.ask(list)? {
                 Some(Reply::Messages(messages)) => messages,
                 None => return Ok(()),
@@ -142,7 +164,9 @@ impl Dump<'_> {
                 Some((answered, Ok(reply))) if answered == ticket => return Ok(Some(reply)),
                 Some((answered, Err(refusal))) if answered == ticket => {
                     return match refusal {
-                        Refusal::AccountNotFound | Refusal::QueueNotFound | Refusal::MessageNotFound => Ok(None),
+                        Refusal::AccountNotFound
+                        | Refusal::QueueNotFound
+                        | Refusal::MessageNotFound => Ok(None),
                         _ => Err(DumpError::Machine),
                     };
                 }

@@ -40,7 +40,9 @@ pub(super) async fn collect(mut body: Incoming, shared: &Shared) -> Result<Bytes
     }
     let mut pace = Pace::new(shared.settings.body_timeout.duration());
     // Nearly every body comes in one piece, which is then used as it is.
-    let Some(first) = pace.next(&mut body).await? else { return Ok(Bytes::new()) };
+    let Some(first) = pace.next(&mut body).await? else {
+        return Ok(Bytes::new());
+    };
     if body.is_end_stream() && first.len() as u64 <= maximum.0 {
         return Ok(first);
     }
@@ -79,15 +81,23 @@ struct Pace {
 
 impl Pace {
     fn new(allowed: Duration) -> Self {
-        Self { allowed, deadline: None, bytes: 0 }
+        Self {
+            allowed,
+            deadline: None,
+            bytes: 0,
+        }
     }
 
     /// The next piece; `None` at the end.
     async fn next(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
         loop {
-            let Some(frame) = self.frame(body).await? else { return Ok(None) };
+            let Some(frame) = self.frame(body).await? else {
+                return Ok(None);
+            };
             // What is not data is a trailer, which nobody here has a use for.
-            let Ok(piece) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
+            let Ok(piece) = frame.map_err(BodyError::Broken)?.into_data() else {
+                continue;
+            };
             self.bytes += piece.len();
             if self.bytes >= PROGRESS_BYTES {
                 self.bytes = 0;
@@ -97,13 +107,20 @@ impl Pace {
         }
     }
 
-    async fn frame(&mut self, body: &mut Incoming) -> Result<Option<Result<Frame<Bytes>, hyper::Error>>, BodyError> {
+    async fn frame(
+        &mut self,
+        body: &mut Incoming,
+    ) -> Result<Option<Result<Frame<Bytes>, hyper::Error>>, BodyError> {
         let ready = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
         if let Poll::Ready(frame) = ready {
             return Ok(frame);
         }
-        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + self.allowed);
-        timeout_at(deadline, body.frame()).await.map_err(|_| BodyError::TooSlow)
+        let deadline = *self
+            .deadline
+            .get_or_insert_with(|| Instant::now() + self.allowed);
+        timeout_at(deadline, body.frame())
+            .await
+            .map_err(|_| BodyError::TooSlow)
     }
 }
 

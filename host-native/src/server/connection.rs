@@ -3,14 +3,17 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::Shutdown;
-use std::pin::pin;
+use std::ops::DerefMut;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -21,6 +24,9 @@ use super::peer::Peer;
 use super::stream::PeerStream;
 use crate::config::ConnectionSettings;
 
+/// How HTTP/2 by prior knowledge begins. No method of HTTP/1 does, and no client sends
+/// less of it at first.
+const H2_START: &[u8; 3] = b"PRI";
 /// Headers that hyper takes without an allocation for each request.
 const HEADERS_ON_STACK: u64 = 100;
 /// How often an HTTP/2 client is asked whether it is still there, and how long it may
@@ -33,24 +39,30 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/
     retry-after: 1\r\nconnection: close\r\ncontent-length: 42\r\n\r\nToo many connections: nothing was done yet";
 
 /// HTTP as this server speaks it, for all its connections.
-pub(super) type Http = auto::Builder<TokioExecutor>;
+#[derive(Debug)]
+pub(super) struct Http {
+    h1: http1::Builder,
+    h2: http2::Builder<TokioExecutor>,
+}
 
-pub(super) fn http(settings: &ConnectionSettings) -> Http {
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    let mut h1 = http.http1();
-    // A client that has closed its sending side still gets its answer; see `gateway` for
-    // one that waits.
-    h1.half_close(true).max_buf_size(settings.max_header_bytes.as_usize());
-    if settings.max_headers != HEADERS_ON_STACK {
-        h1.max_headers(usize::try_from(settings.max_headers).unwrap_or(usize::MAX));
+impl Http {
+    pub(super) fn new(settings: &ConnectionSettings) -> Self {
+        let mut h1 = http1::Builder::new();
+        // A client that has closed its sending side still gets its answer; see `gateway`
+        // for one that waits.
+        h1.half_close(true)
+            .max_buf_size(settings.max_header_bytes.as_usize());
+        if settings.max_headers != HEADERS_ON_STACK {
+            h1.max_headers(usize::try_from(settings.max_headers).unwrap_or(usize::MAX));
+        }
+        let mut h2 = http2::Builder::new(TokioExecutor::new());
+        h2.timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .max_concurrent_streams(u32::try_from(settings.max_streams).unwrap_or(u32::MAX))
+            .max_header_list_size(u32::try_from(settings.max_header_bytes.0).unwrap_or(u32::MAX));
+        Self { h1, h2 }
     }
-    http.http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT)
-        .max_concurrent_streams(u32::try_from(settings.max_streams).unwrap_or(u32::MAX))
-        .max_header_list_size(u32::try_from(settings.max_header_bytes.0).unwrap_or(u32::MAX));
-    http
 }
 
 /// Serves the connection until it ends, or until its current request is answered once
@@ -59,19 +71,49 @@ pub(super) async fn run(peer: Arc<Peer>, shared: Arc<Shared>) {
     converse(&peer, &shared).await;
     // What hyper has said last must be sent, and read.
     if poll_fn(|cx| peer.poll_send(cx)).await.is_ok() {
-        linger(&peer.stream).await;
+        // A server that stops does not wait for what may come, only for what has come.
+        let is_stopping = shared.stopping.load(Relaxed);
+        linger(
+            &peer.stream,
+            if is_stopping { Duration::ZERO } else { LINGER },
+        )
+        .await;
     }
 }
 
 async fn converse(peer: &Arc<Peer>, shared: &Arc<Shared>) {
+    // The first bytes are only looked at: hyper's own detection takes them out and puts
+    // them back, for which every connection pays with twice the buffer.
+    let mut start = [0; H2_START.len()];
+    let bytes = tokio::select! {
+        peeked = peer.stream.peek(&mut start) => match peeked {
+            Ok(bytes) => bytes,
+            Err(_) => return,
+        },
+        () = peer.finish.notified() => return,
+    };
     let io = TokioIo::new(PeerStream(Arc::clone(peer)));
-    let service = service_fn(|request| gateway::handle(Arc::clone(shared), Arc::clone(peer), request));
-    let mut connection = pin!(shared.http.serve_connection(io, service));
+    let service =
+        service_fn(|request| gateway::handle(Arc::clone(shared), Arc::clone(peer), request));
+    if start[..bytes] == *H2_START {
+        drive(Box::pin(shared.http.h2.serve_connection(io, service)), peer).await;
+    } else {
+        drive(pin!(shared.http.h1.serve_connection(io, service)), peer).await;
+    }
+}
+
+async fn drive<C>(mut connection: Pin<impl DerefMut<Target = C>>, peer: &Peer)
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
     loop {
-        let step = poll_fn(|cx| match (connection.as_mut().poll(cx), peer.poll_send(cx)) {
-            (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(error.into())),
-            (outcome, _) => outcome,
-        });
+        let step = poll_fn(
+            |cx| match (connection.as_mut().poll(cx), peer.poll_send(cx)) {
+                (Poll::Ready(outcome), _) => Poll::Ready(outcome.map_err(io::Error::other)),
+                (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+                (Poll::Pending, _) => Poll::Pending,
+            },
+        );
         tokio::select! {
             outcome = step => {
                 if let Err(error) = outcome {
@@ -87,13 +129,13 @@ async fn converse(peer: &Arc<Peer>, shared: &Arc<Shared>) {
 /// Tells a client that there is no room for it.
 pub(super) async fn refuse(mut stream: TcpStream) {
     if let Ok(Ok(())) = timeout(LINGER, stream.write_all(REFUSAL)).await {
-        linger(&stream).await;
+        linger(&stream, LINGER).await;
     }
 }
 
 /// Closes the sending side and reads what the client has sent, for a while: a socket that
 /// is closed with bytes unread takes back what the client has not read yet.
-async fn linger(stream: &TcpStream) {
+async fn linger(stream: &TcpStream, time: Duration) {
     let closing = async {
         socket2::SockRef::from(stream).shutdown(Shutdown::Write)?;
         let mut unread = Vec::with_capacity(1024);
@@ -108,5 +150,5 @@ async fn linger(stream: &TcpStream) {
         }
     };
     // A client that does not listen is none of our concern.
-    let _: Result<io::Result<()>, _> = timeout(LINGER, closing).await;
+    let _: Result<io::Result<()>, _> = timeout(time, closing).await;
 }

@@ -7,7 +7,7 @@ use burrow_core::rest::{self, Plan, Routed};
 use burrow_core::{Command, Reply};
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, EXPECT, ORIGIN};
 use http::request::Parts;
-use http::{HeaderName, Method, Request, Version};
+use http::{Method, Request, Version};
 use hyper::body::Incoming;
 
 use super::Shared;
@@ -46,8 +46,16 @@ pub(super) async fn handle(
     Ok(to_http(answer, &peer))
 }
 
-async fn respond(shared: &Shared, peer: &Peer, parts: &Parts, body: &[u8]) -> Result<rest::Response, Gone> {
-    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+async fn respond(
+    shared: &Shared,
+    peer: &Peer,
+    parts: &Parts,
+    body: &[u8],
+) -> Result<rest::Response, Gone> {
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("", |target| target.as_str());
     if parts.uri.path() == HEALTH_PATH {
         return Ok(health(&shared.engine, &parts.method));
     }
@@ -60,7 +68,12 @@ async fn respond(shared: &Shared, peer: &Peer, parts: &Parts, body: &[u8]) -> Re
     }
 }
 
-async fn submit(shared: &Shared, peer: &Peer, command: Command<'_>, plan: &Plan) -> Result<rest::Response, Gone> {
+async fn submit(
+    shared: &Shared,
+    peer: &Peer,
+    command: Command<'_>,
+    plan: &Plan,
+) -> Result<rest::Response, Gone> {
     if shared.stopping.load(SeqCst) {
         return Ok(rest::Response::stopping());
     }
@@ -102,17 +115,25 @@ fn rest_request<'a>(
     target: &'a str,
     body: &'a [u8],
 ) -> Result<rest::Request<'a>, std::str::Utf8Error> {
-    let header = |name: HeaderName| {
-        parts.headers.get(name).map(|value| std::str::from_utf8(value.as_bytes())).transpose()
-    };
-    Ok(rest::Request {
+    let mut request = rest::Request {
         method: parts.method.as_str(),
         target,
-        content_type: header(CONTENT_TYPE)?,
-        origin: header(ORIGIN)?,
-        access_control_request_method: header(ACCESS_CONTROL_REQUEST_METHOD)?,
         body,
-    })
+        ..rest::Request::default()
+    };
+    // Most requests have few headers and none of these: one pass is cheaper than three searches.
+    for (name, value) in &parts.headers {
+        let wanted = match *name {
+            CONTENT_TYPE => &mut request.content_type,
+            ORIGIN => &mut request.origin,
+            ACCESS_CONTROL_REQUEST_METHOD => &mut request.access_control_request_method,
+            _ => continue,
+        };
+        if wanted.is_none() {
+            *wanted = Some(std::str::from_utf8(value.as_bytes())?);
+        }
+    }
+    Ok(request)
 }
 
 fn refuse_body(error: BodyError, shared: &Shared, parts: &Parts) -> Result<rest::Response, Gone> {
@@ -122,10 +143,14 @@ fn refuse_body(error: BodyError, shared: &Shared, parts: &Parts) -> Result<rest:
             if !parts.headers.contains_key(EXPECT) {
                 body::discard(rest_of_body, shared.settings.body_timeout.duration());
             }
-            Ok(rest::Response::body_too_large(shared.settings.max_request_bytes.0))
+            Ok(rest::Response::body_too_large(
+                shared.settings.max_request_bytes.0,
+            ))
         }
         BodyError::TooSlow => Ok(text(408, "The request body did not arrive in time")),
-        BodyError::NoRoom => Ok(response::busy("Too many request bodies at a time: nothing was done")),
+        BodyError::NoRoom => Ok(response::busy(
+            "Too many request bodies at a time: nothing was done",
+        )),
         BodyError::Broken(error) => Err(Gone::InBody(error)),
     }
 }
@@ -133,8 +158,12 @@ fn refuse_body(error: BodyError, shared: &Shared, parts: &Parts) -> Result<rest:
 fn health(engine: &Engine, method: &Method) -> rest::Response {
     let mut answer = match (method, engine.health()) {
         (&Method::GET | &Method::HEAD, Health::Serving) => rest::Response::healthy(),
-        (&Method::GET | &Method::HEAD, Health::NotStoring { reason }) => response::busy(&format!("Not storing: {reason}")),
-        (&Method::GET | &Method::HEAD, Health::Stopping | Health::Stopped { .. }) => rest::Response::stopping(),
+        (&Method::GET | &Method::HEAD, Health::NotStoring { reason }) => {
+            response::busy(&format!("Not storing: {reason}"))
+        }
+        (&Method::GET | &Method::HEAD, Health::Stopping | Health::Stopped { .. }) => {
+            rest::Response::stopping()
+        }
         _ => method_not_allowed(),
     };
     answer.head = method == Method::HEAD;

@@ -16,15 +16,16 @@ mod watch;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use burrow_core::rest::RestConfig;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::config::ConnectionSettings;
 use crate::engine::{Engine, Health};
@@ -34,7 +35,7 @@ use watch::Connections;
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: i32 = 4096;
 /// How long a server that stops lets clients take their answers.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_millis(3500);
 /// How often a server that stops ends waits that began in the meantime.
 const RELEASE_INTERVAL: Duration = Duration::from_millis(50);
 /// Rest after a connection could not be accepted, as when there are too many open files.
@@ -68,7 +69,11 @@ pub enum ServeError {
 
 /// Opens a socket to listen on. Connections are held until [`serve`] takes them.
 pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     // Connections of an earlier server that are not quite gone do not keep the port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
@@ -92,18 +97,27 @@ pub async fn serve(
     let shared = Arc::new(Shared {
         engine,
         rest,
-        http: connection::http(&settings),
+        http: Http::new(&settings),
         settings,
         arriving_bytes: AtomicU64::new(0),
         stopping: AtomicBool::new(false),
     });
-    let mut server = Server { shared, connections, refusals: Arc::new(Semaphore::new(REFUSALS)) };
+    let mut server = Server {
+        shared,
+        connections,
+        refusals: Arc::new(Semaphore::new(REFUSALS)),
+    };
     let outcome = server.accept_until(&listener, stop).await;
     drop(listener);
     server.drain().await;
     server.shared.engine.stop().await;
     match (outcome, server.shared.engine.health()) {
-        (Ok(()), Health::Stopped { failure: Some(failure) }) => Err(ServeError::Engine(failure)),
+        (
+            Ok(()),
+            Health::Stopped {
+                failure: Some(failure),
+            },
+        ) => Err(ServeError::Engine(failure)),
         (outcome, _) => outcome,
     }
 }
@@ -121,13 +135,16 @@ impl Server {
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let mut health = self.shared.engine.watch_health();
-        let mut failed = std::pin::pin!(async move {
-            match health.wait_for(|health| matches!(health, Health::Stopped { .. })).await {
+        let mut failed = pin!(async move {
+            match health
+                .wait_for(|health| matches!(health, Health::Stopped { .. }))
+                .await
+            {
                 Ok(health) => format!("{:?}", *health),
                 Err(_) => "its thread ended".to_owned(),
             }
         });
-        let mut stop = std::pin::pin!(stop);
+        let mut stop = pin!(stop);
         let mut sweep = interval(self.connections.sweep_interval());
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -163,16 +180,23 @@ impl Server {
     /// Answers what waits, lets every connection finish its request, and closes those that
     /// do not within [`GRACE`].
     async fn drain(&mut self) {
-        let deadline = Instant::now() + GRACE;
-        self.shared.stopping.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.shared.stopping.store(true, SeqCst);
         self.connections.finish();
-        while self.connections.len() > 0 && Instant::now() < deadline {
-            // A request that was on its way to the engine a moment ago may wait only now.
-            self.shared.engine.release_waiters();
-            let _ = timeout_at(Instant::now() + RELEASE_INTERVAL, self.connections.reap()).await;
+        let mut deadline = pin!(sleep(GRACE));
+        let mut release = interval(RELEASE_INTERVAL);
+        while self.connections.len() > 0 {
+            tokio::select! {
+                () = &mut deadline => break,
+                // A request that was on its way to the engine a moment ago may wait only now.
+                _ = release.tick() => self.shared.engine.release_waiters(),
+                () = self.connections.reap() => {}
+            }
         }
         if self.connections.len() > 0 {
-            tracing::warn!(connections = self.connections.len(), "closing connections that did not finish in time");
+            tracing::warn!(
+                connections = self.connections.len(),
+                "closing connections that did not finish in time"
+            );
         }
         self.connections.close().await;
     }
@@ -181,14 +205,19 @@ impl Server {
 /// What every connection needs: answers leave at once, and a dead peer is noticed.
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 6);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE / 6);
     socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 async fn pause_after(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+    if !matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted
+    ) {
         tracing::warn!(%error, "cannot accept a connection");
-        tokio::time::sleep(ACCEPT_PAUSE).await;
+        sleep(ACCEPT_PAUSE).await;
     }
 }

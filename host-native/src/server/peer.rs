@@ -1,7 +1,7 @@
 //! The other end of a connection, and what it has done lately.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{self, Interest};
 use tokio::net::TcpStream;

@@ -24,7 +24,12 @@ pub(super) struct Answer {
 /// An answer of a few words.
 pub(super) fn text(status: u16, text: &str) -> rest::Response {
     let content_type = ("Content-Type", Cow::Borrowed("text/plain; charset=UTF-8"));
-    rest::Response { status, headers: vec![content_type], body: text.into(), head: false }
+    rest::Response {
+        status,
+        headers: vec![content_type],
+        body: text.into(),
+        head: false,
+    }
 }
 
 /// An answer that asks the client to try again.
@@ -36,20 +41,37 @@ pub(super) fn busy(reason: &str) -> rest::Response {
 
 /// Puts an answer into hyper's form.
 pub(super) fn to_http(answer: rest::Response, peer: &Arc<Peer>) -> http::Response<Answer> {
-    let rest::Response { status, headers, body, head } = answer;
+    let rest::Response {
+        status,
+        headers,
+        body,
+        head,
+    } = answer;
     let length = body.len();
-    let bytes = if head { Bytes::new() } else { Bytes::from(body) };
+    let bytes = if head {
+        Bytes::new()
+    } else {
+        Bytes::from(body)
+    };
     let under_way = (!bytes.is_empty()).then(|| InAnswer::new(peer));
-    let mut response = http::Response::new(Answer { bytes, _under_way: under_way });
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = http::Response::new(Answer {
+        bytes,
+        _under_way: under_way,
+    });
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in headers {
         // A stored content type may hold what no header can: then there is none.
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), header_value(value)) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), header_value(value))
+        {
             response.headers_mut().append(name, value);
         }
     }
     if head && length > 0 {
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     response
 }

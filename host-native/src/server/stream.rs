@@ -51,7 +51,9 @@ impl Peer {
         let length: usize = slices.iter().map(|slice| slice.len()).sum();
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         if gathered.bytes.len() + length <= GATHERED_BYTES {
-            slices.iter().for_each(|slice| gathered.bytes.extend_from_slice(slice));
+            slices
+                .iter()
+                .for_each(|slice| gathered.bytes.extend_from_slice(slice));
             return Poll::Ready(Ok(length));
         }
         drop(gathered);
@@ -84,7 +86,11 @@ impl Peer {
 }
 
 impl AsyncRead for PeerStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let peer = &*self.0;
         loop {
             ready!(peer.stream.poll_read_ready(cx))?;
@@ -94,7 +100,11 @@ impl AsyncRead for PeerStream {
             let outcome = peer.stream.try_io(Interest::READABLE, || {
                 let bytes = peer.stream.try_read_buf(buf)?;
                 read = Some(bytes);
-                if bytes > 0 && buf.remaining() > 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+                if bytes > 0 && buf.remaining() > 0 {
+                    Err(io::ErrorKind::WouldBlock.into())
+                } else {
+                    Ok(())
+                }
             });
             match (read, outcome) {
                 (Some(bytes), _) => {
@@ -109,7 +119,11 @@ impl AsyncRead for PeerStream {
 }
 
 impl AsyncWrite for PeerStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.0.poll_take(cx, &[IoSlice::new(buf)])
     }
 

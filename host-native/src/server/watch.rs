@@ -69,7 +69,11 @@ impl Connections {
             write: settings.write_timeout.duration(),
             idle: settings.idle_timeout.duration(),
         };
-        Self { tasks: JoinSet::new(), watched: HashMap::new(), limits }
+        Self {
+            tasks: JoinSet::new(),
+            watched: HashMap::new(),
+            limits,
+        }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -78,8 +82,15 @@ impl Connections {
 
     pub(super) fn add(&mut self, stream: TcpStream, shared: &Arc<Shared>) {
         let peer = Arc::new(Peer::new(stream));
-        let task = self.tasks.spawn(connection::run(Arc::clone(&peer), Arc::clone(shared)));
-        let watched = Watched { peer, task, phase: Phase::Head { requests: 0 }, since: Instant::now() };
+        let task = self
+            .tasks
+            .spawn(connection::run(Arc::clone(&peer), Arc::clone(shared)));
+        let watched = Watched {
+            peer,
+            task,
+            phase: Phase::Head { requests: 0 },
+            since: Instant::now(),
+        };
         self.watched.insert(watched.task.id(), watched);
     }
 
@@ -95,7 +106,11 @@ impl Connections {
 
     /// How often [`sweep`](Self::sweep) is wanted.
     pub(super) fn sweep_interval(&self) -> Duration {
-        let shortest = self.limits.header.min(self.limits.write).min(self.limits.idle);
+        let shortest = self
+            .limits
+            .header
+            .min(self.limits.write)
+            .min(self.limits.idle);
         (shortest / 4).clamp(Duration::from_millis(25), Duration::from_secs(1))
     }
 
@@ -115,7 +130,9 @@ impl Connections {
 
     /// Asks every connection to close after the request that it carries out.
     pub(super) fn finish(&self) {
-        self.watched.values().for_each(|watched| watched.peer.finish.notify_one());
+        self.watched
+            .values()
+            .for_each(|watched| watched.peer.finish.notify_one());
     }
 
     /// Closes every connection.
@@ -134,7 +151,9 @@ impl Watched {
         }
         let lasted = now.saturating_duration_since(self.since);
         match self.phase {
-            Phase::Answering { .. } if lasted >= limits.write => Verdict::Close("the client takes no answer"),
+            Phase::Answering { .. } if lasted >= limits.write => {
+                Verdict::Close("the client takes no answer")
+            }
             Phase::Head { .. } if lasted >= limits.header => Verdict::Close("no request in time"),
             Phase::Finishing => Verdict::Close("idle"),
             Phase::Idle { .. } if lasted >= limits.idle => {
@@ -148,7 +167,9 @@ impl Watched {
     fn observe(&self) -> Phase {
         let peer = &*self.peer;
         if peer.blocked.load(Relaxed) || peer.in_answer.load(Relaxed) > 0 {
-            return Phase::Answering { bytes_out: peer.bytes_out.load(Relaxed) };
+            return Phase::Answering {
+                bytes_out: peer.bytes_out.load(Relaxed),
+            };
         }
         if peer.in_service.load(Relaxed) > 0 {
             return Phase::Serving;
@@ -164,7 +185,10 @@ impl Watched {
                 }
             }
             Phase::Finishing => Phase::Finishing,
-            _ => Phase::Idle { requests: now_requests, bytes_in: now_bytes },
+            _ => Phase::Idle {
+                requests: now_requests,
+                bytes_in: now_bytes,
+            },
         }
     }
 }

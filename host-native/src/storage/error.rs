@@ -12,7 +12,11 @@ pub enum OpenError {
     )]
     CreateFolder { path: PathBuf, source: io::Error },
     #[error("cannot {action} {path}: {source}", path = .path.display())]
-    Access { action: &'static str, path: PathBuf, source: io::Error },
+    Access {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
     #[error("the data folder {path} is in use by another process; stop that one first", path = .path.display())]
     InUse { path: PathBuf },
     #[error("{path} was not written by Burrow; choose another data folder", path = .path.display())]
@@ -21,7 +25,11 @@ pub enum OpenError {
         "{path} has layout version {found}, this program reads up to {supported}; use a later Burrow",
         path = .path.display()
     )]
-    Newer { path: PathBuf, found: i64, supported: i64 },
+    Newer {
+        path: PathBuf,
+        found: i64,
+        supported: i64,
+    },
     #[error(
         "{path} is missing or empty, but the folder has held data; restore it from a backup, or remove the folder to start anew",
         path = .path.display()
@@ -30,12 +38,19 @@ pub enum OpenError {
     #[error("{path} is damaged: {problem}; restore it from a backup", path = .path.display())]
     Damaged { path: PathBuf, problem: String },
     #[error("cannot open {path}: {source}", path = .path.display())]
-    Sqlite { path: PathBuf, source: rusqlite::Error },
+    Sqlite {
+        path: PathBuf,
+        source: rusqlite::Error,
+    },
 }
 
 impl OpenError {
     pub(crate) fn access(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Access { action, path: path.to_owned(), source }
+        Self::Access {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 
     /// What SQLite says when the file itself is at fault, apart from what it says when the
@@ -45,7 +60,10 @@ impl OpenError {
         let path = path.to_owned();
         match source.sqlite_error_code() {
             Some(NotADatabase) => Self::NotOurs { path },
-            Some(DatabaseCorrupt) => Self::Damaged { path, problem: source.to_string() },
+            Some(DatabaseCorrupt) => Self::Damaged {
+                path,
+                problem: source.to_string(),
+            },
             _ => Self::Sqlite { path, source },
         }
     }
@@ -93,8 +111,8 @@ impl From<rusqlite::Error> for AppendError {
     /// is complete, so that even after a crash the transaction does not exist.
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{
-            CannotOpen, ConstraintViolation, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull,
-            NotADatabase, OutOfMemory, PermissionDenied, ReadOnly, TooBig,
+            CannotOpen, ConstraintViolation, DatabaseBusy, DatabaseCorrupt, DatabaseLocked,
+            DiskFull, NotADatabase, OutOfMemory, PermissionDenied, ReadOnly, TooBig,
         };
         let certain = matches!(
             error.sqlite_error_code(),
@@ -112,6 +130,10 @@ impl From<rusqlite::Error> for AppendError {
                     | TooBig
             )
         );
-        if certain { Self::NotStored(error.into()) } else { Self::Unknown(error.into()) }
+        if certain {
+            Self::NotStored(error.into())
+        } else {
+            Self::Unknown(error.into())
+        }
     }
 }

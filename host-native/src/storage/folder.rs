@@ -37,8 +37,13 @@ impl DataFolder {
             .open(&lock_path)
             .map_err(|error| OpenError::access("open", &lock_path, error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), lock: Some(lock) }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                lock: Some(lock),
+            }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
+                path: path.to_owned(),
+            }),
             Err(TryLockError::Error(error)) => Err(OpenError::access("lock", &lock_path, error)),
         }
     }
@@ -52,13 +57,21 @@ impl DataFolder {
         let lock = match File::open(&lock_path) {
             Ok(lock) => lock,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(Self { path: path.to_owned(), lock: None });
+                return Ok(Self {
+                    path: path.to_owned(),
+                    lock: None,
+                });
             }
             Err(error) => return Err(OpenError::access("open", &lock_path, error)),
         };
         match lock.try_lock_shared() {
-            Ok(()) => Ok(Self { path: path.to_owned(), lock: Some(lock) }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                lock: Some(lock),
+            }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
+                path: path.to_owned(),
+            }),
             Err(TryLockError::Error(error)) => Err(OpenError::access("lock", &lock_path, error)),
         }
     }
@@ -79,7 +92,9 @@ impl DataFolder {
         let data_file = self.data_file();
         match file_len(&data_file)? {
             0 => {}
-            1..SQLITE_HEADER_BYTES => return Err(self.explain(OpenError::NotOurs { path: data_file })),
+            1..SQLITE_HEADER_BYTES => {
+                return Err(self.explain(OpenError::NotOurs { path: data_file }));
+            }
             _ => return Ok(true),
         }
         if self.is_marked()? || self.has_log()? {
@@ -97,7 +112,10 @@ impl DataFolder {
     pub(crate) fn explain(&self, error: OpenError) -> OpenError {
         match error {
             OpenError::NotOurs { path } if self.is_marked().unwrap_or(false) => {
-                OpenError::Damaged { path, problem: "its header is not that of a Burrow data file".into() }
+                OpenError::Damaged {
+                    path,
+                    problem: "its header is not that of a Burrow data file".into(),
+                }
             }
             other => other,
         }
@@ -132,7 +150,10 @@ fn create(path: &Path) -> Result<(), OpenError> {
             _ => sync_folder(Path::new(".")),
         },
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(source) => Err(OpenError::CreateFolder { path: path.to_owned(), source }),
+        Err(source) => Err(OpenError::CreateFolder {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 

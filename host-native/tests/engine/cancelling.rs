@@ -27,7 +27,9 @@ async fn a_claim_that_is_dropped_before_it_is_durable_is_undone() {
     disk.wait_for_held_append();
     drop(gone);
     disk.release();
-    let Ok(Reply::Messages(list)) = engine.execute(claim(0)).await else { panic!() };
+    let Ok(Reply::Messages(list)) = engine.execute(claim(0)).await else {
+        panic!()
+    };
     assert_eq!(list.iter().next().unwrap().id, "m");
     assert_eq!(disk.state().blobs.len(), engine.stats().commits as usize);
 }
@@ -47,7 +49,9 @@ async fn an_undone_claim_serves_the_next() {
     drop(gone);
     disk.release();
     assert_eq!(stored.await, Ok(Reply::Put { created: true }));
-    let Ok(Reply::Messages(list)) = next.await else { panic!() };
+    let Ok(Reply::Messages(list)) = next.await else {
+        panic!()
+    };
     assert_eq!(list.iter().next().unwrap().id, "m");
 }
 

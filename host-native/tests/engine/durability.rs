@@ -10,7 +10,10 @@ use crate::faulty_store::Disk;
 use crate::support::{ManualClock, claim, look, poll_once, put, start};
 
 fn in_memory(clock: Arc<ManualClock>) -> Engine {
-    let config = EngineConfig { node: Config::default(), store: StoreConfig::Memory };
+    let config = EngineConfig {
+        node: Config::default(),
+        store: StoreConfig::Memory,
+    };
     Engine::start(config, clock).unwrap().0
 }
 
@@ -63,11 +66,16 @@ async fn in_memory_a_command_is_answered_at_its_first_poll() {
 
 #[tokio::test]
 async fn a_put_answers_who_waits_for_it() {
-    for engine in [in_memory(ManualClock::new()), start(&Disk::default(), ManualClock::new())] {
+    for engine in [
+        in_memory(ManualClock::new()),
+        start(&Disk::default(), ManualClock::new()),
+    ] {
         let mut waiting = Box::pin(engine.execute(claim(60_000)));
         assert!(poll_once(&mut waiting).is_pending());
         engine.execute(put("m")).await.unwrap();
-        let Ok(Reply::Messages(list)) = waiting.await else { panic!() };
+        let Ok(Reply::Messages(list)) = waiting.await else {
+            panic!()
+        };
         assert_eq!(list.iter().next().unwrap().id, "m");
     }
 }
@@ -76,7 +84,10 @@ async fn a_put_answers_who_waits_for_it() {
 async fn waiting_ends_when_its_time_is_over() {
     let disk = Disk::default();
     let clock = ManualClock::new();
-    for engine in [in_memory(Arc::clone(&clock)), start(&disk, Arc::clone(&clock) as _)] {
+    for engine in [
+        in_memory(Arc::clone(&clock)),
+        start(&disk, Arc::clone(&clock) as _),
+    ] {
         let mut long = Box::pin(engine.execute(claim(60_000)));
         let mut short = Box::pin(engine.execute(claim(5_000)));
         assert!(poll_once(&mut long).is_pending() && poll_once(&mut short).is_pending());
@@ -90,29 +101,39 @@ async fn waiting_ends_when_its_time_is_over() {
     }
 }
 
-/// The committer sleeps for the message's expiry when the wait, which ends earlier, begins.
+/// The committer sleeps for the message's expiry when the wait, which ends earlier,
+/// begins. It would look at the clock by itself in ten seconds only.
 #[tokio::test]
 async fn an_earlier_deadline_wakes_the_committer() {
-    let config = EngineConfig { node: Config::default(), store: StoreConfig::Memory };
+    let config = EngineConfig {
+        node: Config::default(),
+        store: StoreConfig::Memory,
+    };
     let (engine, _) = Engine::start(config, Arc::new(SystemClock::new())).unwrap();
     engine.execute(put("m")).await.unwrap();
     engine.execute(claim(0)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let waited = tokio::time::timeout(Duration::from_secs(60), engine.execute(claim(30))).await;
+    let waited = tokio::time::timeout(Duration::from_secs(5), engine.execute(claim(30))).await;
     assert_eq!(waited, Ok(Err(Failure::Refused(Refusal::MessageNotFound))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_tasks_lose_no_reply() {
     let disk = Disk::default();
-    for engine in [in_memory(ManualClock::new()), start(&disk, ManualClock::new())] {
+    for engine in [
+        in_memory(ManualClock::new()),
+        start(&disk, ManualClock::new()),
+    ] {
         let mut tasks = Vec::new();
         for task in 0..50 {
             let engine = engine.clone();
             tasks.push(tokio::spawn(async move {
                 for n in 0..100 {
                     let id = format!("{task}-{n}");
-                    assert_eq!(engine.execute(put(&id)).await, Ok(Reply::Put { created: true }));
+                    assert_eq!(
+                        engine.execute(put(&id)).await,
+                        Ok(Reply::Put { created: true })
+                    );
                     if n % 3 == 0 {
                         // A claim that may wait for a moment, beside others that do.
                         assert!(engine.execute(claim(60_000)).await.is_ok());
@@ -127,4 +148,27 @@ async fn many_tasks_lose_no_reply() {
         assert_eq!(stats.node.messages, 5_000);
         assert_eq!((stats.node.waiters, stats.node.replies), (0, 0));
     }
+}
+
+#[tokio::test]
+async fn time_goes_on_when_the_clock_was_set_back_between_two_runs() {
+    let disk = Disk::default();
+    let clock = ManualClock::new();
+    clock.advance_ms(500_000);
+    let engine = start(&disk, clock);
+    engine.execute(put("m")).await.unwrap();
+    engine.stop().await;
+
+    let clock = ManualClock::new();
+    let engine = start(&disk, Arc::clone(&clock) as _);
+    engine.execute(claim(0)).await.unwrap();
+    let mut waiting = Box::pin(engine.execute(claim(1_000)));
+    assert!(poll_once(&mut waiting).is_pending());
+    clock.advance_ms(1_000);
+    engine.clock_changed();
+    let outcome = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+    assert_eq!(
+        outcome.expect("the wait ends with its time"),
+        Err(Failure::Refused(Refusal::MessageNotFound))
+    );
 }

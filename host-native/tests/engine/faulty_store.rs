@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     UnknownAndLost,
     /// The sync failed, yet the batch is there.
     UnknownButStored,
+    /// The sync failed, and the batch is seen only when the store is recovered.
+    UnknownButFound,
 }
 
 /// What is left when an engine is gone: the disk, and the hand that breaks it.
@@ -32,11 +34,15 @@ pub(crate) struct State {
     pub(crate) fail_append: Option<(u64, Fault)>,
     /// Until it is set back, nothing can be recovered or probed.
     pub(crate) broken: bool,
+    /// Nothing can be written, but all else works.
+    pub(crate) full: bool,
     pub(crate) unreadable: bool,
     /// Appends are held back.
     pub(crate) held: bool,
     /// Appends that wait for being let go.
     waiting: u64,
+    /// What the next recovery finds.
+    hidden: Option<(u64, Vec<u8>)>,
 }
 
 impl Disk {
@@ -61,13 +67,23 @@ impl Disk {
 
     /// Waits until an append is held back.
     pub(crate) fn wait_for_held_append(&self) {
-        drop(self.0.1.wait_while(self.state(), |state| state.waiting == 0).unwrap());
+        drop(
+            self.0
+                .1
+                .wait_while(self.state(), |state| state.waiting == 0)
+                .unwrap(),
+        );
     }
 
     /// Waits until the store was asked to recover or probe so many times more.
     pub(crate) fn wait_for_probes(&self, more: u64) {
         let target = self.state().probes + more;
-        drop(self.0.1.wait_while(self.state(), |state| state.probes < target).unwrap());
+        drop(
+            self.0
+                .1
+                .wait_while(self.state(), |state| state.probes < target)
+                .unwrap(),
+        );
     }
 }
 
@@ -82,7 +98,10 @@ impl Storage for FaultyStore {
         state = changed.wait_while(state, |state| state.held).unwrap();
         state.waiting -= 1;
         state.appends += 1;
-        let fault = state.fail_append.filter(|(append, _)| *append == state.appends).map(|(_, fault)| fault);
+        let fault = state
+            .fail_append
+            .filter(|(append, _)| *append == state.appends)
+            .map(|(_, fault)| fault);
         if fault.is_none() || fault == Some(Fault::UnknownButStored) {
             let next = state.blobs.last_key_value().map_or(1, |(last, _)| last + 1);
             assert_eq!(batch.sequence, next, "batches come in order, without a gap");
@@ -90,6 +109,9 @@ impl Storage for FaultyStore {
             for range in &batch.drops {
                 state.blobs.retain(|sequence, _| !range.contains(sequence));
             }
+        }
+        if fault == Some(Fault::UnknownButFound) {
+            state.hidden = Some((batch.sequence, batch.blob.clone()));
         }
         let error = StoreError::Failed("injected".into());
         match fault {
@@ -106,11 +128,18 @@ impl Storage for FaultyStore {
         if state.broken {
             return Err(StoreError::Failed("still broken".into()));
         }
+        let found = state.hidden.take();
+        state.blobs.extend(found);
         Ok(state.blobs.last_key_value().map_or(0, |(last, _)| *last))
     }
 
     fn probe(&mut self, _bytes: usize) -> Result<(), StoreError> {
-        if self.0.state().broken { Err(StoreError::NoRoom("still broken".into())) } else { Ok(()) }
+        let state = self.0.state();
+        if state.broken || state.full {
+            Err(StoreError::NoRoom("still full".into()))
+        } else {
+            Ok(())
+        }
     }
 
     fn load(&mut self) -> Box<dyn Load + '_> {
@@ -136,6 +165,11 @@ impl Load for DiskLoad {
     }
 
     fn read(&mut self, sequence: u64) -> Result<Vec<u8>, LoadError> {
-        self.0.state().blobs.get(&sequence).cloned().ok_or_else(|| LoadError("no such blob".into()))
+        self.0
+            .state()
+            .blobs
+            .get(&sequence)
+            .cloned()
+            .ok_or_else(|| LoadError("no such blob".into()))
     }
 }

@@ -9,7 +9,11 @@ use crate::faulty_store::{Disk, Fault};
 use crate::support::{ManualClock, claim, delete, look, poll_once, put, start};
 
 async fn serving_again(engine: &Engine) {
-    engine.watch_health().wait_for(|health| *health == Health::Serving).await.unwrap();
+    engine
+        .watch_health()
+        .wait_for(|health| *health == Health::Serving)
+        .await
+        .unwrap();
 }
 
 /// What is known of a message after its commands were answered.
@@ -27,7 +31,9 @@ async fn script(engine: &Engine, known: &mut BTreeMap<String, Known>) {
         let id = if deletes { n - 2 } else { n }.to_string();
         let before = known.get(&id).copied().unwrap_or(Known::Gone);
         let after = if deletes { Known::Gone } else { Known::There };
-        let outcome = engine.execute(if deletes { delete(&id) } else { put(&id) }).await;
+        let outcome = engine
+            .execute(if deletes { delete(&id) } else { put(&id) })
+            .await;
         let now = match outcome {
             Ok(_) => after,
             Err(Failure::NotStored) => before,
@@ -57,7 +63,11 @@ async fn verify(engine: &Engine, known: &BTreeMap<String, Known>, context: &str)
 
 #[tokio::test]
 async fn every_write_may_fail_in_every_way() {
-    for fault in [Fault::NotStored, Fault::UnknownAndLost, Fault::UnknownButStored] {
+    for fault in [
+        Fault::NotStored,
+        Fault::UnknownAndLost,
+        Fault::UnknownButStored,
+    ] {
         for append in 1..=12 {
             let context = format!("{fault:?} at append {append}");
             let disk = Disk::default();
@@ -67,7 +77,10 @@ async fn every_write_may_fail_in_every_way() {
             script(&engine, &mut known).await;
             assert!(disk.state().appends >= append, "{context}");
             // The store could tell at once how things stand, so that nothing is unknown.
-            assert!(!known.values().any(|known| *known == Known::Either), "{context}");
+            assert!(
+                !known.values().any(|known| *known == Known::Either),
+                "{context}"
+            );
             verify(&engine, &known, &context).await;
             engine.stop().await;
             verify(&start(&disk, ManualClock::new()), &known, &context).await;
@@ -77,7 +90,11 @@ async fn every_write_may_fail_in_every_way() {
 
 #[tokio::test]
 async fn an_outcome_is_unknown_while_the_store_cannot_tell() {
-    for fault in [Fault::UnknownAndLost, Fault::UnknownButStored] {
+    for fault in [
+        Fault::UnknownAndLost,
+        Fault::UnknownButStored,
+        Fault::UnknownButFound,
+    ] {
         let disk = Disk::default();
         let engine = start(&disk, ManualClock::new());
         engine.execute(put("1")).await.unwrap();
@@ -90,7 +107,7 @@ async fn an_outcome_is_unknown_while_the_store_cannot_tell() {
         disk.wait_for_probes(2);
         disk.state().broken = false;
         serving_again(&engine).await;
-        let stored = fault == Fault::UnknownButStored;
+        let stored = fault != Fault::UnknownAndLost;
         assert_eq!(look(&engine, "2").await.is_some(), stored);
         engine.execute(put("3")).await.unwrap();
         engine.stop().await;
@@ -112,8 +129,13 @@ async fn during_an_outage_reads_go_on_and_changes_are_refused_at_once() {
         state.broken = true;
     }
     assert_eq!(engine.execute(put("2")).await, Err(Failure::NotStored));
-    let Health::NotStoring { reason } = engine.health() else { panic!("{:?}", engine.health()) };
-    assert!(reason.contains("injected") || reason.contains("broken"), "{reason}");
+    let Health::NotStoring { reason } = engine.health() else {
+        panic!("{:?}", engine.health())
+    };
+    assert!(
+        reason.contains("injected") || reason.contains("broken"),
+        "{reason}"
+    );
     // The engine may still be restoring its node.
     disk.wait_for_probes(1);
     let appends = disk.state().appends;
@@ -121,7 +143,10 @@ async fn during_an_outage_reads_go_on_and_changes_are_refused_at_once() {
     for n in 0..100 {
         let id = format!("x{n}");
         let mut refused = Box::pin(engine.execute(put(&id)));
-        assert_eq!(poll_once(&mut refused), std::task::Poll::Ready(Err(Failure::NotStored)));
+        assert_eq!(
+            poll_once(&mut refused),
+            std::task::Poll::Ready(Err(Failure::NotStored))
+        );
         assert_eq!(look(&engine, "1").await, Some((1, true)));
     }
     assert_eq!(engine.execute(claim(60_000)).await, Err(Failure::NotStored));
@@ -131,6 +156,26 @@ async fn during_an_outage_reads_go_on_and_changes_are_refused_at_once() {
     serving_again(&engine).await;
     engine.execute(put("2")).await.unwrap();
     assert_eq!(engine.stats().outages, 1);
+}
+
+/// To restore takes long when there is much. While a full disk is tried again and again,
+/// the node stays.
+#[tokio::test]
+async fn one_outage_is_one_restore() {
+    let disk = Disk::default();
+    let engine = start(&disk, ManualClock::new());
+    engine.execute(put("1")).await.unwrap();
+    {
+        let mut state = disk.state();
+        state.fail_append = Some((2, Fault::NotStored));
+        state.full = true;
+    }
+    assert_eq!(engine.execute(put("2")).await, Err(Failure::NotStored));
+    disk.wait_for_probes(3);
+    disk.state().full = false;
+    serving_again(&engine).await;
+    assert_eq!(disk.state().loads, 2, "one at the start and one more");
+    engine.execute(put("2")).await.unwrap();
 }
 
 #[tokio::test]
@@ -196,7 +241,10 @@ async fn an_unreadable_store_is_tried_again() {
     }
     assert_eq!(engine.execute(put("2")).await, Err(Failure::NotStored));
     disk.wait_for_probes(1);
-    assert_eq!(engine.execute(crate::support::get("1")).await, Err(Failure::NotStored));
+    assert_eq!(
+        engine.execute(crate::support::get("1")).await,
+        Err(Failure::NotStored)
+    );
     disk.state().unreadable = false;
     serving_again(&engine).await;
     assert_eq!(look(&engine, "1").await, Some((0, false)));

@@ -35,7 +35,10 @@ async fn a_stop_finishes_what_is_decided() {
     assert_eq!(second.await, Ok(Reply::Put { created: true }));
     assert!(matches!(waiting.await, Ok(Reply::Messages(_))));
     assert!(matches!(other_wait.await, Ok(Reply::Messages(_))));
-    assert_eq!(third_wait.await, Err(Failure::Refused(Refusal::MessageNotFound)));
+    assert_eq!(
+        third_wait.await,
+        Err(Failure::Refused(Refusal::MessageNotFound))
+    );
     assert_eq!(engine.health(), Health::Stopped { failure: None });
     assert!(disk.state().closed);
     engine.stop().await;
@@ -53,7 +56,10 @@ async fn the_last_handle_stops_the_engine() {
     let mut health = engine.watch_health();
     engine.execute(put("m")).await.unwrap();
     drop(engine);
-    health.wait_for(|health| *health == Health::Stopped { failure: None }).await.unwrap();
+    health
+        .wait_for(|health| *health == Health::Stopped { failure: None })
+        .await
+        .unwrap();
     assert!(disk.state().closed);
 }
 
@@ -77,7 +83,10 @@ async fn waiters_are_released_on_demand() {
     let mut waiting = Box::pin(engine.execute(claim(60_000)));
     assert!(poll_once(&mut waiting).is_pending());
     engine.release_waiters();
-    assert_eq!(waiting.await, Err(Failure::Refused(Refusal::AccountNotFound)));
+    assert_eq!(
+        waiting.await,
+        Err(Failure::Refused(Refusal::AccountNotFound))
+    );
     engine.execute(put("m")).await.unwrap();
 }
 
@@ -90,7 +99,10 @@ struct PanickingClock {
 impl Clock for PanickingClock {
     fn now(&self) -> Timestamp {
         let in_committer = std::thread::current().name() == Some("burrow-committer");
-        assert!(!(in_committer && self.armed.swap(false, SeqCst)), "injected");
+        assert!(
+            !(in_committer && self.armed.swap(false, SeqCst)),
+            "injected"
+        );
         self.clock.now()
     }
 }
@@ -98,7 +110,10 @@ impl Clock for PanickingClock {
 #[tokio::test]
 async fn a_node_that_panicked_is_restored() {
     let disk = Disk::default();
-    let clock = Arc::new(PanickingClock { clock: ManualClock::new(), armed: AtomicBool::new(false) });
+    let clock = Arc::new(PanickingClock {
+        clock: ManualClock::new(),
+        armed: AtomicBool::new(false),
+    });
     let engine = start(&disk, Arc::clone(&clock) as _);
     engine.execute(put("1")).await.unwrap();
     let mut waiting = Box::pin(engine.execute(claim(60_000)));
@@ -107,7 +122,10 @@ async fn a_node_that_panicked_is_restored() {
     clock.armed.store(true, SeqCst);
     engine.clock_changed();
     health.changed().await.unwrap();
-    health.wait_for(|health| *health == Health::Serving).await.unwrap();
+    health
+        .wait_for(|health| *health == Health::Serving)
+        .await
+        .unwrap();
     assert!(look(&engine, "1").await.is_some());
     engine.execute(put("2")).await.unwrap();
     engine.stop().await;
@@ -119,13 +137,22 @@ async fn a_node_that_panicked_is_restored() {
 /// In memory everything is lost with the node. To go on empty would hide that.
 #[tokio::test]
 async fn a_node_that_panicked_in_memory_ends_the_engine() {
-    let clock = Arc::new(PanickingClock { clock: ManualClock::new(), armed: AtomicBool::new(false) });
-    let config = EngineConfig { node: Config::default(), store: StoreConfig::Memory };
+    let clock = Arc::new(PanickingClock {
+        clock: ManualClock::new(),
+        armed: AtomicBool::new(false),
+    });
+    let config = EngineConfig {
+        node: Config::default(),
+        store: StoreConfig::Memory,
+    };
     let (engine, _) = Engine::start(config, Arc::clone(&clock) as _).unwrap();
     engine.execute(put("1")).await.unwrap();
     let mut waiting = Box::pin(engine.execute(burrow_core::Command::ListMessages {
         queue: crate::support::queue(),
-        selection: burrow_core::Selection { marker: Some("1".into()), ..Default::default() },
+        selection: burrow_core::Selection {
+            marker: Some("1".into()),
+            ..Default::default()
+        },
         wait_ms: 60_000,
         detail: burrow_core::Detail::None,
     }));
@@ -133,7 +160,10 @@ async fn a_node_that_panicked_in_memory_ends_the_engine() {
     let mut health = engine.watch_health();
     clock.armed.store(true, SeqCst);
     engine.clock_changed();
-    health.wait_for(|health| matches!(health, Health::Stopped { failure: Some(_) })).await.unwrap();
+    health
+        .wait_for(|health| matches!(health, Health::Stopped { failure: Some(_) }))
+        .await
+        .unwrap();
     assert_eq!(waiting.await, Err(Failure::OutcomeUnknown));
     assert_eq!(engine.execute(put("2")).await, Err(Failure::Stopping));
 }

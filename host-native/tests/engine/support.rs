@@ -31,31 +31,58 @@ impl Clock for ManualClock {
 }
 
 pub(crate) fn start(disk: &Disk, clock: Arc<dyn Clock>) -> Engine {
-    Engine::start_with(Config::default(), disk.store(), clock).unwrap().0
+    Engine::start_with(Config::default(), disk.store(), clock)
+        .unwrap()
+        .0
 }
 
 pub(crate) fn queue() -> QueueName<'static> {
-    QueueName { account: "a".into(), queue: "q".into() }
+    QueueName {
+        account: "a".into(),
+        queue: "q".into(),
+    }
 }
 
 pub(crate) fn put(id: &str) -> Command<'_> {
-    let message = NewMessage { id: Some(id.into()), body: b"body".as_slice().into(), ..NewMessage::default() };
-    Command::Put { queue: queue(), message }
+    let message = NewMessage {
+        id: Some(id.into()),
+        body: b"body".as_slice().into(),
+        ..NewMessage::default()
+    };
+    Command::Put {
+        queue: queue(),
+        message,
+    }
 }
 
 pub(crate) fn get(id: &str) -> Command<'_> {
-    Command::GetMessage { queue: queue(), id: id.into(), detail: Detail::All }
+    Command::GetMessage {
+        queue: queue(),
+        id: id.into(),
+        detail: Detail::All,
+    }
 }
 
 pub(crate) fn delete(id: &str) -> Command<'_> {
-    Command::DeleteMessage { queue: queue(), id: id.into(), claim: None, detail: Detail::None }
+    Command::DeleteMessage {
+        queue: queue(),
+        id: id.into(),
+        claim: None,
+        detail: Detail::None,
+    }
 }
 
 pub(crate) fn claim(wait_ms: u64) -> Command<'static> {
     Command::UpdateMessages {
         queue: queue(),
-        selection: Selection { limit: Some(1), ..Selection::default() },
-        update: Update { hide_ms: Some(60_000), ttl_ms: None },
+        selection: Selection {
+            limit: Some(1),
+            ..Selection::default()
+        },
+        update: Update {
+            hide_ms: Some(60_000),
+            ttl_ms: None,
+        },
         wait_ms,
         detail: Detail::All,
     }
@@ -64,7 +91,10 @@ pub(crate) fn claim(wait_ms: u64) -> Command<'static> {
 /// Whether a message is there, with its attempts and whether it is hidden.
 pub(crate) async fn look(engine: &Engine, id: &str) -> Option<(u32, bool)> {
     match engine.execute(get(id)).await {
-        Ok(Reply::Messages(list)) => list.iter().next().map(|message| (message.attempts, message.hide_ms > 0)),
+        Ok(Reply::Messages(list)) => list
+            .iter()
+            .next()
+            .map(|message| (message.attempts, message.hide_ms > 0)),
         Ok(other) => panic!("{other:?}"),
         Err(Failure::Refused(
             Refusal::AccountNotFound | Refusal::QueueNotFound | Refusal::MessageNotFound,

@@ -13,16 +13,31 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 fn start(dir: &Path) -> Engine {
-    let config = EngineConfig { node: Config::default(), store: StoreConfig::Sqlite { dir: dir.to_owned() } };
-    Engine::start(config, Arc::new(SystemClock::new())).unwrap().0
+    let config = EngineConfig {
+        node: Config::default(),
+        store: StoreConfig::Sqlite {
+            dir: dir.to_owned(),
+        },
+    };
+    Engine::start(config, Arc::new(SystemClock::new()))
+        .unwrap()
+        .0
 }
 
 fn queue<'a>(account: &'a str, queue: &'a str) -> QueueName<'a> {
-    QueueName { account: account.into(), queue: queue.into() }
+    QueueName {
+        account: account.into(),
+        queue: queue.into(),
+    }
 }
 
 fn put<'a>(queue: QueueName<'a>, id: &'a str, body: &'a [u8]) -> Command<'a> {
-    let message = NewMessage { id: Some(id.into()), body: body.into(), ttl_ms: Some(0), ..NewMessage::default() };
+    let message = NewMessage {
+        id: Some(id.into()),
+        body: body.into(),
+        ttl_ms: Some(0),
+        ..NewMessage::default()
+    };
     Command::Put { queue, message }
 }
 
@@ -32,7 +47,10 @@ async fn killed(stop: bool) -> TempDir {
     let engine = start(dir.path());
     for n in 0..30 {
         let (id, body) = (format!("m{n}"), format!("needle {n};"));
-        engine.execute(put(queue("a", "q"), &id, body.as_bytes())).await.unwrap();
+        engine
+            .execute(put(queue("a", "q"), &id, body.as_bytes()))
+            .await
+            .unwrap();
     }
     if stop {
         engine.stop().await;
@@ -47,7 +65,14 @@ async fn killed(stop: bool) -> TempDir {
 
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
-    entries.map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())).collect()
+    entries
+        .map(|entry| {
+            (
+                entry.file_name().into_string().unwrap(),
+                std::fs::read(entry.path()).unwrap(),
+            )
+        })
+        .collect()
 }
 
 #[tokio::test]
@@ -69,7 +94,10 @@ async fn odd_paths_are_read_too() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("a?b#c%20 d");
     let engine = start(&dir);
-    engine.execute(put(queue("a", "q"), "m", b"x")).await.unwrap();
+    engine
+        .execute(put(queue("a", "q"), "m", b"x"))
+        .await
+        .unwrap();
     engine.stop().await;
     assert_eq!(inspect::check(&dir).unwrap().restored.unwrap().messages, 1);
 }
@@ -78,7 +106,10 @@ async fn odd_paths_are_read_too() {
 async fn a_running_server_is_not_disturbed() {
     let dir = tempfile::tempdir().unwrap();
     let engine = start(dir.path());
-    assert!(matches!(inspect::check(dir.path()), Err(OpenError::InUse { .. })));
+    assert!(matches!(
+        inspect::check(dir.path()),
+        Err(OpenError::InUse { .. })
+    ));
     assert!(inspect::dump(dir.path(), &mut Vec::new()).is_err());
     engine.stop().await;
     assert!(inspect::check(dir.path()).unwrap().is_sound());
@@ -87,8 +118,14 @@ async fn a_running_server_is_not_disturbed() {
 #[test]
 fn a_folder_without_data_is_an_error_and_stays_empty() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(matches!(inspect::check(dir.path()), Err(OpenError::Missing { .. })));
-    assert!(matches!(inspect::check(&dir.path().join("none")), Err(OpenError::Access { .. })));
+    assert!(matches!(
+        inspect::check(dir.path()),
+        Err(OpenError::Missing { .. })
+    ));
+    assert!(matches!(
+        inspect::check(&dir.path().join("none")),
+        Err(OpenError::Access { .. })
+    ));
     assert!(files(dir.path()).is_empty());
 }
 
@@ -100,7 +137,10 @@ async fn damaged_blobs_are_named_all_of_them() {
     for needle in ["needle 3;", "needle 17;"] {
         // All of them: pages keep copies of what was moved away.
         let found = bytes.windows(needle.len()).enumerate();
-        let places: Vec<usize> = found.filter(|(_, bytes)| *bytes == needle.as_bytes()).map(|(at, _)| at).collect();
+        let places: Vec<usize> = found
+            .filter(|(_, bytes)| *bytes == needle.as_bytes())
+            .map(|(at, _)| at)
+            .collect();
         assert!(!places.is_empty());
         places.into_iter().for_each(|at| bytes[at] ^= 1);
     }
@@ -116,7 +156,11 @@ async fn damaged_blobs_are_named_all_of_them() {
         .collect();
     assert_eq!(sequences, [4, 18]);
     assert_eq!(report.restored, None);
-    assert!(report.damage[0].to_string().starts_with("journal blob 4 is damaged at byte "));
+    assert!(
+        report.damage[0]
+            .to_string()
+            .starts_with("journal blob 4 is damaged at byte ")
+    );
 }
 
 #[tokio::test]
@@ -129,8 +173,11 @@ async fn a_damaged_page_is_named() {
     bytes[2048 + 8] = 0xff;
     std::fs::write(&path, bytes).unwrap();
     let report = inspect::check(dir.path()).unwrap();
-    let pages: Vec<_> =
-        report.damage.iter().filter(|damage| matches!(damage, Damage::Structure { page: Some(3), .. })).collect();
+    let pages: Vec<_> = report
+        .damage
+        .iter()
+        .filter(|damage| matches!(damage, Damage::Structure { page: Some(3), .. }))
+        .collect();
     assert!(!pages.is_empty(), "{:?}", report.damage);
 }
 
@@ -138,10 +185,23 @@ async fn a_damaged_page_is_named() {
 async fn a_dump_has_everything_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let engine = start(dir.path());
-    let settings = Settings { default_ttl_ms: Some(1_500), max_messages: Some(9), ..Settings::default() };
-    engine.execute(Command::PutSettings { queue: queue("b", "empty"), settings }).await.unwrap();
+    let settings = Settings {
+        default_ttl_ms: Some(1_500),
+        max_messages: Some(9),
+        ..Settings::default()
+    };
+    engine
+        .execute(Command::PutSettings {
+            queue: queue("b", "empty"),
+            settings,
+        })
+        .await
+        .unwrap();
     for n in 0..250 {
-        engine.execute(put(queue("a", "many"), &format!("{n}"), b"x")).await.unwrap();
+        engine
+            .execute(put(queue("a", "many"), &format!("{n}"), b"x"))
+            .await
+            .unwrap();
     }
     let message = NewMessage {
         id: Some("hidden".into()),
@@ -150,16 +210,28 @@ async fn a_dump_has_everything_in_order() {
         ttl_ms: Some(0),
         hide_ms: Some(3_600_000),
     };
-    engine.execute(Command::Put { queue: queue("a", "b\"q"), message }).await.unwrap();
+    engine
+        .execute(Command::Put {
+            queue: queue("a", "b\"q"),
+            message,
+        })
+        .await
+        .unwrap();
     engine.stop().await;
 
     let mut out = Vec::new();
     let report = inspect::dump(dir.path(), &mut out).unwrap();
     assert_eq!((report.queues, report.messages), (3, 251));
-    let lines: Vec<Value> =
-        String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = String::from_utf8(out)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(lines.len(), 254);
-    assert_eq!(lines[0], json!({"account": "a", "queue": "b\"q", "settings": {"order": "fifo"}}));
+    assert_eq!(
+        lines[0],
+        json!({"account": "a", "queue": "b\"q", "settings": {"order": "fifo"}})
+    );
     let hide = lines[1]["hide"].as_f64().unwrap();
     assert!(hide > 0.0 && hide <= 3_600.0);
     assert_eq!(

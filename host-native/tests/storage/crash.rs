@@ -24,7 +24,11 @@ async fn a_stopped_server_leaves_one_file_that_holds_all() {
     }
     engine.stop().await;
     let copy = folder();
-    std::fs::copy(dir.path().join("journal.db"), copy.path().join("journal.db")).unwrap();
+    std::fs::copy(
+        dir.path().join("journal.db"),
+        copy.path().join("journal.db"),
+    )
+    .unwrap();
     assert_eq!(ids(&start(copy.path())).await.len(), 10);
     let log = dir.path().join("journal.db-wal");
     assert!(!log.exists() || log.metadata().unwrap().len() == 0);
@@ -62,6 +66,9 @@ async fn a_crash_under_load_loses_nothing_acknowledged() {
     engine.stop().await;
     let survivors = ids(&start(image.path())).await;
     for id in before {
-        assert!(survivors.contains(&id), "{id} was acknowledged before the crash");
+        assert!(
+            survivors.contains(&id),
+            "{id} was acknowledged before the crash"
+        );
     }
 }

@@ -1,6 +1,5 @@
-//! The engine over real files: crashes, damage, and a disk that is full.
+//! The engine over real files: crashes and damage.
 
 mod crash;
 mod damage;
-mod disk_full;
 mod support;

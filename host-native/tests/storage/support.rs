@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use burrow::engine::{Clock, Engine, EngineConfig, StoreConfig};
 use burrow::storage::{SqliteStore, Storage};
-use burrow_core::{Command, Config, Detail, NewMessage, Node, QueueName, Reply, Selection, Timestamp, Update};
+use burrow_core::{
+    Command, Config, Detail, NewMessage, Node, QueueName, Reply, Selection, Timestamp, Update,
+};
 use tempfile::TempDir;
 
 pub(crate) struct FixedClock;
@@ -20,21 +22,42 @@ impl Clock for FixedClock {
 /// thousands.
 pub(crate) fn folder() -> TempDir {
     let in_memory = Path::new("/dev/shm");
-    if in_memory.is_dir() { tempfile::tempdir_in(in_memory) } else { tempfile::tempdir() }.unwrap()
+    if in_memory.is_dir() {
+        tempfile::tempdir_in(in_memory)
+    } else {
+        tempfile::tempdir()
+    }
+    .unwrap()
 }
 
 pub(crate) fn start(dir: &Path) -> Engine {
-    let config = EngineConfig { node: Config::default(), store: StoreConfig::Sqlite { dir: dir.to_owned() } };
+    let config = EngineConfig {
+        node: Config::default(),
+        store: StoreConfig::Sqlite {
+            dir: dir.to_owned(),
+        },
+    };
     Engine::start(config, Arc::new(FixedClock)).unwrap().0
 }
 
 pub(crate) fn queue() -> QueueName<'static> {
-    QueueName { account: "a".into(), queue: "q".into() }
+    QueueName {
+        account: "a".into(),
+        queue: "q".into(),
+    }
 }
 
 pub(crate) fn put<'a>(id: &'a str, body: &'a [u8]) -> Command<'a> {
-    let message = NewMessage { id: Some(id.into()), body: body.into(), ttl_ms: Some(0), ..NewMessage::default() };
-    Command::Put { queue: queue(), message }
+    let message = NewMessage {
+        id: Some(id.into()),
+        body: body.into(),
+        ttl_ms: Some(0),
+        ..NewMessage::default()
+    };
+    Command::Put {
+        queue: queue(),
+        message,
+    }
 }
 
 /// Puts, claims and deletes, one commit each. Returns what follows from the first so many
@@ -44,17 +67,33 @@ pub(crate) async fn make_history(engine: &Engine, dir: &Path, commits: usize) ->
     for n in 0..commits {
         let id = format!("m{n}");
         let command = match n % 4 {
-            0 | 1 => put(&id, format!("needle {n} {}", "x".repeat(100 * n)).leak().as_bytes()),
+            0 | 1 => put(
+                &id,
+                format!("needle {n} {}", "x".repeat(100 * n))
+                    .leak()
+                    .as_bytes(),
+            ),
             2 => Command::UpdateMessages {
                 queue: queue(),
-                selection: Selection { limit: Some(1), ..Selection::default() },
-                update: Update { ttl_ms: None, hide_ms: Some(60_000) },
+                selection: Selection {
+                    limit: Some(1),
+                    ..Selection::default()
+                },
+                update: Update {
+                    ttl_ms: None,
+                    hide_ms: Some(60_000),
+                },
                 wait_ms: 0,
                 detail: Detail::None,
             },
             _ => {
                 let id = format!("m{}", n - 3);
-                Command::DeleteMessage { queue: queue(), id: id.into(), claim: None, detail: Detail::None }
+                Command::DeleteMessage {
+                    queue: queue(),
+                    id: id.into(),
+                    claim: None,
+                    detail: Detail::None,
+                }
             }
         };
         engine.execute(command).await.unwrap();
@@ -80,13 +119,18 @@ pub(crate) fn copy_files(from: &Path, to: &Path) {
 pub(crate) fn digest(dir: &Path) -> Result<u64, String> {
     let mut store = SqliteStore::open(dir).map_err(|error| error.to_string())?;
     let restored = Node::restore(Config::default(), FixedClock.now(), &mut *store.load());
-    restored.map(|(node, _)| node.digest()).map_err(|error| error.to_string())
+    restored
+        .map(|(node, _)| node.digest())
+        .map_err(|error| error.to_string())
 }
 
 pub(crate) async fn ids(engine: &Engine) -> Vec<String> {
     let list = Command::ListMessages {
         queue: queue(),
-        selection: Selection { match_hidden: true, ..Selection::default() },
+        selection: Selection {
+            match_hidden: true,
+            ..Selection::default()
+        },
         wait_ms: 0,
         detail: Detail::Id,
     };

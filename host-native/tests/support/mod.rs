@@ -16,7 +16,11 @@ pub(crate) fn launch() -> Launch {
 
 /// A server in memory, with these further arguments.
 pub(crate) fn server(arguments: &[&str]) -> Server {
-    let launch = arguments.iter().fold(launch().memory(), |launch, argument| launch.argument(argument));
+    let launch = arguments
+        .iter()
+        .fold(launch().memory(), |launch, argument| {
+            launch.argument(argument)
+        });
     launch.start().expect("the server starts")
 }
 
@@ -38,11 +42,16 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, unread: Vec::new() }
+        Self {
+            stream,
+            unread: Vec::new(),
+        }
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).expect("the server reads");
+        self.stream
+            .write_all(bytes.as_ref())
+            .expect("the server reads");
     }
 
     /// Sends what the server may well refuse to read.
@@ -73,10 +82,22 @@ impl Client {
                 return Some(answer);
             }
             if self.read_more() == 0 {
-                assert!(self.unread.is_empty(), "cut off: {:?}", String::from_utf8_lossy(&self.unread));
+                assert!(
+                    self.unread.is_empty(),
+                    "cut off: {:?}",
+                    String::from_utf8_lossy(&self.unread)
+                );
                 return None;
             }
         }
+    }
+
+    /// True if an answer, or the end, has come already.
+    pub(crate) fn has_answer(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let has_answer = self.stream.peek(&mut [0]).is_ok();
+        self.stream.set_nonblocking(false).unwrap();
+        has_answer
     }
 
     /// What comes until the connection ends.
@@ -98,7 +119,14 @@ impl Client {
                 self.unread.extend_from_slice(&buffer[..bytes]);
                 bytes
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => 0,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+                ) =>
+            {
+                0
+            }
             Err(error) => panic!("nothing comes and the connection stays open: {error}"),
         }
     }
@@ -106,14 +134,20 @@ impl Client {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(own, _)| own.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 }
 
 pub(crate) fn request(method: &str, target: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
-    let head = format!("{method} {target} HTTP/1.1\r\nhost: burrow\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nhost: burrow\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     [head.as_bytes(), body].concat()
 }
 
@@ -121,9 +155,18 @@ pub(crate) fn request(method: &str, target: &str, body: impl AsRef<[u8]>) -> Vec
 pub(crate) fn assert_serves(server: &Server) {
     let mut client = Client::connect(server.address());
     let answer = client.request("PUT", "/v1.0/alive/queue/message", "yes");
-    assert!(matches!(answer.status, 201 | 204), "{answer:?}; logs:\n{}", server.logs());
+    assert!(
+        matches!(answer.status, 201 | 204),
+        "{answer:?}; logs:\n{}",
+        server.logs()
+    );
     let answer = client.request("DELETE", "/v1.0/alive/queue/message?detail=body", "");
-    assert_eq!((answer.status, answer.body.as_str()), (200, "yes"), "logs:\n{}", server.logs());
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (200, "yes"),
+        "logs:\n{}",
+        server.logs()
+    );
     assert!(!server.logs().contains("panicked"), "{}", server.logs());
 }
 
@@ -140,5 +183,12 @@ fn parse(bytes: &[u8]) -> Option<(Answer, usize)> {
     let length = length.map_or(0, |(_, value)| value.parse().expect("a length"));
     let body = bytes.get(end..end + length)?;
     let body = String::from_utf8_lossy(body).into_owned();
-    Some((Answer { status, headers, body }, end + length))
+    Some((
+        Answer {
+            status,
+            headers,
+            body,
+        },
+        end + length,
+    ))
 }

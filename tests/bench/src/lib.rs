@@ -5,11 +5,14 @@ pub mod content;
 pub mod drive;
 pub mod heap;
 pub mod http;
+pub mod lives;
 pub mod machine;
 pub mod memory;
 pub mod pause;
 pub mod report;
+pub mod restart;
 pub mod server;
+pub mod writes;
 
 /// How much work a run does.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! The figures of Burrow, by name.
 
-use burrow_bench::{Size, heap, http, machine, memory, pause, report};
+use burrow_bench::{Size, heap, http, machine, memory, pause, report, restart, writes};
 use clap::{Parser, Subcommand};
 
 #[global_allocator]
@@ -30,6 +30,12 @@ enum Figures {
     Memory,
     /// The longest pause while a checkpoint of many messages is under way.
     Pause,
+    /// Time until a server with many messages answers again.
+    Restart,
+    /// Bytes written to disk over the life of a message.
+    Writes,
+    /// Requests for each second through the server, beside a bare TCP echo.
+    Http,
     /// One row of `memory`, as two numbers.
     #[command(hide = true)]
     MemoryOf {
@@ -53,7 +59,17 @@ fn main() -> anyhow::Result<()> {
         Figures::Machine => &[machine::run],
         Figures::Memory => &[memory::run],
         Figures::Pause => &[pause::run],
-        _ => &[memory::run, machine::run, pause::run],
+        Figures::Restart => &[restart::run],
+        Figures::Writes => &[writes::run],
+        Figures::Http => &[http::run],
+        _ => &[
+            restart::run,
+            pause::run,
+            writes::run,
+            memory::run,
+            machine::run,
+            http::run,
+        ],
     };
     all.iter().try_for_each(|figure| figure(size))
 }

@@ -1,15 +1,20 @@
 //! How long anything stands still while a large backlog is checkpointed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use burrow_core::{Command, Detail, NewMessage};
+use burrow_tests::crash::http::Connection;
 
 use crate::Size;
 use crate::content::{self, Id};
 use crate::drive::{Driver, claim, queue, read_claims};
+use crate::lives;
 use crate::report::{Report, decimal};
-use crate::server::thread_cpu;
+use crate::server::{Server, data_folder, thread_cpu};
+
+const STEADY_INTERVAL: Duration = Duration::from_millis(4);
 
 /// The longest that one kind of call took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +37,12 @@ impl Longest {
 }
 
 pub fn run(size: Size) -> anyhow::Result<()> {
+    node(size)?;
+    server(size)
+}
+
+/// Every call of the node, by itself.
+fn node(size: Size) -> anyhow::Result<()> {
     let backlog = size.of(1_000_000, 20_000);
     let lives = size.of(3_000_000, 50_000);
     let mut driver = Driver::new(true);
@@ -115,6 +126,92 @@ pub fn run(size: Size) -> anyhow::Result<()> {
         bytes >> 20
     );
     Ok(())
+}
+
+/// What a client with a request every few milliseconds sees of it.
+fn server(size: Size) -> anyhow::Result<()> {
+    let backlog = size.of(1_000_000, 20_000);
+    let lives = size.of(1_000_000, 20_000);
+    let folder = data_folder()?;
+    let server = Server::burrow(Some(folder.path()), &[])?;
+    lives::fill(server.address, "jobs", 0..backlog)?;
+    let done = AtomicBool::new(false);
+    let (worked, mut latencies) = std::thread::scope(|scope| {
+        let steady = scope.spawn(|| steady_client(&server, &done));
+        let worked = lives::on_connections(
+            server.address,
+            2,
+            backlog..backlog + lives,
+            100,
+            |connection, numbers| lives::batch(connection, "jobs", numbers),
+        );
+        done.store(true, Ordering::Relaxed);
+        (worked, steady.join())
+    });
+    worked?;
+    let latencies = latencies
+        .as_mut()
+        .map_err(|_| anyhow::anyhow!("the steady client panicked"))?;
+    let latencies = latencies
+        .as_mut()
+        .map_err(|error| anyhow::anyhow!("{error}"))?;
+    latencies.sort_unstable();
+    let (stored, put) = (
+        lives::count(server.address, "jobs")?,
+        lives::count(server.address, "steady")?,
+    );
+    ensure!(stored == backlog, "{stored} messages instead of {backlog}");
+    ensure!(
+        put == latencies.len() as u64,
+        "{put} messages instead of {}",
+        latencies.len()
+    );
+
+    let columns = [
+        "latency of a durable PUT",
+        "requests",
+        "median ms",
+        "99 % ms",
+        "99.9 % ms",
+        "longest ms",
+    ];
+    let title = "pause: a PUT every 4 ms, through the server, SQLite, checkpoints on the way";
+    let mut report = Report::new(title, &columns);
+    let at = |part: usize| {
+        milliseconds(
+            latencies
+                .get((latencies.len() - 1) * part / 1_000)
+                .copied()
+                .unwrap_or_default(),
+        )
+    };
+    report.row(&[
+        &"steady client",
+        &latencies.len(),
+        &at(500),
+        &at(990),
+        &at(999),
+        &at(1_000),
+    ]);
+    report.print();
+    println!(
+        "{backlog} messages all the time, {lives} more came and went in batches of 100 on 2 other connections"
+    );
+    Ok(())
+}
+
+/// Latencies from the moment at which each request was due.
+fn steady_client(server: &Server, done: &AtomicBool) -> anyhow::Result<Vec<Duration>> {
+    let mut connection = Connection::open(server.address)?;
+    let mut latencies = Vec::new();
+    let started = Instant::now();
+    while !done.load(Ordering::Relaxed) {
+        let due = STEADY_INTERVAL * u32::try_from(latencies.len())?;
+        std::thread::sleep(due.saturating_sub(started.elapsed()));
+        lives::put(&mut connection, "steady", latencies.len() as u64)?;
+        latencies.push(started.elapsed().saturating_sub(due));
+    }
+    Ok(latencies)
 }
 
 fn milliseconds(duration: Duration) -> String {

@@ -1,14 +1,15 @@
 //! Programs that are measured from outside.
 
-use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use burrow_tests::process::{Launch, program};
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
@@ -30,13 +31,12 @@ pub struct Server {
 impl Server {
     /// A Burrow server on a free port, durable in `data` or, without it, in memory.
     pub fn burrow(data: Option<&Path>, arguments: &[&str]) -> anyhow::Result<Self> {
-        let mut command = Command::new(burrow_binary()?);
-        command.args(["serve", "--listen", "127.0.0.1:0"]);
-        match data {
-            Some(folder) => command.arg("--data").arg(folder),
-            None => command.arg("--memory"),
+        let launch = Launch::new(program());
+        let launch = match data {
+            Some(folder) => launch.data(folder),
+            None => launch.memory(),
         };
-        command.args(arguments);
+        let command = arguments.iter().fold(launch, Launch::argument).command();
         Self::start(command)
     }
 
@@ -89,6 +89,14 @@ impl Server {
         Ok(Duration::from_millis(ticks * 10))
     }
 
+    /// SIGTERM, and waits for the end.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        kill(Pid::from_raw(self.child.id().try_into()?), Signal::SIGTERM)?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "the server ended with {status}");
+        Ok(())
+    }
+
     /// kill -9.
     pub fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill()?;
@@ -123,23 +131,6 @@ pub fn unpin() -> anyhow::Result<()> {
         cores.set(core)?;
     }
     sched_setaffinity(Pid::from_raw(0), &cores).context("cannot unpin")
-}
-
-/// The server's program, built as this one is: beside it.
-fn burrow_binary() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let binary = own.with_file_name("burrow");
-    let mut build = Command::new(
-        std::env::var_os("CARGO")
-            .as_deref()
-            .unwrap_or(OsStr::new("cargo")),
-    );
-    build.args(["build", "--quiet", "--package", "burrow"]);
-    if !cfg!(debug_assertions) {
-        build.arg("--release");
-    }
-    ensure!(build.status()?.success(), "the server does not build");
-    Ok(binary)
 }
 
 /// A new folder on the disk that this program is on: temporary folders are often in memory.

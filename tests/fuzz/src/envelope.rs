@@ -1,6 +1,9 @@
 //! Just enough of a blob's form to damage what is inside: a header, records of a kind, a
 //! length and a payload, and a checksum.
 
+use std::ops::Range;
+
+const SEQUENCE: Range<usize> = 4..12;
 const HEADER_BYTES: usize = 44;
 const CHECKSUM_BYTES: usize = 4;
 
@@ -24,8 +27,11 @@ pub(crate) fn put_number(blob: &mut Vec<u8>, record: usize, at: usize, number: u
     blob.splice(start + 1..begin, varint(length as u64));
 }
 
-/// Makes the last four bytes the checksum of those before them.
-pub(crate) fn mend_checksum(blob: &mut [u8]) {
+/// Makes a blob pass as the one with this sequence number, whatever is in it.
+pub(crate) fn mend(blob: &mut [u8], sequence: u64) {
+    if let Some(field) = blob.get_mut(SEQUENCE) {
+        field.copy_from_slice(&sequence.to_le_bytes());
+    }
     if let Some((content, checksum)) = blob.split_last_chunk_mut::<CHECKSUM_BYTES>() {
         *checksum = crc32fast::hash(content).to_le_bytes();
     }

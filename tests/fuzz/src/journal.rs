@@ -5,7 +5,7 @@ use burrow_core::{
     Command, Detail, NewMessage, Node, Page, QueueName, Selection, Settings, Timestamp, Update,
 };
 
-use crate::envelope::{mend_checksum, put_number};
+use crate::envelope::{mend, put_number};
 use crate::host::{Stored, config};
 
 /// Restores a node from a journal after some damage: it is refused, or the node is sound.
@@ -17,7 +17,13 @@ pub fn journal(input: &[u8]) {
     let (node, whole) = write(&case.acts);
     let mut stored = whole.clone();
     for damage in &case.damages {
-        damage.apply(&mut stored, case.mend);
+        damage.apply(&mut stored);
+    }
+    if case.mend {
+        stored
+            .0
+            .iter_mut()
+            .for_each(|(sequence, blob)| mend(blob, *sequence));
     }
     let Ok((mut restored, _)) = Node::restore(config(), NOW, &mut stored) else {
         let untouched = stored.0 == whole.0;
@@ -35,7 +41,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 #[derive(Debug)]
 struct Case {
-    /// Whether the checksum of a damaged blob is made to fit, to get behind it.
+    /// Whether the envelopes are made to fit, so that the damage is not noticed by them.
     mend: bool,
     damages: Vec<Damage>,
     acts: Vec<Act>,
@@ -230,7 +236,7 @@ impl Damage {
         !matches!(self, Self::Lose { .. })
     }
 
-    fn apply(&self, stored: &mut Stored, mend: bool) {
+    fn apply(&self, stored: &mut Stored) {
         let sequence = |blob: u8| {
             stored
                 .0
@@ -261,12 +267,8 @@ impl Damage {
                 stored.0.remove(&damaged);
             }
             _ => {
-                let Some(bytes) = stored.0.get_mut(&damaged) else {
-                    return;
-                };
-                self.rewrite(bytes);
-                if mend {
-                    mend_checksum(bytes);
+                if let Some(blob) = stored.0.get_mut(&damaged) {
+                    self.rewrite(blob);
                 }
             }
         }

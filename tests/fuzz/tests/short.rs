@@ -82,9 +82,12 @@ fn seeds(name: &str) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// A seed after up to eight changes of the kinds that fuzzers make.
+/// A seed, or mere noise, after up to eight changes of the kinds that fuzzers make.
 fn mutate(rng: &mut Rng, seeds: &[(String, Vec<u8>)], words: &[&str]) -> Vec<u8> {
-    let any = |rng: &mut Rng| seeds[rng.usize(..seeds.len())].1.clone();
+    let any = |rng: &mut Rng| match seeds.get(rng.usize(..=seeds.len())) {
+        Some((_, seed)) => seed.clone(),
+        None => noise(rng, 1_500),
+    };
     let mut input = any(rng);
     for _ in 0..rng.usize(1..=8) {
         let (from, to) = (rng.usize(..=input.len()), rng.usize(..=input.len()));
@@ -105,10 +108,7 @@ fn mutate(rng: &mut Rng, seeds: &[(String, Vec<u8>)], words: &[&str]) -> Vec<u8>
                 let again: Vec<u8> = input[range].to_vec();
                 input.splice(to..to, again);
             }
-            4 => {
-                let more = rng.usize(..512);
-                input.extend(std::iter::repeat_with(|| rng.u8(..)).take(more));
-            }
+            4 => input.extend(noise(rng, 500)),
             5 => {
                 let word = words[rng.usize(..words.len())];
                 input.splice(from..from, word.bytes());
@@ -121,6 +121,11 @@ fn mutate(rng: &mut Rng, seeds: &[(String, Vec<u8>)], words: &[&str]) -> Vec<u8>
         }
     }
     input
+}
+
+fn noise(rng: &mut Rng, most: usize) -> Vec<u8> {
+    let bytes = rng.usize(..most);
+    std::iter::repeat_with(|| rng.u8(..)).take(bytes).collect()
 }
 
 struct ShownOnPanic<'a> {

@@ -154,8 +154,13 @@ impl Owner {
                 Err(difference) => differences.push(difference),
             }
         }
+        let unanswered: Vec<String> = unanswered
+            .iter()
+            .map(|(operation, _)| operation.request(&self.account))
+            .map(|request| format!("{} {}", request.method, request.target))
+            .collect();
         Err(format!(
-            "{}: what is stored is neither of the possible states; unanswered: {unanswered:?}; differences: {differences:#?}",
+            "{}: what is stored is none of the possible states; unanswered: {unanswered:?}; differences: {differences:#?}",
             self.account
         ))
     }

@@ -288,9 +288,8 @@ impl Generator<'_> {
             return None;
         }
         let id = self.id(name);
-        let limits = &self.profile.config.limits;
         self.state
-            .marker_is_certain(name, &id, limits)
+            .marker_is_certain(name, &id, &self.profile.config.limits)
             .then_some(id)
     }
 

@@ -64,13 +64,15 @@ impl World {
         Ok(())
     }
 
-    /// Calls `handle_deadline` at each deadline up to `to`, as a host does.
+    /// Calls `handle_deadline` at each deadline up to `to`, as a host does. At the end of
+    /// time nothing becomes due any more.
     fn keep_deadlines(&mut self, to: u64) -> Result<(), Violation> {
+        let last = to.min(Timestamp::MAX.as_millis() - 1);
         while let Some(at) = self
             .subject
             .deadline()
-            .map(|at| at.as_millis())
-            .filter(|at| *at <= to)
+            .map(Timestamp::as_millis)
+            .filter(|at| *at <= last)
         {
             self.clock = at;
             self.handle_deadline()?;

@@ -100,3 +100,33 @@ fn deny() -> Result<(), Failure> {
     install::cargo_tool("cargo-deny")?;
     cargo(["deny", "--workspace", "check"]).run()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every `cargo xtask …` that a document shows.
+    #[test]
+    fn commands_in_documents_exist() {
+        let mut shown = 0;
+        for document in ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"] {
+            let text = std::fs::read_to_string(run::root().join(document))
+                .expect("the document can be read");
+            for (at, _) in text.match_indices("cargo xtask ") {
+                let command = text[at..]
+                    .split(['#', '`', '\n'])
+                    .next()
+                    .unwrap_or_default();
+                let parsed = Arguments::try_parse_from(command.split_whitespace().skip(1));
+                let is_help =
+                    |error: &clap::Error| error.kind() == clap::error::ErrorKind::DisplayHelp;
+                assert!(
+                    parsed.as_ref().err().is_none_or(is_help),
+                    "{document}: {command}"
+                );
+                shown += 1;
+            }
+        }
+        assert!(shown > 8, "{shown} commands");
+    }
+}

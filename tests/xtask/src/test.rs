@@ -2,7 +2,7 @@
 
 use crate::install::{cargo_tool, debian_program};
 use crate::report::{Count, Steps};
-use crate::run::{Failure, cargo};
+use crate::run::{Failure, Task, cargo, target_folder};
 use crate::{fuzz, wasm};
 
 /// Seconds for which each fuzz target runs under coverage: enough to see that it works.
@@ -14,23 +14,20 @@ pub(crate) fn everything() -> Result<(), Failure> {
         cargo_tool("cargo-nextest")?;
         debian_program("curl", "curl")
     });
-    steps.step("format", |_| cargo(["fmt", "--all", "--check"]).run());
+    steps.step("format", |_| {
+        words("fmt --all --check -- --files-with-diff").run()
+    });
     steps.step("lints", |_| {
-        cargo([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ])
-        .run()
+        words("clippy --workspace --all-targets -- -D warnings").run()
     });
     steps.step("tests", |count| {
-        cargo(["nextest", "run", "--workspace", "--no-fail-fast"]).run_tests(count)
+        // Built along with the tests of its own package.
+        words("nextest run --workspace --no-fail-fast")
+            .env("BURROW_PROGRAM", target_folder().join("debug/burrow"))
+            .run_tests(count)
     });
     steps.step("examples in the documentation", |count| {
-        cargo(["test", "--workspace", "--doc", "--no-fail-fast"]).run_tests(count)
+        words("test --workspace --doc --no-fail-fast").run_tests(count)
     });
     steps.step("the core as wasm", wasm);
     steps.step("fuzz targets", |_| fuzz::fuzz(FUZZ_SECONDS));
@@ -40,7 +37,7 @@ pub(crate) fn everything() -> Result<(), Failure> {
 /// Runs the core as wasm. Left out of a plain run of all tests: the module must be there.
 pub(crate) fn wasm(count: &mut Count) -> Result<(), Failure> {
     let module = wasm::build_module()?;
-    cargo(["nextest", "run", "--workspace", "--run-ignored", "only", "-E", "package(burrow-wasm-check)"])
+    words("nextest run --workspace --run-ignored only -E package(burrow-wasm-check)")
         .env("BURROW_WASM_MODULE", module)
         .run_tests(count)
 }
@@ -48,14 +45,12 @@ pub(crate) fn wasm(count: &mut Count) -> Result<(), Failure> {
 /// The crash tests alone, with so many kills.
 pub(crate) fn crash(rounds: u32) -> Result<(), Failure> {
     cargo_tool("cargo-nextest")?;
-    cargo([
-        "nextest",
-        "run",
-        "--workspace",
-        "-E",
-        "package(burrow-tests) & binary(crash)",
-        "--no-capture",
-    ])
-    .env("BURROW_CRASH_ROUNDS", rounds.to_string())
-    .run()
+    words("nextest run --workspace --profile long --no-capture -E package(burrow-tests)&binary(crash)")
+        .env("BURROW_CRASH_ROUNDS", rounds.to_string())
+        .run()
+}
+
+/// Cargo with arguments that have no spaces in them.
+fn words(arguments: &str) -> Task {
+    cargo(arguments.split(' '))
 }

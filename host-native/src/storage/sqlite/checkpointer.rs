@@ -21,7 +21,11 @@ pub(super) struct Checkpointer {
 
 impl Checkpointer {
     pub(super) fn new(data_file: PathBuf) -> Self {
-        Self { data_file, copying: None, not_before: 0 }
+        Self {
+            data_file,
+            copying: None,
+            not_before: 0,
+        }
     }
 
     /// To be called after a commit, with the number of pages in the log. True if the log
@@ -34,7 +38,11 @@ impl Checkpointer {
             }
             Some(copying) => {
                 let copied = matches!(copying.join(), Ok(Ok(())));
-                self.not_before = if copied { 0 } else { logged.saturating_add(limit / 4) };
+                self.not_before = if copied {
+                    0
+                } else {
+                    logged.saturating_add(limit / 4)
+                };
                 copied
             }
             None => {
@@ -60,7 +68,10 @@ impl Checkpointer {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             copy_log(&Connection::open_with_flags(data_file, flags)?)
         };
-        match thread::Builder::new().name("burrow-wal-copy".into()).spawn(copy) {
+        match thread::Builder::new()
+            .name("burrow-wal-copy".into())
+            .spawn(copy)
+        {
             Ok(copying) => self.copying = Some(copying),
             Err(_) => self.not_before = not_before_if_failed,
         }

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::wal;
 use crate::storage::error::{OpenError, StoreError};
 use crate::storage::folder::DataFolder;
-use super::wal;
 
 /// "Brrw": marks the file as Burrow's in SQLite's own header.
 const APPLICATION_ID: i64 = 0x4272_7277;
@@ -30,7 +30,10 @@ pub(crate) fn verify_log(folder: &DataFolder) -> Result<(), OpenError> {
     let path = folder.wal_file();
     match wal::verify(&path) {
         Ok(None) => Ok(()),
-        Ok(Some(damage)) => Err(OpenError::Damaged { path, problem: damage.to_string() }),
+        Ok(Some(damage)) => Err(OpenError::Damaged {
+            path,
+            problem: damage.to_string(),
+        }),
         Err(error) => Err(OpenError::access("read", &path, error)),
     }
 }
@@ -61,16 +64,29 @@ pub(super) fn lay_out(connection: &Connection) -> Result<(), rusqlite::Error> {
 
 pub(super) fn verify_identity(path: &Path, connection: &Connection) -> Result<(), OpenError> {
     let failed = |error| OpenError::sqlite(path, error);
-    let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(failed);
+    let number = |sql| {
+        connection
+            .query_row(sql, [], |row| row.get::<_, i64>(0))
+            .map_err(failed)
+    };
     if number("PRAGMA application_id")? != APPLICATION_ID {
-        return Err(OpenError::NotOurs { path: path.to_owned() });
+        return Err(OpenError::NotOurs {
+            path: path.to_owned(),
+        });
     }
     let found = number("PRAGMA user_version")?;
     if found < LAYOUT_VERSION {
-        return Err(damaged(path, format!("it has layout version {found}, which never was")));
+        return Err(damaged(
+            path,
+            format!("it has layout version {found}, which never was"),
+        ));
     }
     if found > LAYOUT_VERSION {
-        return Err(OpenError::Newer { path: path.to_owned(), found, supported: LAYOUT_VERSION });
+        return Err(OpenError::Newer {
+            path: path.to_owned(),
+            found,
+            supported: LAYOUT_VERSION,
+        });
     }
     Ok(())
 }
@@ -81,7 +97,10 @@ pub(super) fn verify_mode(path: &Path, connection: &Connection) -> Result<(), Op
         .query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))
         .map_err(|error| OpenError::sqlite(path, error))?;
     if mode != "wal" {
-        return Err(damaged(path, format!("its journal mode is {mode}, not wal")));
+        return Err(damaged(
+            path,
+            format!("its journal mode is {mode}, not wal"),
+        ));
     }
     Ok(())
 }
@@ -99,7 +118,10 @@ pub(super) fn verify_structure(path: &Path, connection: &Connection) -> Result<(
 }
 
 /// What SQLite finds wrong with its own structures, at most `limit` findings.
-pub(crate) fn structure_problems(connection: &Connection, limit: u32) -> Result<Vec<String>, rusqlite::Error> {
+pub(crate) fn structure_problems(
+    connection: &Connection,
+    limit: u32,
+) -> Result<Vec<String>, rusqlite::Error> {
     let mut statement = connection.prepare(&format!("PRAGMA quick_check({limit})"))?;
     let findings = statement.query_map([], |row| row.get::<_, String>(0))?;
     let mut problems = findings.collect::<Result<Vec<_>, _>>()?;
@@ -108,5 +130,8 @@ pub(crate) fn structure_problems(connection: &Connection, limit: u32) -> Result<
 }
 
 fn damaged(path: &Path, problem: String) -> OpenError {
-    OpenError::Damaged { path: path.to_owned(), problem }
+    OpenError::Damaged {
+        path: path.to_owned(),
+        problem,
+    }
 }

@@ -3,8 +3,8 @@
 use burrow_core::journal::{Load, LoadError};
 use rusqlite::Connection;
 
-use crate::storage::error::StoreError;
 use super::layout::{PARTS, first_key};
+use crate::storage::error::StoreError;
 
 /// Reads blobs through a connection.
 #[derive(Debug)]
@@ -18,15 +18,20 @@ impl<'c> SqliteLoad<'c> {
     }
 
     fn keys(&self) -> Result<Vec<i64>, rusqlite::Error> {
-        let mut keys = self.connection.prepare_cached("SELECT key FROM journal WHERE key >= 0 ORDER BY key")?;
+        let mut keys = self
+            .connection
+            .prepare_cached("SELECT key FROM journal WHERE key >= 0 ORDER BY key")?;
         keys.query_map([], |row| row.get(0))?.collect()
     }
 
     fn parts(&self, first_key: i64) -> Result<Option<Vec<u8>>, rusqlite::Error> {
-        let mut parts =
-            self.connection.prepare_cached("SELECT bytes FROM journal WHERE key BETWEEN ?1 AND ?2 ORDER BY key")?;
+        let mut parts = self
+            .connection
+            .prepare_cached("SELECT bytes FROM journal WHERE key BETWEEN ?1 AND ?2 ORDER BY key")?;
         let mut rows = parts.query([first_key, first_key.saturating_add(PARTS - 1)])?;
-        let Some(row) = rows.next()? else { return Ok(None) };
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
         let mut blob = row.get_ref(0)?.as_blob()?.to_vec();
         while let Some(row) = rows.next()? {
             blob.extend_from_slice(row.get_ref(0)?.as_blob()?);
@@ -44,7 +49,11 @@ impl Load for SqliteLoad<'_> {
             if key % PARTS == 0 {
                 sequences.push(u64::try_from(key / PARTS).unwrap_or(0));
             } else if Some(key) != expected_part {
-                return Err(LoadError(format!("blob {} lacks the part before part {}", key / PARTS, key % PARTS)));
+                return Err(LoadError(format!(
+                    "blob {} lacks the part before part {}",
+                    key / PARTS,
+                    key % PARTS
+                )));
             }
             expected_part = key.checked_add(1);
         }

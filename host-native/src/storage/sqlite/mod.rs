@@ -85,22 +85,33 @@ impl SqliteStore {
             .map_err(|error| OpenError::sqlite(&data_file, error))
             .and_then(|writer| {
                 if !has_data || (!folder.is_marked()? && layout::is_blank(&data_file, &writer)?) {
-                    layout::lay_out(&writer).map_err(|error| OpenError::sqlite(&data_file, error))?;
+                    layout::lay_out(&writer)
+                        .map_err(|error| OpenError::sqlite(&data_file, error))?;
                 }
                 layout::verify_identity(&data_file, &writer)?;
                 layout::verify_mode(&data_file, &writer)?;
                 layout::verify_structure(&data_file, &writer)?;
-                Connections::new(writer, &data_file).map_err(|error| OpenError::sqlite(&data_file, error))
+                Connections::new(writer, &data_file)
+                    .map_err(|error| OpenError::sqlite(&data_file, error))
             });
         let open = opened.map_err(|error| folder.explain(error))?;
         folder.mark_data()?;
-        Ok(Self { open: Some(open), data_file, part_bytes, log_pages, _folder: folder })
+        Ok(Self {
+            open: Some(open),
+            data_file,
+            part_bytes,
+            log_pages,
+            _folder: folder,
+        })
     }
 
     fn writer(&self) -> Result<&Connection, StoreError> {
         match &self.open {
             Some(open) => Ok(&open.writer),
-            None => Err(StoreError::Failed(format!("{} is not open", self.data_file.display()))),
+            None => Err(StoreError::Failed(format!(
+                "{} is not open",
+                self.data_file.display()
+            ))),
         }
     }
 
@@ -122,7 +133,9 @@ impl SqliteStore {
         if !writer.is_autocommit() {
             writer.execute_batch("ROLLBACK")?;
         }
-        let busy = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
+        let busy = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+            row.get::<_, bool>(0)
+        })?;
         if busy {
             return Err(StoreError::Failed("the log is in use".into()));
         }
@@ -157,7 +170,10 @@ impl Storage for SqliteStore {
     fn probe(&mut self, bytes: usize) -> Result<(), StoreError> {
         let writer = self.writer()?;
         let bytes = i64::try_from(bytes.min(self.part_bytes)).unwrap_or(i64::MAX);
-        writer.execute("INSERT OR REPLACE INTO journal VALUES (?1, zeroblob(?2))", params![PROBE_KEY, bytes])?;
+        writer.execute(
+            "INSERT OR REPLACE INTO journal VALUES (?1, zeroblob(?2))",
+            params![PROBE_KEY, bytes],
+        )?;
         writer.execute("DELETE FROM journal WHERE key = ?1", [PROBE_KEY])?;
         Ok(())
     }
@@ -212,7 +228,11 @@ impl Connections {
             }
         };
         writer.wal_hook(Some(hook))?;
-        Ok(Self { checkpointer: Checkpointer::new(data_file.to_owned()), writer, logged })
+        Ok(Self {
+            checkpointer: Checkpointer::new(data_file.to_owned()),
+            writer,
+            logged,
+        })
     }
 }
 
@@ -220,7 +240,10 @@ fn write(writer: &Connection, batch: &Batch, part_bytes: usize) -> Result<(), Ap
     let first_key = first_key(batch.sequence)?;
     let parts = batch.blob.len().div_ceil(part_bytes).max(1);
     if i64::try_from(parts).is_ok_and(|parts| parts > PARTS) {
-        return Err(AppendError::NotStored(StoreError::Failed(format!("a blob of {} bytes is too large", batch.blob.len()))));
+        return Err(AppendError::NotStored(StoreError::Failed(format!(
+            "a blob of {} bytes is too large",
+            batch.blob.len()
+        ))));
     }
     writer.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let mut insert = writer.prepare_cached("INSERT INTO journal VALUES (?1, ?2)")?;
@@ -241,7 +264,9 @@ fn write(writer: &Connection, batch: &Batch, part_bytes: usize) -> Result<(), Ap
 
 fn last_sequence(connection: &Connection) -> Result<u64, StoreError> {
     let key = connection
-        .query_row("SELECT max(key) FROM journal", [], |row| row.get::<_, Option<i64>>(0))?
+        .query_row("SELECT max(key) FROM journal", [], |row| {
+            row.get::<_, Option<i64>>(0)
+        })?
         .unwrap_or(0);
     Ok(u64::try_from(key / PARTS).unwrap_or(0))
 }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::layout::verify_identity;
 use crate::storage::error::OpenError;
 use crate::storage::folder::DataFolder;
-use super::layout::verify_identity;
 
 /// A connection that reads everything that is committed, also what a killed server left
 /// in the log, and neither writes to a file nor makes one. Of the log it takes what
@@ -28,14 +28,22 @@ pub(crate) fn open_read_only(folder: &DataFolder) -> Result<Connection, OpenErro
 fn open(folder: &DataFolder, data_file: &Path) -> Result<Connection, OpenError> {
     verify_mode_bytes(data_file)?;
     let failed = |error| OpenError::sqlite(data_file, error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
     let connection = if folder.has_log()? {
         // A file system without locks, and an index of the log that is kept in memory:
         // the usual ones make files. On closing, the log stays where it is.
-        let vfs = if cfg!(windows) { c"win32-none" } else { c"unix-none" };
-        let connection =
-            Connection::open_with_flags_and_vfs(uri(data_file, "mode=ro"), flags, vfs).map_err(failed)?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
+        let vfs = if cfg!(windows) {
+            c"win32-none"
+        } else {
+            c"unix-none"
+        };
+        let connection = Connection::open_with_flags_and_vfs(uri(data_file, "mode=ro"), flags, vfs)
+            .map_err(failed)?;
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+            .map_err(failed)?;
         connection
             .pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))
             .map_err(failed)?;
@@ -58,8 +66,14 @@ fn verify_mode_bytes(data_file: &Path) -> Result<(), OpenError> {
         .and_then(|mut file| file.read_exact(&mut header))
         .map_err(|error| OpenError::access("read", data_file, error))?;
     if header.starts_with(b"SQLite format 3\0") && header[18..] != [2, 2] {
-        let problem = format!("its header has the file versions {} and {}, not 2", header[18], header[19]);
-        return Err(OpenError::Damaged { path: data_file.to_owned(), problem });
+        let problem = format!(
+            "its header has the file versions {} and {}, not 2",
+            header[18], header[19]
+        );
+        return Err(OpenError::Damaged {
+            path: data_file.to_owned(),
+            problem,
+        });
     }
     Ok(())
 }
@@ -70,8 +84,15 @@ fn uri(path: &Path, parameters: &str) -> PathBuf {
     let path = path.as_os_str();
     match path.to_str() {
         Some(text) => {
-            let escaped = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-            uri.push(if cfg!(windows) { escaped.replace('\\', "/") } else { escaped });
+            let escaped = text
+                .replace('%', "%25")
+                .replace('?', "%3f")
+                .replace('#', "%23");
+            uri.push(if cfg!(windows) {
+                escaped.replace('\\', "/")
+            } else {
+                escaped
+            });
         }
         None => uri.push(path),
     }

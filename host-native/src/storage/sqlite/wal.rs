@@ -26,7 +26,11 @@ pub(crate) struct WalDamage {
 
 impl fmt::Display for WalDamage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the bytes from {} on are not what was written, and commits follow them", self.offset)
+        write!(
+            f,
+            "the bytes from {} on are not what was written, and commits follow them",
+            self.offset
+        )
     }
 }
 
@@ -101,8 +105,16 @@ impl Header {
             && (512..=65_536).contains(&page_bytes);
         Self {
             intact,
-            big_endian: if intact { big_endian } else { cfg!(target_endian = "big") },
-            page_bytes: if intact { page_bytes } else { super::layout::PAGE_BYTES },
+            big_endian: if intact {
+                big_endian
+            } else {
+                cfg!(target_endian = "big")
+            },
+            page_bytes: if intact {
+                page_bytes
+            } else {
+                super::layout::PAGE_BYTES
+            },
             salts: word_pair(bytes, 16),
             checksum: checksum_stored,
         }
@@ -115,9 +127,15 @@ fn checksum(seed: (u32, u32), bytes: &[u8], big_endian: bool) -> (u32, u32) {
     let (pairs, _) = bytes.as_chunks::<8>();
     for &[a, b, c, d, e, f, g, h] in pairs {
         let (low, high) = if big_endian {
-            (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
+            (
+                u32::from_be_bytes([a, b, c, d]),
+                u32::from_be_bytes([e, f, g, h]),
+            )
         } else {
-            (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+            (
+                u32::from_le_bytes([a, b, c, d]),
+                u32::from_le_bytes([e, f, g, h]),
+            )
         };
         first = first.wrapping_add(low).wrapping_add(second);
         second = second.wrapping_add(high).wrapping_add(first);

@@ -12,7 +12,8 @@ use super::{Planted, quietly};
 /// What has expired goes only when a deadline comes, not when it is looked for.
 #[derive(Debug, Default)]
 pub struct ExpiryAtDeadlineOnly {
-    last: Timestamp,
+    seen: Timestamp,
+    handled: Timestamp,
 }
 
 impl Subject for Planted<ExpiryAtDeadlineOnly> {
@@ -20,17 +21,23 @@ impl Subject for Planted<ExpiryAtDeadlineOnly> {
         &mut self.node
     }
 
-    fn submit(&mut self, _: Timestamp, command: Command<'static>) -> Ticket {
-        self.node.submit(self.bug.last, command)
+    fn submit(&mut self, now: Timestamp, command: Command<'static>) -> Ticket {
+        self.bug.seen = self.bug.seen.max(now);
+        let now = if looks(&command) {
+            self.bug.handled
+        } else {
+            now
+        };
+        self.node.submit(now, command)
     }
 
     fn handle_deadline(&mut self, now: Timestamp) {
-        self.bug.last = self.bug.last.max(now);
-        self.node.handle_deadline(now);
+        self.bug.handled = self.bug.seen.max(now);
+        self.node.handle_deadline(self.bug.handled);
     }
 }
 
-/// Times end one millisecond late.
+/// Who looks sees what expired just now.
 #[derive(Debug, Default)]
 pub struct ExpiryLate;
 
@@ -40,20 +47,21 @@ impl Subject for Planted<ExpiryLate> {
     }
 
     fn submit(&mut self, now: Timestamp, command: Command<'static>) -> Ticket {
-        self.node.submit(before(now), command)
-    }
-
-    fn handle_deadline(&mut self, now: Timestamp) {
-        self.node.handle_deadline(before(now));
-    }
-
-    fn deadline(&mut self) -> Option<Timestamp> {
-        self.node.deadline().map(|at| at.after_ms(1))
+        let before = Timestamp::from_millis(now.as_millis().saturating_sub(1));
+        self.node
+            .submit(if looks(&command) { before } else { now }, command)
     }
 }
 
-fn before(now: Timestamp) -> Timestamp {
-    Timestamp::from_millis(now.as_millis().saturating_sub(1))
+/// Commands that only look. Those that change something would store their own late clock,
+/// and give these bugs away by that.
+fn looks(command: &Command<'static>) -> bool {
+    matches!(
+        command,
+        Command::ListMessages { wait_ms: 0, .. }
+            | Command::GetMessage { .. }
+            | Command::ListQueues { .. }
+    )
 }
 
 /// The host is told a deadline that is a millisecond too late.
@@ -226,7 +234,7 @@ fn names(node: &mut Node, now: Timestamp, list: Command<'static>) -> Vec<String>
 }
 
 /// The reply, with nothing stored: only for a node that is thrown away.
-fn ask(node: &mut Node, now: Timestamp, command: Command<'static>) -> Option<Reply> {
+pub(super) fn ask(node: &mut Node, now: Timestamp, command: Command<'static>) -> Option<Reply> {
     node.submit(now, command);
     while let Some(batch) = node.poll_batch() {
         node.handle_durable(batch.sequence);

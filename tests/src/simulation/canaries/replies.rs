@@ -109,9 +109,8 @@ impl Subject for Planted<WaitersLifo> {
     }
 
     fn submit(&mut self, now: Timestamp, command: Command<'static>) -> Ticket {
-        // Only claims that ask for the same, so that nothing but the order differs.
         let queue = match &command {
-            Command::UpdateMessages { queue, .. } | Command::DeleteMessages { queue, .. } => {
+            Command::DeleteMessages { queue, .. } => {
                 Some((queue.account.to_string(), queue.queue.to_string()))
             }
             _ => None,
@@ -122,9 +121,7 @@ impl Subject for Planted<WaitersLifo> {
         if self.node.stats().waiters > before
             && let Some(queue) = queue
             && let Some(other) = self.bug.last.insert(queue, ticket)
-            && !self.bug.exchanged.contains_key(&other)
         {
-            self.bug.exchanged.insert(ticket, other);
             self.bug.exchanged.insert(other, ticket);
         }
         ticket
@@ -132,17 +129,36 @@ impl Subject for Planted<WaitersLifo> {
 
     fn poll_reply(&mut self) -> Option<(Ticket, Outcome)> {
         let (ticket, outcome) = self.node.poll_reply()?;
-        let queue_of = |last: &Ticket| *last == ticket;
-        self.bug.last.retain(|_, last| !queue_of(last));
-        Some((
-            self.bug.exchanged.remove(&ticket).unwrap_or(ticket),
-            outcome,
-        ))
+        self.bug.last.retain(|_, last| *last != ticket);
+        let other = self.bug.exchanged.remove(&ticket);
+        match other.filter(|_| outcome.is_ok()) {
+            Some(other) => {
+                self.bug.exchanged.insert(other, ticket);
+                Some((other, outcome))
+            }
+            None => Some((ticket, outcome)),
+        }
     }
 
     fn cancel(&mut self, ticket: Ticket) {
-        self.node
-            .cancel(self.bug.exchanged.get(&ticket).copied().unwrap_or(ticket));
+        self.bug
+            .exchanged
+            .retain(|one, other| *one != ticket && *other != ticket);
+        self.node.cancel(ticket);
+    }
+
+    fn restore(
+        &mut self,
+        config: Config,
+        now: Timestamp,
+        load: &mut dyn Load,
+    ) -> Result<RestoreReport, RestoreError> {
+        let (node, report) = Node::restore(config, now, load)?;
+        *self = Self {
+            node,
+            bug: WaitersLifo::default(),
+        };
+        Ok(report)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Bugs about what a command does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burrow_core::{
     Command, Detail, NewMessage, Node, QueueName, Refusal, Reply, Selection, Settings, Ticket,
@@ -85,22 +85,41 @@ impl Subject for Planted<ReplaceLosesPlace> {
     }
 
     fn submit(&mut self, now: Timestamp, command: Command<'static>) -> Ticket {
-        if let Command::PutBatch { queue, messages } = &command
-            && let [NewMessage { id: Some(id), .. }, ..] = &messages[..]
-        {
-            let (queue, id) = (queue.clone(), id.clone());
-            quietly(
-                &mut self.node,
-                now,
-                Command::DeleteMessage {
+        self.node.handle_deadline(now);
+        let before = self.node.stats().messages;
+        let Command::PutBatch { queue, messages } = &command else {
+            return self.node.submit(now, command);
+        };
+        let (queue, messages) = (queue.clone(), messages.clone());
+        let ticket = self.node.submit(now, command);
+        let ids: BTreeSet<&str> = messages
+            .iter()
+            .filter_map(|message| message.id.as_deref())
+            .collect();
+        let created = self.node.stats().messages.saturating_sub(before);
+        // Fewer than the batch had, but not none: it was stored, and some were replaced.
+        if ids.len() == messages.len() && 0 < created && created < messages.len() as u64 {
+            for message in messages {
+                let (queue, put_to) = (queue.clone(), queue.clone());
+                let id = message.id.clone().unwrap_or_default();
+                let delete = Command::DeleteMessage {
                     queue,
                     id,
                     claim: None,
                     detail: Detail::None,
-                },
-            );
+                };
+                quietly(&mut self.node, now, delete);
+                quietly(
+                    &mut self.node,
+                    now,
+                    Command::Put {
+                        queue: put_to,
+                        message,
+                    },
+                );
+            }
         }
-        self.node.submit(now, command)
+        ticket
     }
 }
 

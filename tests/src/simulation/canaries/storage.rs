@@ -4,10 +4,11 @@ use std::ops::RangeInclusive;
 
 use burrow_core::journal::{Batch, Load, LoadError, RestoreError, RestoreReport};
 use burrow_core::{
-    Command, Config, Detail, Node, QueueName, Selection, Settings, Ticket, Timestamp, Update,
+    Command, Config, Detail, Node, QueueName, Reply, Selection, Settings, Ticket, Timestamp, Update,
 };
 
 use super::super::subject::Subject;
+use super::clock::ask;
 use super::{Planted, quietly};
 
 /// What is stored, without some of the blobs.
@@ -183,23 +184,21 @@ impl Subject for Planted<SettingsLost> {
         now: Timestamp,
         load: &mut dyn Load,
     ) -> Result<RestoreReport, RestoreError> {
+        let (mut other, _) = Node::restore(config.clone(), now, load)?;
         let (mut node, report) = Node::restore(config, now, load)?;
         for queue in self.bug.named.0.iter().cloned() {
-            quietly(
-                &mut node,
+            let settings = ask(
+                &mut other,
                 now,
-                Command::ClearSettings {
+                Command::GetSettings {
                     queue: queue.clone(),
                 },
             );
-            quietly(
-                &mut node,
-                now,
-                Command::PutSettings {
-                    queue,
-                    settings: Settings::default(),
-                },
-            );
+            if matches!(settings, Some(Reply::Settings(settings)) if settings != Settings::default())
+            {
+                let settings = Settings::default();
+                quietly(&mut node, now, Command::PutSettings { queue, settings });
+            }
         }
         self.node = node;
         Ok(report)

@@ -248,8 +248,8 @@ impl Model {
     fn delete_queues_where(&mut self, gone: impl Fn(&Name) -> bool) {
         for index in 0..self.state.queues.len() {
             if gone(&self.state.queues[index].name) {
-                self.set_settings(index, None);
                 self.state.remove(index, |_| true);
+                self.set_settings(index, None);
             }
         }
     }

@@ -130,7 +130,6 @@ struct Graves {
 struct Grave {
     id: Id,
     position: u64,
-    removed_at: u64,
 }
 
 /// Something that changed: a queue, and whether it or its account came or went.
@@ -259,7 +258,6 @@ impl State {
         let entry = Grave {
             id: message.id.clone(),
             position: message.position,
-            removed_at: self.now,
         };
         match self.graves.iter_mut().find(|graves| graves.name == *name) {
             Some(graves) => Rc::make_mut(graves).entries.push(entry),
@@ -285,24 +283,18 @@ impl State {
             .is_some_and(|index| self.queues[index].find(id).is_some())
     }
 
-    /// False if the contract leaves it open whether the marker is still remembered.
+    /// False if it is left open whether the marker is still remembered: once the node has
+    /// removed more messages than it may remember, or the queue more than it must.
     pub(crate) fn marker_is_certain(&self, name: &Name, marker: &str, limits: &Limits) -> bool {
-        let Some(grave) = self
-            .grave(name, marker)
-            .filter(|_| !self.is_alive(name, marker))
-        else {
-            return true;
-        };
-        // Messages that go at one instant have no order among them.
-        let later = |other: &&Grave| other.removed_at >= grave.removed_at;
-        let of_queue = self.graves.iter().filter(|graves| graves.name == *name);
-        let in_queue = of_queue
-            .flat_map(|graves| &graves.entries)
-            .filter(later)
-            .count() as u64;
-        // Which ones go where there are too many in the node is not said in all cases.
-        let in_node: usize = self.graves.iter().map(|graves| graves.entries.len()).sum();
-        in_queue <= MIN_MARKERS_PER_QUEUE && in_node as u64 <= limits.max_markers
+        let removed = |graves: &&Rc<Graves>| graves.entries.len() as u64;
+        let in_node: u64 = self.graves.iter().map(|graves| removed(&graves)).sum();
+        let in_queue = self
+            .graves
+            .iter()
+            .find(|graves| graves.name == *name)
+            .map_or(0, |graves| removed(&graves));
+        let remembered = in_node <= limits.max_markers && in_queue <= MIN_MARKERS_PER_QUEUE;
+        remembered || self.is_alive(name, marker) || self.grave(name, marker).is_none()
     }
 
     /// The latest message with this id that is gone.

@@ -90,7 +90,7 @@ impl Model {
     }
 
     /// Serves waiters until none matches: always the oldest queue that has one, and in it
-    /// always the one that came first.
+    /// in the order of arrival, again and again.
     pub(super) fn serve_waiters(&mut self) {
         while self.serve_oldest_queue() {}
     }
@@ -104,23 +104,25 @@ impl Model {
             .collect();
         names.iter().any(|name| {
             let mut served = false;
-            while self.serve_first(name) {
+            while self.serve_queue(name) {
                 served = true;
             }
             served
         })
     }
 
-    /// Serves the first waiter of the queue that matches; false if nothing happened.
-    fn serve_first(&mut self, name: &Name) -> bool {
-        for at in 0..self.waiters.len() {
-            if self.waiters[at].bulk.name != *name {
-                continue;
-            }
-            let bulk = self.waiters[at].bulk.clone();
-            let done = self.run(&bulk);
+    /// Tries each waiter of the queue once, in the order of arrival; false if nothing happened.
+    fn serve_queue(&mut self, name: &Name) -> bool {
+        let here = self
+            .waiters
+            .iter()
+            .filter(|waiter| waiter.bulk.name == *name);
+        let mut happened = false;
+        for waiter in here.cloned().collect::<Vec<_>>() {
+            let done = self.run(&waiter.bulk);
+            happened |= done.moved || done.outcome.is_ok();
             if let Ok(expected) = done.outcome {
-                let waiter = self.waiters.remove(at);
+                self.leave(waiter.ticket);
                 self.events.push(("waiters served", 1));
                 self.answer(
                     waiter.ticket,
@@ -128,13 +130,9 @@ impl Model {
                     Scope::Queue(name.clone()),
                     done.claims,
                 );
-                return true;
-            }
-            if done.moved {
-                return true;
             }
         }
-        false
+        happened
     }
 
     pub(super) fn refuse_waiters(&mut self, due: impl Fn(&Waiter) -> bool) {

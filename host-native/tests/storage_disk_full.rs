@@ -1,4 +1,14 @@
 //! A disk that fills up and is given room again.
+//!
+//! A binary of its own: while it starts `mount`, the new process holds the locks of all
+//! folders that are open, which other tests would take for a second server.
+
+#[path = "storage/support.rs"]
+#[expect(
+    dead_code,
+    reason = "shared with the storage tests, which use more of it"
+)]
+mod support;
 
 use std::path::Path;
 use std::process::Command as Process;
@@ -6,7 +16,7 @@ use std::process::Command as Process;
 use burrow::engine::{Engine, Failure, Health};
 use burrow_core::Reply;
 
-use crate::support::{ids, put, start};
+use support::{ids, put, start};
 
 /// A small file system of its own, unmounted in the end.
 struct SmallDisk(tempfile::TempDir);
@@ -35,13 +45,19 @@ impl Drop for SmallDisk {
 }
 
 async fn serving_again(engine: &Engine) {
-    engine.watch_health().wait_for(|health| *health == Health::Serving).await.unwrap();
+    engine
+        .watch_health()
+        .wait_for(|health| *health == Health::Serving)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn service_resumes_when_a_full_disk_has_room_again() {
     let Some(disk) = SmallDisk::mount("6m") else {
-        eprintln!("SKIPPED service_resumes_when_a_full_disk_has_room_again: no right to mount a tmpfs");
+        eprintln!(
+            "SKIPPED service_resumes_when_a_full_disk_has_room_again: no right to mount a tmpfs"
+        );
         return;
     };
     let engine = start(&disk.path().join("data"));
@@ -66,18 +82,30 @@ async fn service_resumes_when_a_full_disk_has_room_again() {
     }
     let refused = refused.expect("200 bodies of 100 kB do not fit into 6 MB");
     assert!(!stored.is_empty());
-    let Health::NotStoring { reason } = engine.health() else { panic!("{:?}", engine.health()) };
+    let Health::NotStoring { reason } = engine.health() else {
+        panic!("{:?}", engine.health())
+    };
     assert!(reason.contains("full"), "{reason}");
     while engine.stats().node.messages == 0 {
         // The node is being restored.
         tokio::task::yield_now().await;
     }
-    assert_eq!(ids(&engine).await, stored, "reads go on, and what was refused is not there");
-    assert_eq!(engine.execute(put("other", b"x")).await, Err(Failure::NotStored));
+    assert_eq!(
+        ids(&engine).await,
+        stored,
+        "reads go on, and what was refused is not there"
+    );
+    assert_eq!(
+        engine.execute(put("other", b"x")).await,
+        Err(Failure::NotStored)
+    );
 
     std::fs::remove_file(&ballast).unwrap();
     serving_again(&engine).await;
-    assert_eq!(engine.execute(put(&refused, &body)).await, Ok(Reply::Put { created: true }));
+    assert_eq!(
+        engine.execute(put(&refused, &body)).await,
+        Ok(Reply::Put { created: true })
+    );
     stored.push(refused);
     assert_eq!(ids(&engine).await, stored);
     engine.stop().await;
@@ -89,7 +117,9 @@ async fn service_resumes_when_a_full_disk_has_room_again() {
 #[tokio::test]
 async fn a_crash_with_a_full_disk_keeps_what_was_acknowledged() {
     let Some(disk) = SmallDisk::mount("2m") else {
-        eprintln!("SKIPPED a_crash_with_a_full_disk_keeps_what_was_acknowledged: no right to mount a tmpfs");
+        eprintln!(
+            "SKIPPED a_crash_with_a_full_disk_keeps_what_was_acknowledged: no right to mount a tmpfs"
+        );
         return;
     };
     let engine = start(disk.path());
@@ -101,8 +131,8 @@ async fn a_crash_with_a_full_disk_keeps_what_was_acknowledged() {
             Err(_) => break,
         }
     }
-    let image = crate::support::folder();
-    crate::support::copy_files(disk.path(), image.path());
+    let image = support::folder();
+    support::copy_files(disk.path(), image.path());
     assert_eq!(ids(&start(image.path())).await, stored);
     engine.stop().await;
 }
