@@ -32,7 +32,7 @@ pub fn run(size: Size) -> anyhow::Result<()> {
         &columns,
     );
     for journal in [false, true] {
-        let cases: [(&str, u64, fn(bool, u64) -> anyhow::Result<Bed>); 4] = [
+        let cases: [(&str, u64, Make); 4] = [
             ("messages", size.of(10_000_000, 5_000), Bed::messages),
             ("hidden", size.of(1_000_000, 5_000), Bed::hidden),
             ("queues", size.of(1_000_000, 5_000), Bed::queues),
@@ -71,6 +71,8 @@ pub fn run(size: Size) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A bed with a journal or without, and so much in it.
+type Make = fn(bool, u64) -> anyhow::Result<Bed>;
 /// The times of the phases of so many lives, with their names.
 type Laps = Vec<(&'static str, Duration)>;
 type Step = fn(&mut Bed, u64) -> anyhow::Result<Laps>;

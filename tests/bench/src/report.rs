@@ -56,7 +56,7 @@ impl Report {
     }
 
     pub fn row(&mut self, cells: &[&dyn Display]) {
-        self.table.add_row(cells.iter().map(|cell| Cell::new(cell)));
+        self.table.add_row(cells.iter().map(Cell::new));
     }
 
     pub fn print(&self) {
