@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
+use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::Frame;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Shared;
@@ -22,15 +23,15 @@ const DISCARDED_BYTES: usize = 64 << 20;
 /// Why a body was not read. What is left of it comes along.
 #[derive(Debug)]
 pub(super) enum BodyError {
-    TooLarge(Incoming),
+    TooLarge(Body),
     TooSlow,
     NoRoom,
     /// The client broke off, or what it sent is not HTTP.
-    Broken(hyper::Error),
+    Broken(axum::Error),
 }
 
 /// Reads a body to its end.
-pub(super) async fn collect(mut body: Incoming, shared: &Shared) -> Result<Bytes, BodyError> {
+pub(super) async fn collect(mut body: Body, shared: &Shared) -> Result<Bytes, BodyError> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
@@ -61,7 +62,7 @@ pub(super) async fn collect(mut body: Incoming, shared: &Shared) -> Result<Bytes
 }
 
 /// Reads on in the background, for a while.
-pub(super) fn discard(mut body: Incoming, time: Duration) {
+pub(super) fn discard(mut body: Body, time: Duration) {
     tokio::spawn(timeout(time, async move {
         let mut bytes = 0;
         while bytes < DISCARDED_BYTES
@@ -89,7 +90,7 @@ impl Pace {
     }
 
     /// The next piece; `None` at the end.
-    async fn next(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
+    async fn next(&mut self, body: &mut Body) -> Result<Option<Bytes>, BodyError> {
         loop {
             let Some(frame) = self.frame(body).await? else {
                 return Ok(None);
@@ -109,8 +110,8 @@ impl Pace {
 
     async fn frame(
         &mut self,
-        body: &mut Incoming,
-    ) -> Result<Option<Result<Frame<Bytes>, hyper::Error>>, BodyError> {
+        body: &mut Body,
+    ) -> Result<Option<Result<Frame<Bytes>, axum::Error>>, BodyError> {
         let ready = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
         if let Poll::Ready(frame) = ready {
             return Ok(frame);

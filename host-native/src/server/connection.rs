@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -67,8 +68,8 @@ impl Http {
 
 /// Serves the connection until it ends, or until its current request is answered once
 /// [`Peer::finish`] is told.
-pub(super) async fn run(peer: Arc<Peer>, shared: Arc<Shared>) {
-    converse(&peer, &shared).await;
+pub(super) async fn run(peer: Arc<Peer>, shared: Arc<Shared>, router: Router) {
+    converse(&peer, &shared, router).await;
     // What hyper has said last must be sent, and read.
     if poll_fn(|cx| peer.poll_send(cx)).await.is_ok() {
         // A server that stops does not wait for what may come, only for what has come.
@@ -81,7 +82,7 @@ pub(super) async fn run(peer: Arc<Peer>, shared: Arc<Shared>) {
     }
 }
 
-async fn converse(peer: &Arc<Peer>, shared: &Arc<Shared>) {
+async fn converse(peer: &Arc<Peer>, shared: &Shared, router: Router) {
     // The first bytes are only looked at: hyper's own detection takes them out and puts
     // them back, for which every connection pays with twice the buffer.
     let mut start = [0; H2_START.len()];
@@ -93,8 +94,7 @@ async fn converse(peer: &Arc<Peer>, shared: &Arc<Shared>) {
         () = peer.finish.notified() => return,
     };
     let io = TokioIo::new(PeerStream(Arc::clone(peer)));
-    let service =
-        service_fn(|request| gateway::handle(Arc::clone(shared), Arc::clone(peer), request));
+    let service = service_fn(|request| gateway::handle(router.clone(), Arc::clone(peer), request));
     if start[..bytes] == *H2_START {
         drive(Box::pin(shared.http.h2.serve_connection(io, service)), peer).await;
     } else {

@@ -3,17 +3,23 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Extension, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
 use burrow_core::rest::{self, Plan, Routed};
 use burrow_core::{Command, Reply};
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, EXPECT, ORIGIN};
 use http::request::Parts;
 use http::{Method, Request, Version};
 use hyper::body::Incoming;
+use tower::Service;
 
 use super::Shared;
 use super::body::{self, BodyError};
 use super::peer::{InService, Peer};
-use super::response::{self, Answer, text, to_http};
+use super::response::{self, text, to_http};
 use crate::engine::{Engine, Failure, Health};
 
 const HEALTH_PATH: &str = "/healthz";
@@ -24,26 +30,66 @@ pub(super) enum Gone {
     #[error("the client left while it waited")]
     WhileWaiting,
     #[error("the client broke off: {0}")]
-    InBody(hyper::Error),
+    InBody(axum::Error),
 }
 
-/// Answers a request.
+/// What the server answers: its own pages by path, everything else by the front-end.
+/// Each request has its [`Peer`] among its extensions.
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route(HEALTH_PATH, any(health))
+        .fallback(answer)
+        .with_state(shared)
+}
+
+/// Has the router answer a request of a connection.
 pub(super) async fn handle(
-    shared: Arc<Shared>,
+    mut router: Router,
     peer: Arc<Peer>,
     request: Request<Incoming>,
-) -> Result<http::Response<Answer>, Gone> {
+) -> Result<Response, Gone> {
     let _in_service = InService::new(&peer);
-    let (parts, body) = request.into_parts();
-    if parts.version == Version::HTTP_2 {
+    if request.version() == Version::HTTP_2 {
         peer.is_h2.store(true, Relaxed);
     }
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(Arc::clone(&peer));
+    let Ok(mut response) = Service::call(&mut router, request).await;
+    match response.extensions_mut().remove::<Arc<Gone>>() {
+        Some(gone) => Err(Arc::into_inner(gone).unwrap_or(Gone::WhileWaiting)),
+        None => Ok(response),
+    }
+}
+
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    Extension(peer): Extension<Arc<Peer>>,
+    request: Request<Body>,
+) -> Result<Response, Gone> {
+    let (parts, body) = request.into_parts();
     let answer = match body::collect(body, &shared).await {
         Ok(body) => respond(&shared, &peer, &parts, &body).await?,
         Err(error) => refuse_body(error, &shared, &parts)?,
     };
     tracing::trace!(method = %parts.method, uri = %parts.uri, status = answer.status, "answered");
-    Ok(to_http(answer, &peer))
+    Ok(to_http(answer, &peer).map(Body::new))
+}
+
+async fn health(
+    State(shared): State<Arc<Shared>>,
+    Extension(peer): Extension<Arc<Peer>>,
+    method: Method,
+) -> Response {
+    to_http(health_answer(&shared.engine, &method), &peer).map(Body::new)
+}
+
+impl IntoResponse for Gone {
+    /// A note to [`handle`], which no client ever sees.
+    fn into_response(self) -> Response {
+        let mut response = Response::default();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
 }
 
 async fn respond(
@@ -56,9 +102,6 @@ async fn respond(
         .uri
         .path_and_query()
         .map_or("", |target| target.as_str());
-    if parts.uri.path() == HEALTH_PATH {
-        return Ok(health(&shared.engine, &parts.method));
-    }
     let Ok(request) = rest_request(parts, target, body) else {
         return Ok(text(400, "A header is not UTF-8"));
     };
@@ -155,7 +198,7 @@ fn refuse_body(error: BodyError, shared: &Shared, parts: &Parts) -> Result<rest:
     }
 }
 
-fn health(engine: &Engine, method: &Method) -> rest::Response {
+fn health_answer(engine: &Engine, method: &Method) -> rest::Response {
     let mut answer = match (method, engine.health()) {
         (&Method::GET | &Method::HEAD, Health::Serving) => rest::Response::healthy(),
         (&Method::GET | &Method::HEAD, Health::NotStoring { reason }) => {

@@ -93,7 +93,6 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let listener = TcpListener::from_std(listener)?;
-    let connections = Connections::new(&settings);
     let shared = Arc::new(Shared {
         engine,
         rest,
@@ -102,9 +101,10 @@ pub async fn serve(
         arriving_bytes: AtomicU64::new(0),
         stopping: AtomicBool::new(false),
     });
+    let router = gateway::router(Arc::clone(&shared));
     let mut server = Server {
+        connections: Connections::new(&shared.settings, router),
         shared,
-        connections,
         refusals: Arc::new(Semaphore::new(REFUSALS)),
     };
     let outcome = server.accept_until(&listener, stop).await;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
@@ -22,6 +23,8 @@ pub(super) struct Connections {
     tasks: JoinSet<()>,
     watched: HashMap<Id, Watched>,
     limits: Limits,
+    /// What answers their requests.
+    router: Router,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +66,7 @@ enum Verdict {
 }
 
 impl Connections {
-    pub(super) fn new(settings: &ConnectionSettings) -> Self {
+    pub(super) fn new(settings: &ConnectionSettings, router: Router) -> Self {
         let limits = Limits {
             header: settings.header_timeout.duration(),
             write: settings.write_timeout.duration(),
@@ -73,6 +76,7 @@ impl Connections {
             tasks: JoinSet::new(),
             watched: HashMap::new(),
             limits,
+            router,
         }
     }
 
@@ -82,9 +86,9 @@ impl Connections {
 
     pub(super) fn add(&mut self, stream: TcpStream, shared: &Arc<Shared>) {
         let peer = Arc::new(Peer::new(stream));
-        let task = self
-            .tasks
-            .spawn(connection::run(Arc::clone(&peer), Arc::clone(shared)));
+        let router = self.router.clone();
+        let conversation = connection::run(Arc::clone(&peer), Arc::clone(shared), router);
+        let task = self.tasks.spawn(conversation);
         let watched = Watched {
             peer,
             task,
