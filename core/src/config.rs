@@ -61,6 +61,11 @@ pub struct JournalConfig {
     pub checkpoint_bytes: u64,
     /// Bytes of journal that are dropped, or copied forward, as one.
     pub extent_bytes: u64,
+    /// Milliseconds for which the record of a claim may wait for the next change to be
+    /// stored with; the claim is answered at once. A crash in between undoes the claim: the
+    /// message is there for the next worker, and the lost claim's token is refused. 0: a
+    /// claim is stored before it is answered.
+    pub claim_delay_ms: u64,
 }
 
 /// Bytes of an account's, queue's or message's id, at the most. Part of every protocol, so
@@ -113,6 +118,7 @@ impl Default for JournalConfig {
             enabled: true,
             checkpoint_bytes: 4 << 20,
             extent_bytes: 256 << 10,
+            claim_delay_ms: 0,
         }
     }
 }

@@ -14,6 +14,7 @@ mod node;
 mod refusal;
 mod reply;
 pub mod rest;
+pub mod service;
 mod settings;
 mod state;
 mod time;

@@ -20,6 +20,10 @@ impl Timestamp {
     /// The latest instant that can be told: beyond it, in the year 73 million, time
     /// stands still.
     pub const MAX: Self = Self(1 << 61);
+    /// Where a clock that is set by hand starts, unless what was stored is later: in
+    /// September 2001. The same on every host, so that what is recorded on one can be
+    /// replayed on another.
+    pub const MANUAL_START: Self = Self(1_000_000_000_000);
 
     /// An instant from milliseconds since the Unix epoch, at most [`Timestamp::MAX`].
     pub const fn from_millis(millis: u64) -> Self {

@@ -7,19 +7,16 @@ use core::str::FromStr;
 /// token, also not across restarts, so a late worker cannot act on a message that
 /// somebody else has claimed since.
 ///
-/// As text it is two lower-case hexadecimal numbers, `position-fence`. Clients should
-/// take it as opaque.
+/// As text it is a lower-case hexadecimal number. Clients should take it as opaque.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimToken {
-    /// The message's place in the order of its queue, unique in the node.
-    pub(crate) position: u64,
-    /// The number of the claim, unique in the node; restarts skip ahead.
+    /// The stamp of the claim, unique in the node and above 0.
     pub(crate) fence: u64,
 }
 
 impl fmt::Display for ClaimToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}-{:x}", self.position, self.fence)
+        write!(f, "{:x}", self.fence)
     }
 }
 
@@ -40,23 +37,15 @@ impl FromStr for ClaimToken {
 
     /// Takes exactly what `Display` writes: a token has one spelling.
     fn from_str(text: &str) -> Result<Self, InvalidToken> {
-        let (position, fence) = text.split_once('-').ok_or(InvalidToken)?;
-        Ok(Self {
-            position: parse_hex(position)?,
-            fence: parse_hex(fence)?,
-        })
+        // Zero is no stamp.
+        let canonical = !text.starts_with('0');
+        let lower = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if text.is_empty() || !canonical || !lower {
+            return Err(InvalidToken);
+        }
+        let fence = u64::from_str_radix(text, 16).map_err(|_| InvalidToken)?;
+        Ok(Self { fence })
     }
-}
-
-fn parse_hex(digits: &str) -> Result<u64, InvalidToken> {
-    let canonical = digits == "0" || !digits.starts_with('0');
-    let lower = digits
-        .bytes()
-        .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if digits.is_empty() || !canonical || !lower {
-        return Err(InvalidToken);
-    }
-    u64::from_str_radix(digits, 16).map_err(|_| InvalidToken)
 }
 
 #[cfg(test)]
@@ -66,24 +55,21 @@ mod tests {
 
     #[test]
     fn text_round_trips_and_has_one_spelling() {
-        let token = ClaimToken {
-            position: 0x1f,
-            fence: u64::MAX,
-        };
-        assert_eq!(token.to_string().parse(), Ok(token));
+        for fence in [0x1f, 1, u64::MAX] {
+            let token = ClaimToken { fence };
+            assert_eq!(token.to_string().parse(), Ok(token));
+        }
         for bad in [
             "",
             "-",
-            "1",
-            "1-",
-            "-1",
-            "01-1",
-            "A-1",
-            "1-1-1",
-            "1-10000000000000000",
-            "+1-1",
-            " 1-1",
-            "1-é",
+            "0",
+            "01",
+            "A",
+            "1-1",
+            "10000000000000000",
+            "+1",
+            " 1",
+            "é",
         ] {
             assert_eq!(bad.parse::<ClaimToken>(), Err(InvalidToken), "{bad}");
         }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use burrow::config::Settings;
-use burrow::engine::{Engine, StartError, StartReport, SystemClock};
+use burrow::config::{ClockSource, Settings};
+use burrow::engine::{Clock, Engine, ManualClock, StartError, StartReport, SystemClock};
 use burrow::logging;
 use burrow::server::{self, ServeError};
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,7 +51,15 @@ fn serve(settings: &Settings) -> Result<(), ServingError> {
     let not_listening = |error| ServingError::Listen { address, error };
     let listener = server::bind(address).map_err(not_listening)?;
     let address = listener.local_addr().map_err(not_listening)?;
-    let (engine, report) = Engine::start(settings.engine_config(), Arc::new(SystemClock::new()))?;
+    let manual_clock = match settings.server.clock {
+        ClockSource::System => None,
+        ClockSource::Manual => Some(Arc::new(ManualClock::new())),
+    };
+    let clock: Arc<dyn Clock> = match &manual_clock {
+        None => Arc::new(SystemClock::new()),
+        Some(clock) => Arc::clone(clock) as _,
+    };
+    let (engine, report) = Engine::start(settings.engine_config(), clock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::try_from(settings.server.threads).unwrap_or(usize::MAX))
         .enable_all()
@@ -61,7 +69,8 @@ fn serve(settings: &Settings) -> Result<(), ServingError> {
         let stop = stop_signal().map_err(ServingError::Runtime)?;
         first_line(address, settings, &report).map_err(ServingError::FirstLine)?;
         let connections = settings.connections.clone();
-        server::serve(listener, engine, settings.rest_config(), connections, stop).await?;
+        let rest = settings.rest_config();
+        server::serve(listener, engine, manual_clock, rest, connections, stop).await?;
         tracing::info!("stopped");
         Ok(())
     })

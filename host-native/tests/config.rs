@@ -10,7 +10,7 @@ use clap::{Args, Command};
 
 /// For each setting: two values that are not the default, one that is refused, and a part
 /// of what is said to be allowed.
-const SETTINGS: [(&str, &str, &str, &str, &str); 36] = [
+const SETTINGS: [(&str, &str, &str, &str, &str); 37] = [
     (
         "listen",
         "127.0.0.1:1",
@@ -20,6 +20,13 @@ const SETTINGS: [(&str, &str, &str, &str, &str); 36] = [
     ),
     ("data", "here", "/there", "", "a value is needed"),
     ("memory", "true", "false", "perhaps", "one of true, false"),
+    (
+        "clock",
+        "manual",
+        "system",
+        "sundial",
+        "one of system, manual",
+    ),
     ("threads", "3", "4", "0", "from 1 to 1024"),
     (
         "cors_origin",

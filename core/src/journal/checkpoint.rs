@@ -97,7 +97,7 @@ impl Checkpoint {
             for field in [
                 self.start,
                 state.next_position,
-                state.next_fence,
+                state.stamps_from,
                 state.next_queue,
                 state.seed,
             ] {

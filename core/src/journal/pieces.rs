@@ -268,7 +268,7 @@ pub(crate) fn read_cursor(payload: &[u8]) -> Option<Cursor> {
 pub(crate) struct Ending {
     pub(crate) start: u64,
     pub(crate) next_position: u64,
-    pub(crate) next_fence: u64,
+    pub(crate) stamps_from: u64,
     pub(crate) next_queue: u64,
     pub(crate) seed: u64,
 }
@@ -278,7 +278,7 @@ pub(crate) fn read_end(payload: &[u8]) -> Option<Ending> {
     Some(Ending {
         start: reader.varint()?,
         next_position: reader.varint().filter(|&n| n < 1 << 62)?,
-        next_fence: reader.varint().filter(|&n| n < 1 << 62)?,
+        stamps_from: reader.varint().filter(|&n| n < 1 << 62)?,
         next_queue: reader.varint().filter(|&n| n < 1 << 62)?,
         seed: reader.varint()?,
     })

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::change::{Change, StoredMessage};
 use crate::codec::{Reader, put_bytes, put_varint, unzigzag, varint_len, zigzag};
 use crate::settings::{Order, Settings};
-use crate::state::NEVER;
+use crate::state::{NEVER, stamp_of};
 
 pub(crate) const CLOCK: u8 = 1;
 pub(crate) const QUEUE_OPENED: u8 = 2;
@@ -67,7 +67,10 @@ pub(crate) fn encode(out: &mut Vec<u8>, change: &Change<'_>, number: u64, clock:
             {
                 let mut head = Vec::new();
                 put_instant(&mut head, *visible_at, clock);
-                put_varint(&mut head, fence);
+                put_varint(
+                    &mut head,
+                    zigzag(fence.wrapping_sub(stamp_of(clock)) as i64),
+                );
                 put_list(out, CLAIMED, number, &head, part);
             }
         }
@@ -359,7 +362,9 @@ pub(crate) fn decode<'a>(kind: u8, payload: &'a [u8], clock: u64) -> Option<Deco
         }
         CLAIMED => {
             let visible_at = read_instant(&mut reader, clock)?;
-            let fence = reader.varint().filter(|&fence| fence < 1 << 62)?;
+            let fence = stamp_of(clock)
+                .checked_add_signed(unzigzag(reader.varint()?))
+                .filter(|&fence| fence != 0 && fence < 1 << 62)?;
             Change::Claimed {
                 queue,
                 visible_at,

@@ -10,8 +10,9 @@ use super::pieces::{
 };
 use super::records::{self, CLOCK, Decoded, PUT};
 use super::restore::{Plan, read_clock};
+use super::writer::DEFERRAL_LEASE_MS;
 use crate::state::extents::{COPY, stored_size};
-use crate::state::{Loaded, State, Touched};
+use crate::state::{Loaded, State, Touched, stamp_of};
 
 /// A walk over all blobs in order.
 #[derive(Debug)]
@@ -278,7 +279,7 @@ impl Walk {
         self.in_checkpoint = false;
         self.cursor = Cursor::END;
         self.state.next_position = self.state.next_position.max(ending.next_position);
-        self.state.next_fence = self.state.next_fence.max(ending.next_fence);
+        self.state.pass_stamps(ending.stamps_from, 0);
         self.state.next_queue = self.state.next_queue.max(ending.next_queue);
     }
 
@@ -302,10 +303,7 @@ impl Walk {
             fence, positions, ..
         } = &change
         {
-            self.state.next_fence = self
-                .state
-                .next_fence
-                .max(fence.saturating_add(positions.len() as u64));
+            self.state.pass_stamps(*fence, positions.len() as u64);
         }
         if let Change::Put {
             replaces, message, ..
@@ -405,7 +403,8 @@ impl Walk {
             self.state.evolve(&Change::QueueClosed { queue });
         }
         // Tokens given in an earlier life, also ones that no blob tells of, stay stale.
-        self.state.next_fence = ((self.state.next_fence >> 32) + 1) << 32;
+        let untold_until = self.state.clock.saturating_add(DEFERRAL_LEASE_MS);
+        self.state.pass_stamps(stamp_of(untold_until), 0);
         Ok(self.state)
     }
 }

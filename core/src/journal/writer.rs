@@ -18,6 +18,10 @@ const CHECKPOINT_SHARE: u64 = 4;
 /// And by so many bytes for each message, for the time that a walk over them takes.
 const BYTES_PER_MESSAGE: u64 = 8;
 
+/// Claims may be answered before they are stored for so long after the last change that
+/// was: a restore takes it that all stamps of this time are given.
+pub(super) const DEFERRAL_LEASE_MS: u64 = 60_000;
+
 #[derive(Debug)]
 pub(crate) struct Writer {
     config: JournalConfig,
@@ -27,6 +31,11 @@ pub(crate) struct Writer {
     dirty: bool,
     /// The instant of the last record.
     clock: u64,
+    /// When the open blob is to be stored for the sake of deferred claims.
+    deferred_until: Option<u64>,
+    /// The last instant that the last batch tells of, and that is known to be stored.
+    polled_clock: u64,
+    stored_clock: u64,
     next_sequence: u64,
     durable: u64,
     /// The first blob of the last durable checkpoint.
@@ -44,6 +53,9 @@ impl Writer {
             open: Vec::new(),
             dirty: false,
             clock: 0,
+            deferred_until: None,
+            polled_clock: 0,
+            stored_clock: 0,
             next_sequence: 1,
             durable: 0,
             checkpoint_start: 0,
@@ -55,7 +67,16 @@ impl Writer {
     }
 
     /// Goes on behind the blob `last`, all of which are durable.
-    pub(crate) fn resume(&mut self, last: u64, checkpoint_start: u64, bytes_since_checkpoint: u64) {
+    /// `clock` is the last instant that they tell of.
+    pub(crate) fn resume(
+        &mut self,
+        last: u64,
+        clock: u64,
+        checkpoint_start: u64,
+        bytes_since_checkpoint: u64,
+    ) {
+        self.polled_clock = clock;
+        self.stored_clock = clock;
         self.next_sequence = last + 1;
         self.durable = last;
         self.checkpoint_start = checkpoint_start;
@@ -106,6 +127,33 @@ impl Writer {
         }
         records::encode(&mut self.open, change, number, self.clock);
         self.dirty |= !passive;
+    }
+
+    /// As [`append`](Self::append), for the changes that make a claim.
+    pub(crate) fn append_claim(&mut self, state: &State, change: &Change<'_>) {
+        let delay_ms = self.config.claim_delay_ms;
+        let leased = state.clock < self.stored_clock.saturating_add(DEFERRAL_LEASE_MS);
+        let deferred = delay_ms > 0 && leased;
+        self.append(state, change, deferred);
+        if deferred {
+            self.deferred_until
+                .get_or_insert(state.clock.saturating_add(delay_ms));
+        }
+    }
+
+    /// When a claim has been deferred for long enough.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        self.deferred_until
+    }
+
+    pub(crate) fn advance(&mut self, clock: u64) {
+        if self
+            .deferred_until
+            .take_if(|until| *until <= clock)
+            .is_some()
+        {
+            self.dirty = true;
+        }
     }
 
     fn begin(&mut self, state: &State) {
@@ -161,6 +209,8 @@ impl Writer {
         }
         self.next_sequence += 1;
         self.dirty = false;
+        self.deferred_until = None;
+        self.polled_clock = self.clock;
         Some(Batch {
             sequence,
             blob: core::mem::take(&mut self.open),
@@ -183,6 +233,9 @@ impl Writer {
     /// All blobs up to `sequence` are stored.
     pub(crate) fn handle_durable(&mut self, state: &mut State, sequence: u64) {
         self.durable = self.durable.max(sequence.min(self.last_sequence()));
+        if self.durable == self.last_sequence() {
+            self.stored_clock = self.polled_clock;
+        }
         let done = |checkpoint: &mut Checkpoint| {
             checkpoint
                 .written_by()

@@ -172,12 +172,7 @@ impl Node {
 
     fn require_claim(&self, message: Place, claim: Option<ClaimToken>) -> Result<(), Refusal> {
         let Some(claim) = claim else { return Ok(()) };
-        let view = self.state.view(message);
-        let current = ClaimToken {
-            position: view.position,
-            fence: view.fence,
-        };
-        if view.fence != 0 && claim == current {
+        if self.state.view(message).fence == claim.fence {
             Ok(())
         } else {
             Err(Refusal::ClaimLost)

@@ -108,6 +108,7 @@ impl Node {
         let mut node = Self::with_state(config, restored.state);
         node.journal.resume(
             restored.report.last_sequence,
+            node.state.clock,
             restored.checkpoint_start,
             restored.bytes_since,
         );
@@ -150,10 +151,26 @@ impl Node {
         self.advance(now);
     }
 
+    /// Moves time on to `until`, and has everything that is due on the way happen at its own
+    /// instant, in order. For clocks that stand still and are moved by hand.
+    pub fn advance_to(&mut self, until: Timestamp) {
+        while let Some(deadline) = self.deadline().filter(|&deadline| deadline < until) {
+            self.handle_deadline(deadline);
+            if self.deadline() == Some(deadline) {
+                break;
+            }
+        }
+        self.handle_deadline(until);
+    }
+
     /// When [`handle_deadline`](Self::handle_deadline) wants to be called next; it may be
     /// earlier than needed, never later.
     pub fn deadline(&self) -> Option<Timestamp> {
-        let deadlines = [self.state.next_timer(), self.waiting.next_deadline()];
+        let deadlines = [
+            self.state.next_timer(),
+            self.waiting.next_deadline(),
+            self.journal.deadline(),
+        ];
         deadlines
             .into_iter()
             .flatten()
@@ -234,6 +251,7 @@ impl Node {
     fn advance(&mut self, now: Timestamp) {
         let mut touched = Touched::default();
         self.state.advance(now.as_millis(), &mut touched);
+        self.journal.advance(self.state.clock);
         for queue in touched.woken {
             self.wake(queue);
         }
@@ -248,6 +266,14 @@ impl Node {
     fn apply(&mut self, change: &Change<'_>) {
         if self.journal.is_enabled() {
             self.journal.append(&self.state, change, false);
+        }
+        self.state.evolve(change);
+    }
+
+    /// As [`apply`](Self::apply), for the changes that make a claim.
+    fn apply_claim(&mut self, change: &Change<'_>) {
+        if self.journal.is_enabled() {
+            self.journal.append_claim(&self.state, change);
         }
         self.state.evolve(change);
     }

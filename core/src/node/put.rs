@@ -241,16 +241,19 @@ impl Node {
         replaces.is_none()
     }
 
-    /// An id that no message of the queue has, and none of `chosen`: the next position, and
-    /// a suffix in the odd case that a client has chosen just that.
-    fn free_id(&self, queue: u32, chosen: &BTreeSet<&str>) -> Box<str> {
-        let mut id: String = format!("{:016x}", self.state.next_position);
+    /// An id that no message of the queue has, and none of `chosen`: a stamp, and a suffix
+    /// in the odd case that a client has chosen just that.
+    fn free_id(&mut self, queue: u32, chosen: &BTreeSet<&str>) -> Box<str> {
+        let stamp = self.state.next_stamp();
+        // The journal need not tell: a restore skips ahead.
+        self.state.pass_stamps(stamp, 1);
+        let mut id: String = format!("{stamp:016x}");
         let mut suffix = 0u64;
         while chosen.contains(id.as_str())
             || self.state.find_message(queue, id.as_bytes()).is_some()
         {
             suffix += 1;
-            id = format!("{:016x}-{suffix}", self.state.next_position);
+            id = format!("{stamp:016x}-{suffix}");
         }
         id.into()
     }

@@ -135,9 +135,9 @@ impl Node {
             return;
         }
         let claimed = self.positions(&visible);
-        let fence = self.state.next_fence;
+        let fence = self.state.next_stamp();
         claims.extend(claimed.iter().copied().zip(fence..));
-        self.apply(&Change::Claimed {
+        self.apply_claim(&Change::Claimed {
             queue,
             visible_at,
             fence,
@@ -210,7 +210,7 @@ impl Node {
         let mut claims = claims.iter().peekable();
         for &position in positions {
             let claim = claims.next_if(|(claimed, _)| *claimed == position);
-            let claim = claim.map(|&(position, fence)| ClaimToken { position, fence });
+            let claim = claim.map(|&(_, fence)| ClaimToken { fence });
             if let Some(place) = self.state.locate(queue, position) {
                 self.describe(&mut list, place, detail, claim);
             }

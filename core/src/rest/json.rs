@@ -201,10 +201,7 @@ mod tests {
             ttl_ms: 600_000,
             hide_ms: 29_001,
             attempts: 3,
-            claim: Some(ClaimToken {
-                position: 1,
-                fence: 0x2f,
-            }),
+            claim: Some(ClaimToken { fence: 0x2f }),
             ..message("a", b"x")
         };
         let cases = [
@@ -221,22 +218,18 @@ mod tests {
             (
                 Detail::All,
                 true,
-                r#"{"id":"a","ttl":600,"hide":30,"body":"x","claim":"1-2f","attempts":3}"#,
+                r#"{"id":"a","ttl":600,"hide":30,"body":"x","claim":"2f","attempts":3}"#,
             ),
             (
                 Detail::Attributes,
                 true,
-                r#"{"id":"a","ttl":600,"hide":30,"claim":"1-2f","attempts":3}"#,
+                r#"{"id":"a","ttl":600,"hide":30,"claim":"2f","attempts":3}"#,
             ),
-            (
-                Detail::Id,
-                true,
-                r#"{"id":"a","claim":"1-2f","attempts":3}"#,
-            ),
+            (Detail::Id, true, r#"{"id":"a","claim":"2f","attempts":3}"#),
             (
                 Detail::Body,
                 true,
-                r#"{"id":"a","body":"x","claim":"1-2f","attempts":3}"#,
+                r#"{"id":"a","body":"x","claim":"2f","attempts":3}"#,
             ),
         ];
         for (detail, claims, expected) in cases {

@@ -16,6 +16,7 @@
 //! ```
 
 mod batch;
+mod clock;
 mod cors;
 mod input;
 mod json;
@@ -35,6 +36,7 @@ use alloc::boxed::Box;
 use crate::command::Command;
 use crate::config::Limits;
 
+pub use clock::ClockRequest;
 pub use plan::Plan;
 pub use response::Response;
 pub use router::route;
@@ -62,6 +64,8 @@ pub struct RestConfig {
     pub max_batch_messages: u64,
     /// Milliseconds that a request may ask to wait.
     pub max_wait_ms: u64,
+    /// The clock stands still until a request to `/clock` advances it.
+    pub manual_clock: bool,
 }
 
 /// What becomes of a request.
@@ -71,6 +75,9 @@ pub enum Routed<'a> {
     Respond(Response),
     /// Submit the command, then render its reply.
     Submit(Command<'a>, Plan),
+    /// Read or advance the host's clock, then answer with [`ClockRequest::respond`]. Never
+    /// asked of a host whose clock is not manual.
+    Clock(ClockRequest),
 }
 
 impl From<&Limits> for RestConfig {
@@ -79,6 +86,7 @@ impl From<&Limits> for RestConfig {
             cors_origin: None,
             max_batch_messages: limits.max_batch_messages,
             max_wait_ms: limits.max_wait_ms,
+            manual_clock: false,
         }
     }
 }

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::format;
 
 use super::batch;
+use super::clock;
 use super::cors;
 use super::json::View;
 use super::path::Resource;
@@ -22,7 +23,12 @@ use crate::refusal::Field;
 pub fn route<'a>(request: &Request<'a>, config: &RestConfig) -> Routed<'a> {
     let head = request.method == "HEAD";
     let origin = cors::permitted_origin(request, config);
-    match read(request, config, origin.is_some()) {
+    let read = match clock::read(request).filter(|_| config.manual_clock) {
+        Some(Ok(request)) => return Routed::Clock(request),
+        Some(Err(response)) => Err(response),
+        None => read(request, config, origin.is_some()),
+    };
+    match read {
         Ok((command, shape)) => Routed::Submit(
             command,
             Plan {

@@ -68,12 +68,9 @@ mod tests {
 
     #[test]
     fn settlements_delete_or_update() {
-        let body = br#"[{"id":"a","claim":"1-2","delete":true},{"id":"b","hide":0},{"id":"c","delete":false,"hide":1.5,"ttl":9}]"#;
+        let body = br#"[{"id":"a","claim":"2","delete":true},{"id":"b","hide":0},{"id":"c","delete":false,"hide":1.5,"ttl":9}]"#;
         let update = |ttl_ms, hide_ms| SettleAction::Update(Update { ttl_ms, hide_ms });
-        let claim = Some(ClaimToken {
-            position: 1,
-            fence: 2,
-        });
+        let claim = Some(ClaimToken { fence: 2 });
         let settlement = |id, claim, action| Settlement {
             id: Cow::Borrowed(id),
             claim,

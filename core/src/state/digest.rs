@@ -6,21 +6,24 @@ use super::State;
 use crate::journal::put_settings;
 
 impl State {
-    /// Equal for states that hold the same, however they came to it.
+    /// Equal for states that hold the same, however they came to it. It is the sum of the
+    /// digests of the queues, so that queues in several nodes can be compared with the same
+    /// queues in one.
     pub(crate) fn digest(&self) -> u64 {
+        let queues = self.by_number.values();
+        queues.fold(0, |sum, &queue| sum.wrapping_add(self.digest_queue(queue)))
+    }
+
+    fn digest_queue(&self, queue: u32) -> u64 {
         let mut digest = Xxh3::new();
-        for (account, &place) in &self.accounts {
-            feed(&mut digest, account.as_bytes());
-            for (name, &queue) in &self.account_slab[place].queues {
-                feed(&mut digest, name.as_bytes());
-                let mut settings = alloc::vec::Vec::new();
-                if let Some(own) = &self.queue(queue).settings {
-                    put_settings(&mut settings, own);
-                }
-                feed(&mut digest, &settings);
-                self.digest_messages(queue, &mut digest);
-            }
+        feed(&mut digest, self.account_of(queue).name.as_bytes());
+        feed(&mut digest, self.queue(queue).name.as_bytes());
+        let mut settings = alloc::vec::Vec::new();
+        if let Some(own) = &self.queue(queue).settings {
+            put_settings(&mut settings, own);
         }
+        feed(&mut digest, &settings);
+        self.digest_messages(queue, &mut digest);
         digest.digest()
     }
 
@@ -31,7 +34,6 @@ impl State {
             feed(digest, view.body);
             feed(digest, view.content_type.unwrap_or_default());
             for number in [
-                view.position,
                 view.expires_at,
                 view.visible_at,
                 view.attempts.into(),

@@ -34,6 +34,11 @@ use slab::Slab;
 /// Where a message is: its block and its slot there.
 pub(crate) type Place = u32;
 
+/// Stamps of one millisecond; more are taken from the following ones.
+const STAMP_BITS: u32 = 16;
+/// After this instant, in the year 3084, stamps just count on.
+const LAST_STAMPED: u64 = 1 << 45;
+
 /// Blocks that places can tell apart.
 pub(crate) const MAX_BLOCKS: usize = 1 << (32 - block::SLOT_BITS);
 
@@ -47,8 +52,8 @@ pub(crate) struct State {
     pub(crate) next_position: u64,
     /// The home of the next body that a checkpoint copies.
     pub(crate) next_copy: u64,
-    /// The next claim's fence.
-    pub(crate) next_fence: u64,
+    /// No stamp below this is given any more, see [`State::next_stamp`].
+    pub(crate) stamps_from: u64,
     pub(crate) next_queue: u64,
     pub(crate) accounts: BTreeMap<Box<str>, u32>,
     account_slab: Slab<Account>,
@@ -92,7 +97,7 @@ impl State {
             clock: 0,
             next_position: 1,
             next_copy: extents::COPY,
-            next_fence: 1,
+            stamps_from: 1,
             next_queue: 1,
             accounts: BTreeMap::new(),
             account_slab: Slab::new(),
@@ -179,9 +184,7 @@ impl State {
                         extra.visible_at = *visible_at;
                     });
                 }
-                self.next_fence = self
-                    .next_fence
-                    .max(fence.saturating_add(positions.len() as u64));
+                self.pass_stamps(*fence, positions.len() as u64);
             }
             Change::Unclaimed { queue, positions } => {
                 for &position in positions.iter() {
@@ -213,6 +216,18 @@ impl State {
                 }
             }
         }
+    }
+
+    /// The number of the next claim, or of the next message that is given an id: ascending,
+    /// and unique in the node's life. It begins with the present millisecond, so that nodes
+    /// that are told the same at the same instants give the same, whatever else they hold.
+    pub(crate) fn next_stamp(&self) -> u64 {
+        self.stamps_from.max(stamp_of(self.clock))
+    }
+
+    /// Stamps from `first` on are given, so many of them.
+    pub(crate) fn pass_stamps(&mut self, first: u64, count: u64) {
+        self.stamps_from = self.stamps_from.max(first.saturating_add(count));
     }
 
     fn open_queue(&mut self, number: u64, account: &str, name: &str) {
@@ -318,6 +333,11 @@ impl State {
         }
         self.refresh_block(block);
     }
+}
+
+/// The first stamp of a millisecond.
+pub(crate) fn stamp_of(clock: u64) -> u64 {
+    clock.min(LAST_STAMPED) << STAMP_BITS
 }
 
 pub(crate) fn place_of(block: u32, slot: usize) -> Place {

@@ -51,6 +51,9 @@ pub struct ServerSettings {
     #[arg(long, action = ArgAction::Set, default_value_t = false, value_name = "true|false",
           num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub memory: bool,
+    /// Where time comes from; manual: it stands still until POST /clock?advance=30s moves it
+    #[arg(long, value_name = "CLOCK", default_value = "system", value_enum)]
+    pub clock: ClockSource,
     /// Threads that serve connections; writing to disk has a thread of its own
     #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = count(1..=1024))]
     pub threads: u64,
@@ -168,6 +171,15 @@ pub struct JournalSettings {
     /// Bytes of journal that are dropped, or copied forward, as one
     #[arg(long, value_name = "BYTES", default_value_t = Bytes(JournalConfig::default().extent_bytes), value_parser = bytes(4 << 10..=1 << 30))]
     pub extent_bytes: Bytes,
+}
+
+/// What tells a server the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClockSource {
+    /// The machine's clock.
+    System,
+    /// Requests to `/clock`.
+    Manual,
 }
 
 /// How a log line is written.

@@ -1,5 +1,6 @@
 //! Time, as the engine is told it.
 
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use burrow_core::Timestamp;
@@ -36,6 +37,37 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let now = since_epoch().max(self.started_at + self.started.elapsed());
         Timestamp::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// A clock that stands still until it is set, see [`Engine::advance`](super::Engine::advance).
+#[derive(Debug)]
+pub struct ManualClock {
+    millis: AtomicU64,
+}
+
+impl ManualClock {
+    /// A clock that shows [`Timestamp::MANUAL_START`].
+    pub fn new() -> Self {
+        Self {
+            millis: AtomicU64::new(Timestamp::MANUAL_START.as_millis()),
+        }
+    }
+
+    pub(super) fn move_on(&self, span_ms: u64) {
+        self.millis.fetch_add(span_ms, SeqCst);
+    }
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.millis.load(SeqCst))
     }
 }
 

@@ -21,10 +21,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burrow_core::journal::{RestoreError, RestoreReport};
-use burrow_core::{Command, Config, Node, Refusal, Reply};
+use burrow_core::{Command, Config, Node, Refusal, Reply, Timestamp};
 use tokio::sync::watch;
 
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, ManualClock, SystemClock};
 pub use health::{Health, Stats};
 
 use crate::storage::{OpenError, SqliteStore, Storage};
@@ -157,6 +157,17 @@ impl Engine {
     /// Has the engine look at its clock again. For clocks that are set by hand.
     pub fn clock_changed(&self) {
         self.handle.shared.clock_changed();
+    }
+
+    /// Moves time on by `span_ms`, and has everything that is due on the way happen at its
+    /// own instant, in order. `clock` is the one that the engine was started with. Tells
+    /// the new instant and the digest of what the node holds then, in time proportional to
+    /// that.
+    ///
+    /// # Errors
+    /// `NotStored` or `Stopping` when there is no node to move; time stands still then.
+    pub fn advance(&self, clock: &ManualClock, span_ms: u64) -> Result<(Timestamp, u64), Failure> {
+        self.handle.shared.advance(clock, span_ms)
     }
 
     /// Takes no more commands, answers those that wait as if their time had run out,

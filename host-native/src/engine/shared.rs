@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::admission::is_change;
 use super::waiting::{Deliveries, Outcome, Place, Waiting};
-use super::{Clock, Failure, Health, Stats};
+use super::{Clock, Failure, Health, ManualClock, Stats};
 
 /// The committer looks at the clock at least so often while there is a deadline: a clock
 /// may jump, as after a suspend.
@@ -167,6 +167,29 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    pub(super) fn advance(
+        &self,
+        clock: &ManualClock,
+        span_ms: u64,
+    ) -> Result<(Timestamp, u64), Failure> {
+        self.contain_panic(|| {
+            let mut deliveries = Deliveries::default();
+            let mut core = self.lock();
+            let unusable = core.unusable();
+            let Some(node) = core.node.as_mut() else {
+                return Err(unusable);
+            };
+            clock.move_on(span_ms);
+            let now = self.now();
+            node.advance_to(now);
+            let digest = node.digest();
+            core.take_replies(None, &mut deliveries);
+            self.leave(core, true, deliveries);
+            Ok((now, digest))
+        })
+        .unwrap_or(Err(Failure::OutcomeUnknown))
+    }
+
     pub(super) fn stats(&self) -> Stats {
         let core = self.lock();
         let node = match &core.node {
@@ -284,11 +307,7 @@ impl Core {
         if self.stopping {
             return Err(Failure::Stopping);
         }
-        let unusable = if self.durable {
-            Failure::NotStored
-        } else {
-            Failure::Stopping
-        };
+        let unusable = self.unusable();
         if self.condemned || (!self.storing && is_change(&command)) {
             return Err(unusable);
         }
@@ -309,6 +328,15 @@ impl Core {
             return Err(Failure::NotStored);
         }
         Ok(Started::Pending(ticket))
+    }
+
+    /// Why there is no node, when there is none.
+    fn unusable(&self) -> Failure {
+        if self.durable {
+            Failure::NotStored
+        } else {
+            Failure::Stopping
+        }
     }
 
     fn release_waiters(&mut self, deliveries: &mut Deliveries) {

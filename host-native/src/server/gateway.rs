@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use burrow_core::rest::{self, Plan, Routed};
+use burrow_core::rest::{self, ClockRequest, Plan, Routed};
 use burrow_core::{Command, Reply};
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, EXPECT, ORIGIN};
 use http::request::Parts;
@@ -108,6 +108,7 @@ async fn respond(
     match rest::route(&request, &shared.rest) {
         Routed::Respond(answer) => Ok(answer),
         Routed::Submit(command, plan) => submit(shared, peer, command, &plan).await,
+        Routed::Clock(request) => Ok(move_clock(shared, request)),
     }
 }
 
@@ -134,13 +135,29 @@ async fn submit(
     Ok(render(plan, outcome))
 }
 
+fn move_clock(shared: &Shared, request: ClockRequest) -> rest::Response {
+    let Some(clock) = &shared.manual_clock else {
+        return text(404, "Not found");
+    };
+    match shared.engine.advance(clock, request.advance_ms) {
+        Ok((now, digest)) => request.respond(now, digest),
+        Err(failure) => render_failure(failure),
+    }
+}
+
 fn render(plan: &Plan, outcome: Result<Reply, Failure>) -> rest::Response {
     match outcome {
         Ok(reply) => plan.respond(Ok(reply)),
         Err(Failure::Refused(refusal)) => plan.respond(Err(refusal)),
-        Err(Failure::NotStored) => rest::Response::not_stored(),
-        Err(Failure::OutcomeUnknown) => rest::Response::outcome_unknown(),
-        Err(Failure::Stopping) => rest::Response::stopping(),
+        Err(failure) => render_failure(failure),
+    }
+}
+
+fn render_failure(failure: Failure) -> rest::Response {
+    match failure {
+        Failure::Refused(_) | Failure::OutcomeUnknown => rest::Response::outcome_unknown(),
+        Failure::NotStored => rest::Response::not_stored(),
+        Failure::Stopping => rest::Response::stopping(),
     }
 }
 

@@ -28,7 +28,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::config::ConnectionSettings;
-use crate::engine::{Engine, Health};
+use crate::engine::{Engine, Health, ManualClock};
 use connection::{Http, refuse};
 use watch::Connections;
 
@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     rest: RestConfig,
     settings: ConnectionSettings,
     http: Http,
+    /// The engine's clock, if requests may move it.
+    manual_clock: Option<Arc<ManualClock>>,
     /// Bytes of bodies that have arrived in part.
     arriving_bytes: AtomicU64,
     /// The server stops: a request that comes now is not carried out.
@@ -84,10 +86,12 @@ pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
 }
 
 /// Serves the engine on the socket until `stop` completes, then lets clients finish and
-/// stops the engine. Must be called in a tokio runtime with I/O and time.
+/// stops the engine. With a `manual_clock`, which is the one that the engine was started
+/// with, requests to `/clock` move it. Must be called in a tokio runtime with I/O and time.
 pub async fn serve(
     listener: StdListener,
     engine: Engine,
+    manual_clock: Option<Arc<ManualClock>>,
     rest: RestConfig,
     settings: ConnectionSettings,
     stop: impl Future<Output = ()>,
@@ -95,7 +99,11 @@ pub async fn serve(
     let listener = TcpListener::from_std(listener)?;
     let shared = Arc::new(Shared {
         engine,
-        rest,
+        rest: RestConfig {
+            manual_clock: manual_clock.is_some(),
+            ..rest
+        },
+        manual_clock,
         http: Http::new(&settings),
         settings,
         arriving_bytes: AtomicU64::new(0),

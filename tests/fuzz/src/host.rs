@@ -28,6 +28,7 @@ pub(crate) fn config() -> Config {
             enabled: true,
             checkpoint_bytes: 2_000,
             extent_bytes: 500,
+            claim_delay_ms: 0,
         },
         ..Config::default()
     }

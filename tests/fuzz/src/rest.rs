@@ -37,6 +37,7 @@ impl Conversation {
         Self {
             now: Timestamp::from_millis(1_700_000_000_000),
             rest: RestConfig {
+                manual_clock: true,
                 cors_origin: Some("*".into()),
                 ..RestConfig::from(&config.limits)
             },
@@ -86,6 +87,10 @@ impl Conversation {
         };
         match route(&request, &self.rest) {
             Routed::Respond(response) => check(&response),
+            Routed::Clock(request) => {
+                let now = self.now.after_ms(request.advance_ms);
+                check(&request.respond(now, self.node.digest()));
+            }
             Routed::Submit(command, plan) => {
                 let ticket = self.node.submit(self.now, command);
                 assert!(

@@ -43,7 +43,7 @@ struct Job {
     /// The token of the client that has it.
     held: Option<String>,
     /// A release was sent, and perhaps not answered.
-    releasing: bool,
+    releasing: Option<String>,
     /// A deletion was sent, and perhaps not answered.
     deleting: bool,
     /// Attempts so far, at the least and at the most.
@@ -155,7 +155,7 @@ impl Board {
             }
             Step::Release(id, token) => {
                 if let Some(job) = state.jobs.get_mut(id) {
-                    job.releasing = true;
+                    job.releasing = Some(token.clone());
                     job.held = None;
                 }
                 Request::new("POST", format!("{QUEUE}/{id}?hide=0&claim={token}"))
@@ -210,10 +210,11 @@ impl Board {
                 status(204)?;
                 state.finish(id);
             }
-            Step::Release(id, _) => {
+            Step::Release(id, token) => {
                 status(204)?;
+                // By now somebody else may have claimed it, and be releasing it again.
                 if let Some(job) = state.jobs.get_mut(&id) {
-                    job.releasing = false;
+                    job.releasing.take_if(|releasing| *releasing == token);
                 }
             }
             Step::Settle(entries) => {
@@ -288,7 +289,7 @@ impl Board {
             };
             job.check(&id, &listed)?;
             if listed.hide_s > 0 {
-                taken_unknown += u64::from(job.held.is_none() && !job.releasing);
+                taken_unknown += u64::from(job.held.is_none() && job.releasing.is_none());
                 job.release(&id, connection)?;
             }
             state.jobs.insert(id, job);
@@ -332,7 +333,7 @@ impl State {
     /// The job is held as before.
     fn keep(&mut self, id: &str, token: &str) {
         if let Some(job) = self.jobs.get_mut(id) {
-            (job.held, job.releasing, job.deleting) = (Some(token.to_owned()), false, false);
+            (job.held, job.releasing, job.deleting) = (Some(token.to_owned()), None, false);
         }
     }
 
@@ -403,7 +404,7 @@ impl Job {
             body: body.to_owned(),
             created: false,
             held: None,
-            releasing: false,
+            releasing: None,
             deleting: false,
             attempts: (0, 0),
         }
@@ -424,7 +425,7 @@ impl Job {
             // A claim that was not answered has it, or a release that was not answered
             // did not happen, or both happened.
             self.attempts.1 += 1;
-            self.attempts.0 += u64::from(!self.releasing);
+            self.attempts.0 += u64::from(self.releasing.is_none());
         }
         Ok(())
     }
@@ -447,7 +448,7 @@ impl Job {
                 response.text()
             ));
         }
-        (self.created, self.held, self.releasing, self.deleting) = (true, None, false, false);
+        (self.created, self.held, self.releasing, self.deleting) = (true, None, None, false);
         Ok(())
     }
 }

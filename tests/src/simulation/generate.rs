@@ -370,15 +370,13 @@ impl Generator<'_> {
         }
     }
 
-    /// The position of one token with the fence of another.
+    /// A token with its last digits changed: of another claim of about that time, if of any.
     fn forged(&mut self) -> Option<ClaimToken> {
-        let tokens = &self.learned.tokens;
-        let (_, _, one) = self.rng.choice(tokens)?;
-        let (_, _, other) = self.rng.choice(tokens)?;
-        let (one, other) = (one.to_string(), other.to_string());
-        let (position, _) = one.split_once('-')?;
-        let (_, fence) = other.split_once('-')?;
-        format!("{position}-{fence}").parse().ok()
+        let (_, _, token) = self.rng.choice(&self.learned.tokens)?;
+        let mut text = token.to_string();
+        text.pop();
+        text.push(char::from_digit(self.rng.u32(0..16), 16)?);
+        text.parse().ok()
     }
 
     fn settings_command(&mut self, queue: QueueName<'static>) -> Command<'static> {

@@ -59,7 +59,7 @@ pub extern "C" fn converse(messages: u64) -> u64 {
     host.expect(
         409,
         "DELETE",
-        &format!("/v1.0/account/queue/{}?claim=0-0", messages - 1),
+        &format!("/v1.0/account/queue/{}?claim=1", messages - 1),
         b"",
     );
     host.expect(200, "DELETE", "/v1.0/account/queue?limit=1&detail=all", b"");
@@ -115,6 +115,7 @@ impl Host {
         let (command, plan) = match route(request, &RestConfig::default()) {
             Routed::Respond(response) => return response,
             Routed::Submit(command, plan) => (command, plan),
+            Routed::Clock(_) => unreachable!("the clock is not manual"),
         };
         let ticket = self.node.submit(self.now, command);
         self.store();

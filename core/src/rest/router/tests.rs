@@ -14,14 +14,14 @@ fn request<'a>(method: &'a str, target: &'a str) -> Request<'a> {
 fn command<'a>(method: &'a str, target: &'a str) -> Command<'a> {
     match route(&request(method, target), &RestConfig::default()) {
         Routed::Submit(command, _) => command,
-        Routed::Respond(response) => panic!("{method} {target}: {response:?}"),
+        other => panic!("{method} {target}: {other:?}"),
     }
 }
 
 fn response(request: &Request<'_>, config: &RestConfig) -> Response {
     match route(request, config) {
         Routed::Respond(response) => response,
-        Routed::Submit(command, _) => panic!("{request:?}: {command:?}"),
+        other => panic!("{request:?}: {other:?}"),
     }
 }
 
@@ -123,7 +123,7 @@ fn lists_updates_and_deletes_of_messages() {
 #[test]
 fn one_message_by_id() {
     let id = || Cow::Borrowed("m");
-    let claim = "1-2".parse().ok();
+    let claim = "12".parse().ok();
     let update = Update {
         ttl_ms: Some(5_000),
         hide_ms: None,
@@ -150,7 +150,7 @@ fn one_message_by_id() {
         ),
         (
             "POST",
-            "?ttl=5&claim=1-2&detail=id",
+            "?ttl=5&claim=12&detail=id",
             Command::UpdateMessage {
                 queue: queue(),
                 id: id(),
@@ -161,7 +161,7 @@ fn one_message_by_id() {
         ),
         (
             "DELETE",
-            "?claim=1-2",
+            "?claim=12",
             Command::DeleteMessage {
                 queue: queue(),
                 id: id(),

@@ -1,0 +1,1 @@
+//! Burrow as a plugin of wasmtime hosts.

@@ -1,0 +1,1 @@
+//! Burrow as a Cloudflare Worker with Durable Objects.
