@@ -370,13 +370,10 @@ impl Generator<'_> {
         }
     }
 
-    /// A token with its last digits changed: of another claim of about that time, if of any.
+    /// A token that was never given, though it ends like one that was.
     fn forged(&mut self) -> Option<ClaimToken> {
         let (_, _, token) = self.rng.choice(&self.learned.tokens)?;
-        let mut text = token.to_string();
-        text.pop();
-        text.push(char::from_digit(self.rng.u32(0..16), 16)?);
-        text.parse().ok()
+        format!("f{:0>15}", token.to_string()).parse().ok()
     }
 
     fn settings_command(&mut self, queue: QueueName<'static>) -> Command<'static> {
