@@ -197,4 +197,22 @@ pub enum Command<'a> {
     },
     /// Takes the queue's settings away. Answers `Done`, also when there were none.
     ClearSettings { queue: QueueName<'a> },
+    /// A piece of a queue, to be imported elsewhere: its settings if `after` is `None`, and
+    /// messages as they are, claims and all, in the order in which they were put. The piece
+    /// ends before it passes `max_bytes`, but holds at least one message. Begin with `None`,
+    /// go on with the `next` of the reply; changes in between may be told or not. Answers
+    /// `Exported`.
+    Export {
+        queue: QueueName<'a>,
+        after: Option<u64>,
+        max_bytes: u64,
+    },
+    /// Puts the messages of a piece behind those of the queue, as they were; one whose id is
+    /// there takes the place of the other. What has expired on the way is left out. Settings
+    /// are taken over by a queue that has none. To import a piece twice does no harm. Places
+    /// of removed messages, which serve as markers, do not move. Answers `Imported`.
+    Import {
+        queue: QueueName<'a>,
+        piece: Cow<'a, [u8]>,
+    },
 }

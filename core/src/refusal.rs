@@ -40,6 +40,10 @@ pub enum Field {
     MaxMessages,
     MaxBytes,
     Retention,
+    /// An exported piece of a queue.
+    Piece,
+    /// Where an export goes on.
+    After,
 }
 
 /// What is wrong with a [`Field`].
@@ -58,6 +62,8 @@ pub enum Problem {
     },
     /// Of no use without the other field.
     Needs(Field),
+    /// Damaged, or not what it should be.
+    Unreadable,
     /// A queue cannot be its own dead-letter queue.
     SameQueue,
 }
@@ -97,6 +103,8 @@ impl fmt::Display for Field {
             Self::MaxMessages => "max_messages",
             Self::MaxBytes => "max_bytes",
             Self::Retention => "retention",
+            Self::Piece => "piece",
+            Self::After => "after",
         })
     }
 }
@@ -135,6 +143,7 @@ impl fmt::Display for Refusal {
                     write!(f, "{field} is not in the range {minimum} to {maximum}")
                 }
                 Problem::Needs(other) => write!(f, "{field} needs {other}"),
+                Problem::Unreadable => write!(f, "{field} is damaged or not a piece of a queue"),
                 Problem::SameQueue => write!(f, "{field} is the queue itself"),
             },
             Self::TooLarge { limit, maximum } => write!(f, "Larger than {limit} = {maximum}"),

@@ -26,6 +26,14 @@ pub enum Reply {
     Settled(Vec<Result<(), Refusal>>),
     /// The queue's settings.
     Settings(Settings),
+    /// A piece of a queue; opaque, checksummed.
+    Exported {
+        piece: Vec<u8>,
+        /// Where the next piece begins, `None` if this is the last.
+        next: Option<u64>,
+    },
+    /// So many messages are stored.
+    Imported { messages: u64 },
     /// Done; there is nothing to tell.
     Done,
 }

@@ -50,6 +50,25 @@ fn queue(number: u64) -> QueueName<'static> {
     }
 }
 
+/// The first piece of a queue, if it is there and nothing is to be stored first.
+fn export(node: &mut Node, at: Timestamp, queue: QueueName<'_>, max_bytes: u64) -> Option<Vec<u8>> {
+    let command = Command::Export {
+        queue,
+        after: None,
+        max_bytes,
+    };
+    let ticket = node.submit(at, command);
+    loop {
+        let (answered, outcome) = node.poll_reply()?;
+        if answered == ticket {
+            return match outcome.ok()? {
+                Reply::Exported { piece, .. } => Some(piece),
+                other => panic!("{other:?}"),
+            };
+        }
+    }
+}
+
 #[test]
 fn restored_nodes_hold_the_same() {
     let mut random = 1u64;
@@ -144,6 +163,16 @@ fn restored_nodes_hold_the_same() {
                         ..Settings::default()
                     },
                 },
+                4..=8 => {
+                    let from = self::queue(pick(5));
+                    let Some(piece) = export(&mut node, at, from, pick(3_000)) else {
+                        continue;
+                    };
+                    Command::Import {
+                        queue,
+                        piece: piece.into(),
+                    }
+                }
                 _ => Command::GetMessage {
                     queue,
                     id: id.into(),

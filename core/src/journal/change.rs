@@ -55,6 +55,13 @@ pub(crate) enum Change<'a> {
         queue: u32,
         positions: Cow<'a, [u64]>,
     },
+    /// A message that was put a moment ago had this past in another node.
+    Moved {
+        queue: u32,
+        position: u64,
+        attempts: u32,
+        fence: u64,
+    },
 }
 
 /// A message as it is stored.

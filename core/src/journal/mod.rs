@@ -7,6 +7,7 @@
 mod blob;
 pub(crate) mod change;
 mod checkpoint;
+pub(crate) mod piece;
 mod pieces;
 mod records;
 pub(crate) mod restore;

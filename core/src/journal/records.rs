@@ -18,6 +18,7 @@ pub(crate) const CLAIMED: u8 = 7;
 pub(crate) const UNCLAIMED: u8 = 8;
 pub(crate) const UPDATED: u8 = 9;
 pub(crate) const REMOVED: u8 = 10;
+pub(crate) const MOVED: u8 = 11;
 
 /// Positions of one record, at the most; more are split over several.
 const MAX_POSITIONS: usize = 1 << 20;
@@ -93,6 +94,16 @@ pub(crate) fn encode(out: &mut Vec<u8>, change: &Change<'_>, number: u64, clock:
         Change::Removed { positions, .. } => {
             put_lists(out, REMOVED, number, &[], positions);
         }
+        Change::Moved {
+            position,
+            attempts,
+            fence,
+            ..
+        } => put_record_with(out, MOVED, |out| {
+            for field in [number, *position, u64::from(*attempts), *fence] {
+                put_varint(out, field);
+            }
+        }),
         Change::QueueOpened { account, name, .. } => put_record_with(out, QUEUE_OPENED, |out| {
             put_varint(out, number);
             put_bytes(out, account.as_bytes());
@@ -395,6 +406,12 @@ pub(crate) fn decode<'a>(kind: u8, payload: &'a [u8], clock: u64) -> Option<Deco
                 positions: read_positions(&mut reader)?.into(),
             }
         }
+        MOVED => Change::Moved {
+            queue,
+            position: reader.varint()?,
+            attempts: u32::try_from(reader.varint()?).ok()?,
+            fence: reader.varint().filter(|&fence| fence < 1 << 62)?,
+        },
         REMOVED => Change::Removed {
             queue,
             positions: read_positions(&mut reader)?.into(),

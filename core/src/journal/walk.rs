@@ -305,6 +305,15 @@ impl Walk {
         {
             self.state.pass_stamps(*fence, positions.len() as u64);
         }
+        if let Change::Moved {
+            position, fence, ..
+        } = &change
+        {
+            self.state.pass_stamps(*fence, 1);
+            if !self.cursor.covers(number, *position) {
+                return Ok(());
+            }
+        }
         if let Change::Put {
             replaces, message, ..
         } = &change
@@ -426,6 +435,7 @@ fn set_queue(change: &mut Change<'_>, place: u32) {
         | Change::Claimed { queue, .. }
         | Change::Unclaimed { queue, .. }
         | Change::Updated { queue, .. }
-        | Change::Removed { queue, .. } => *queue = place,
+        | Change::Removed { queue, .. }
+        | Change::Moved { queue, .. } => *queue = place,
     }
 }

@@ -116,7 +116,8 @@ impl Writer {
             | Change::Claimed { queue, .. }
             | Change::Unclaimed { queue, .. }
             | Change::Updated { queue, .. }
-            | Change::Removed { queue, .. } => state.queue(*queue).number,
+            | Change::Removed { queue, .. }
+            | Change::Moved { queue, .. } => state.queue(*queue).number,
         };
         self.begin(state);
         if self.clock != state.clock {

@@ -79,6 +79,12 @@ impl Node {
             Command::GetSettings { queue } => self.get_settings(&queue),
             Command::PutSettings { queue, settings } => self.put_settings(&queue, settings),
             Command::ClearSettings { queue } => self.clear_settings(&queue),
+            Command::Export {
+                queue,
+                after,
+                max_bytes,
+            } => self.export(&queue, after.unwrap_or(0), max_bytes),
+            Command::Import { queue, piece } => self.import(&queue, &piece),
         };
         self.answer(ticket, outcome);
     }
@@ -156,7 +162,7 @@ impl Node {
         }
     }
 
-    fn find_queue(&self, queue: &QueueName<'_>) -> Result<u32, Refusal> {
+    pub(super) fn find_queue(&self, queue: &QueueName<'_>) -> Result<u32, Refusal> {
         check::queue_name(queue)?;
         self.state
             .find_queue(&queue.account, &queue.queue)

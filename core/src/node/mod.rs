@@ -6,6 +6,7 @@ mod names;
 mod put;
 mod replies;
 mod search;
+mod transfer;
 mod waiting;
 
 use alloc::collections::BTreeSet;

@@ -71,7 +71,7 @@ impl Node {
 
     /// Checks messages, and the limits for all of them together; gives their queue, made if
     /// need be.
-    fn admit(
+    pub(super) fn admit(
         &mut self,
         queue: &QueueName<'_>,
         messages: &[NewMessage<'_>],

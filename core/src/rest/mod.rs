@@ -37,6 +37,7 @@ use crate::command::Command;
 use crate::config::Limits;
 
 pub use clock::ClockRequest;
+pub use path::{Place, place};
 pub use plan::Plan;
 pub use response::Response;
 pub use router::route;

@@ -8,6 +8,27 @@ use super::response::Response;
 use crate::command::QueueName;
 use crate::refusal::Field;
 
+/// Where a request belongs, for hosts that keep queues in several nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// All accounts, or nothing that exists: any node gives the same answer.
+    Root,
+    /// The queues of an account.
+    Account(Cow<'a, str>),
+    /// A queue or a message in it.
+    Queue(QueueName<'a>),
+}
+
+/// Where a request with this target belongs.
+pub fn place(target: &str) -> Place<'_> {
+    let (path, _) = cut(target, b'?');
+    match Resource::parse(path) {
+        Err(_) | Ok(Resource::Versions | Resource::Accounts) => Place::Root,
+        Ok(Resource::Account(account)) => Place::Account(account),
+        Ok(Resource::Queue(queue) | Resource::Message(queue, _)) => Place::Queue(queue),
+    }
+}
+
 /// What a path names. Names are decoded; whether they are too long is for the machine to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Resource<'a> {

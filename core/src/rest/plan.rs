@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::cors;
@@ -12,6 +13,9 @@ use super::settings;
 use crate::command::Detail;
 use crate::refusal::Refusal;
 use crate::reply::{MessageList, Reply};
+
+/// Tells with a piece of a queue that there is more, and the `after` to ask for it with.
+const NEXT_PIECE: &str = "Burrow-Next";
 
 /// How the reply of one request is rendered.
 #[derive(Clone, Debug)]
@@ -34,6 +38,8 @@ pub(super) enum Shape {
     /// The ids that were settled, in order.
     Settled(Vec<Box<str>>),
     Settings,
+    Exported,
+    Imported,
     Done,
 }
 
@@ -68,7 +74,15 @@ impl Shape {
                 Reply::Messages(_),
             )
             | (Self::Put, Reply::Put { created: false })
+            | (Self::Imported, Reply::Imported { .. })
             | (Self::Done, Reply::Done) => return Response::empty(204),
+            (Self::Exported, Reply::Exported { piece, next }) => {
+                let mut response = Response::with_body(200, BYTES, piece.clone());
+                if let Some(next) = next {
+                    response.headers.push((NEXT_PIECE, next.to_string().into()));
+                }
+                return response;
+            }
             (Self::Put, Reply::Put { created: true }) => return Response::empty(201),
             (Self::Message(detail), Reply::Messages(messages)) => {
                 return render_message(messages, *detail);

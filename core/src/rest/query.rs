@@ -27,6 +27,20 @@ pub(super) struct Query<'a> {
     wait: Option<&'a str>,
     claim: Option<&'a str>,
     settings: Option<&'a str>,
+    export: Option<&'a str>,
+    import: Option<&'a str>,
+    after: Option<&'a str>,
+}
+
+/// What of a queue a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aspect {
+    Messages,
+    Settings,
+    /// All of it, to be taken elsewhere.
+    Export,
+    /// All of it, from elsewhere.
+    Import,
 }
 
 impl<'a> Query<'a> {
@@ -51,6 +65,9 @@ impl<'a> Query<'a> {
                 "wait" => &mut parsed.wait,
                 "claim" => &mut parsed.claim,
                 "settings" => &mut parsed.settings,
+                "export" => &mut parsed.export,
+                "import" => &mut parsed.import,
+                "after" => &mut parsed.after,
                 _ => continue,
             };
             *slot = Some(value.unwrap_or_default());
@@ -58,9 +75,21 @@ impl<'a> Query<'a> {
         parsed
     }
 
-    /// True if the request is about a queue's settings.
-    pub(super) fn has_settings(&self) -> bool {
-        self.settings.is_some()
+    pub(super) fn aspect(&self) -> Aspect {
+        match (self.settings, self.export, self.import) {
+            (Some(_), _, _) => Aspect::Settings,
+            (None, Some(_), _) => Aspect::Export,
+            (None, None, Some(_)) => Aspect::Import,
+            (None, None, None) => Aspect::Messages,
+        }
+    }
+
+    /// Where an export goes on.
+    pub(super) fn after(&self) -> Result<Option<u64>, Response> {
+        self.after
+            .map(|value| parse_whole(Field::After, value, 1, u64::MAX))
+            .transpose()
+            .map_err(Response::bad_request)
     }
 
     pub(super) fn page(&self) -> Result<Page<'a>, Response> {

@@ -63,7 +63,9 @@ fn is_span(field: Field) -> bool {
         | Field::MaxAttempts
         | Field::DeadLetter
         | Field::MaxMessages
-        | Field::MaxBytes => false,
+        | Field::MaxBytes
+        | Field::Piece
+        | Field::After => false,
     }
 }
 

@@ -11,13 +11,16 @@ use super::json::View;
 use super::path::Resource;
 use super::percent::cut;
 use super::plan::{Plan, Shape};
-use super::query::Query;
+use super::query::{Aspect, Query};
 use super::response::Response;
 use super::settings;
 use super::settle;
 use super::{Request, RestConfig, Routed};
 use crate::command::{Command, Detail, NewMessage, QueueName};
 use crate::refusal::Field;
+
+/// Bytes of one exported piece, unless a single message is larger.
+const PIECE_BYTES: u64 = 1 << 20;
 
 /// Reads a request.
 pub fn route<'a>(request: &Request<'a>, config: &RestConfig) -> Routed<'a> {
@@ -66,21 +69,9 @@ fn read<'a>(request: &Request<'a>, config: &RestConfig, permitted: bool) -> Read
         ("GET", Resource::Versions) => Err(Response::json(200, br#"["v1.0"]"#.to_vec())),
         ("GET" | "DELETE", Resource::Accounts) => accounts(method, &query),
         ("GET" | "DELETE", Resource::Account(account)) => queues(method, account, &query),
-        ("GET" | "PUT" | "DELETE", Resource::Queue(queue)) if query.has_settings() => {
-            queue_settings(method, queue, request)
+        (_, Resource::Queue(name)) => {
+            queue(method, name, &query, request, config).unwrap_or(Err(method_not_allowed(allowed)))
         }
-        ("PUT", Resource::Queue(queue)) => {
-            let messages = batch::read(request.body, config.max_batch_messages)?;
-            Ok((Command::PutBatch { queue, messages }, Shape::PutBatch))
-        }
-        ("POST", Resource::Queue(queue)) if !query.has_settings() => {
-            if settle::is_settle(request.body) {
-                settlement(queue, request, config)
-            } else {
-                update(queue, &query, config)
-            }
-        }
-        ("GET" | "DELETE", Resource::Queue(queue)) => messages(method, queue, &query, config),
         ("PUT", Resource::Message(queue, id)) => put(queue, id, &query, request),
         ("GET" | "POST" | "DELETE", Resource::Message(queue, id)) => {
             message(method, queue, id, &query)
@@ -93,8 +84,13 @@ fn allowed_methods(resource: &Resource<'_>, query: &Query<'_>) -> &'static str {
     match resource {
         Resource::Versions => "GET, HEAD",
         Resource::Accounts | Resource::Account(_) => "GET, HEAD, DELETE",
-        Resource::Queue(_) if query.has_settings() => "GET, HEAD, PUT, DELETE",
-        Resource::Queue(_) | Resource::Message(..) => "GET, HEAD, PUT, POST, DELETE",
+        Resource::Queue(_) => match query.aspect() {
+            Aspect::Messages => "GET, HEAD, PUT, POST, DELETE",
+            Aspect::Settings => "GET, HEAD, PUT, DELETE",
+            Aspect::Export => "GET, HEAD",
+            Aspect::Import => "PUT",
+        },
+        Resource::Message(..) => "GET, HEAD, PUT, POST, DELETE",
     }
 }
 
@@ -132,6 +128,41 @@ fn queues<'a>(method: &str, account: Cow<'a, str>, query: &Query<'a>) -> Read<'a
             Shape::Names(query.name_detail(Detail::None)?),
         ))
     }
+}
+
+/// A request to a queue; `None` if its method is not one for what the request is about.
+fn queue<'a>(
+    method: &str,
+    queue: QueueName<'a>,
+    query: &Query<'a>,
+    request: &Request<'a>,
+    config: &RestConfig,
+) -> Option<Read<'a>> {
+    Some(match (query.aspect(), method) {
+        (Aspect::Settings, "GET" | "PUT" | "DELETE") => queue_settings(method, queue, request),
+        (Aspect::Export, "GET") => export(queue, query),
+        (Aspect::Import, "PUT") => {
+            let piece = Cow::Borrowed(request.body);
+            Ok((Command::Import { queue, piece }, Shape::Imported))
+        }
+        (Aspect::Messages, "PUT") => batch::read(request.body, config.max_batch_messages)
+            .map(|messages| (Command::PutBatch { queue, messages }, Shape::PutBatch)),
+        (Aspect::Messages, "POST") if settle::is_settle(request.body) => {
+            settlement(queue, request, config)
+        }
+        (Aspect::Messages, "POST") => update(queue, query, config),
+        (Aspect::Messages, "GET" | "DELETE") => messages(method, queue, query, config),
+        _ => return None,
+    })
+}
+
+fn export<'a>(queue: QueueName<'a>, query: &Query<'a>) -> Read<'a> {
+    let command = Command::Export {
+        queue,
+        after: query.after()?,
+        max_bytes: PIECE_BYTES,
+    };
+    Ok((command, Shape::Exported))
 }
 
 fn queue_settings<'a>(method: &str, queue: QueueName<'a>, request: &Request<'a>) -> Read<'a> {

@@ -208,6 +208,18 @@ impl State {
                     });
                 }
             }
+            Change::Moved {
+                queue,
+                position,
+                attempts,
+                fence,
+            } => {
+                self.change_extra(*queue, *position, |extra| {
+                    extra.attempts = *attempts;
+                    extra.fence = *fence;
+                });
+                self.pass_stamps(*fence, 1);
+            }
             Change::Removed { queue, positions } => {
                 for &position in positions.iter() {
                     if let Some(place) = self.locate(*queue, position) {

@@ -9,7 +9,8 @@ pub(super) fn is_change(command: &Command<'_>) -> bool {
         | Command::ListQueues { .. }
         | Command::ListMessages { .. }
         | Command::GetMessage { .. }
-        | Command::GetSettings { .. } => false,
+        | Command::GetSettings { .. }
+        | Command::Export { .. } => false,
         Command::DeleteAccounts { .. }
         | Command::DeleteQueues { .. }
         | Command::UpdateMessages { .. }
@@ -20,6 +21,7 @@ pub(super) fn is_change(command: &Command<'_>) -> bool {
         | Command::DeleteMessage { .. }
         | Command::Settle { .. }
         | Command::PutSettings { .. }
-        | Command::ClearSettings { .. } => true,
+        | Command::ClearSettings { .. }
+        | Command::Import { .. } => true,
     }
 }

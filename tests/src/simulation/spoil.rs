@@ -57,9 +57,10 @@ impl Generator<'_> {
                     settlements.resize(self.too_many(), settlement);
                 }
             },
-            Command::GetSettings { queue } | Command::ClearSettings { queue } => {
-                queue.queue = bad_id
-            }
+            Command::GetSettings { queue }
+            | Command::ClearSettings { queue }
+            | Command::Export { queue, .. }
+            | Command::Import { queue, .. } => queue.queue = bad_id,
             Command::PutSettings { queue, settings } => self.spoil_settings(queue, settings),
         }
     }

@@ -72,7 +72,10 @@ pub(crate) fn wrong(command: &Command<'_>, limits: &Limits) -> Vec<Refusal> {
             reasons.queue(queue);
             reasons.batch(settlements.len());
         }
-        Command::GetSettings { queue } | Command::ClearSettings { queue } => reasons.queue(queue),
+        Command::GetSettings { queue }
+        | Command::ClearSettings { queue }
+        | Command::Export { queue, .. }
+        | Command::Import { queue, .. } => reasons.queue(queue),
         Command::PutSettings { queue, settings } => {
             reasons.queue(queue);
             reasons.settings(queue, settings);
