@@ -2,5 +2,6 @@
 
 pub mod conformance;
 pub mod crash;
+pub mod parity;
 pub mod process;
 pub mod simulation;
