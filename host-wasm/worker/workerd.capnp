@@ -24,7 +24,7 @@ const worker :Workerd.Worker = (
     (name = "build/burrow.wasm", wasm = embed "build/burrow.wasm"),
   ],
   compatibilityDate = "2026-04-01",
-  compatibilityFlags = ["enable_request_signal", "request_signal_passthrough"],
+  compatibilityFlags = ["enable_request_signal"],
   bindings = [
     (name = "QUEUES", durableObjectNamespace = "Queue"),
     (name = "ACCOUNTS", durableObjectNamespace = "Account"),

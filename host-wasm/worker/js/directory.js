@@ -53,15 +53,16 @@ class Directory extends DurableObject {
     });
   }
 
-  /** The answer to a request for a list, or to remove what it lists. */
-  async list(request, isAlive, remove) {
+  /** The answer to a request for a list, or to remove what it lists. `accountExists` is asked
+   * where nothing is listed. */
+  async list(request, isAlive, remove, accountExists) {
     const front = new Instance(this.settings.variables);
     const described = describe(request);
     const wanted = front.consult(described);
     if (wanted.response) return wanted.response;
     const behind = wanted.marker === null ? 0 : await this.#countUpTo(wanted.marker);
     const found = await this.#find(this.names.slice(behind), wanted.limit, wanted.removes ? remove : isAlive);
-    return front.answerNames(described, found);
+    return front.answerNames(described, found, found.length === 0 && behind > 0 && (await accountExists()));
   }
 
   /** Does something with each name; those for which it is true, in order, at most so many. */
@@ -138,6 +139,7 @@ export class Account extends Directory {
       request,
       (queue) => queueStub(this.env, account, queue).isAlive(account, queue, now),
       (queue) => queueStub(this.env, account, queue).remove(account, queue, now),
+      () => this.isAlive(account, now),
     );
   }
 }
@@ -170,6 +172,7 @@ export class Root extends Directory {
       request,
       (account) => accountStub(this.env, account).isAlive(account, now),
       (account) => accountStub(this.env, account).remove(account, now),
+      () => false,
     );
   }
 

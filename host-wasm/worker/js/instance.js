@@ -74,7 +74,7 @@ export class Instance {
     };
   }
 
-  answerNames(request, names) {
+  answerNames(request, names, accountExists) {
     const encoded = names.map((name) => encoder.encode(name));
     const body = new Uint8Array(encoded.reduce((sum, name) => sum + 4 + name.length, 0));
     const view = new DataView(body.buffer);
@@ -85,7 +85,7 @@ export class Instance {
       at += 4 + name.length;
     }
     this.#putRequest(request, body);
-    return this.#answer(this.#exports.answer_names());
+    return this.#answer(this.#exports.answer_names(accountExists ? 1 : 0));
   }
 
   answerClock(request, now, digest) {

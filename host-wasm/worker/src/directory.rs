@@ -62,11 +62,12 @@ pub fn read(request: &Request<'_>, rest: &RestConfig) -> Read {
     }
 }
 
-/// Answers a request with the names that it covers, in order: as a node answers that has
-/// no others.
+/// Answers a request with the names that it covers, in order. If there are none, it
+/// matters whether the account has any queues at all.
 pub fn answer<'a>(
     request: &Request<'_>,
     rest: &RestConfig,
+    account_exists: bool,
     names: impl Iterator<Item = &'a str>,
 ) -> Response {
     let (command, plan) = match route(request, rest) {
@@ -75,6 +76,10 @@ pub fn answer<'a>(
         Routed::Submit(command, plan) => (command, plan),
     };
     let mut node = forgetful();
+    let mut names = names.peekable();
+    if account_exists && names.peek().is_none() {
+        return plan.respond(Err(Refusal::QueueNotFound));
+    }
     for name in names {
         let queue = match &command {
             Command::ListQueues { account, .. } | Command::DeleteQueues { account, .. } => {
@@ -179,6 +184,7 @@ mod tests {
             let response = answer(
                 &request(method, target),
                 &RestConfig::default(),
+                false,
                 names.iter().copied(),
             );
             (response.status, response.body)

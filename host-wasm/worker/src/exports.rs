@@ -149,7 +149,7 @@ pub extern "C" fn consult() -> i32 {
 
 /// Input: a request to a directory, with the names that it covers as its body. Gives the answer.
 #[unsafe(no_mangle)]
-pub extern "C" fn answer_names() -> i32 {
+pub extern "C" fn answer_names(account_exists: i32) -> i32 {
     let input = take_input();
     let Some(request) = Input(&input).request() else {
         return BAD;
@@ -157,7 +157,12 @@ pub extern "C" fn answer_names() -> i32 {
     let mut names = Input(request.body);
     let names = core::iter::from_fn(move || names.text());
     give_response(&with(|instance| {
-        directory::answer(&request, &instance.settings.rest, names)
+        directory::answer(
+            &request,
+            &instance.settings.rest,
+            account_exists != 0,
+            names,
+        )
     }))
 }
 

@@ -23,7 +23,6 @@ const LOOKS: u32 = 5_000;
 #[derive(Debug)]
 pub struct WorkerHost {
     server: ServerHost,
-    waiting: u64,
 }
 
 impl WorkerHost {
@@ -100,7 +99,7 @@ impl Host for WorkerHost {
 
     fn cancel(&mut self, (call, _): Self::Call) -> io::Result<()> {
         let before = self.count_waiting()?;
-        self.server.cancel(call)?;
+        call.break_off()?;
         self.look_until(|host| Ok(host.count_waiting()? < before))
     }
 
