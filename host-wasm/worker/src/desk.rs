@@ -3,7 +3,7 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use burrow_core::journal::{Batch, Load, RestoreError};
@@ -25,12 +25,20 @@ pub struct Desk {
     account: Box<str>,
     queue: Box<str>,
     last_number: Number,
-    tickets: BTreeMap<Number, Ticket>,
-    pending: BTreeMap<Ticket, (Number, Option<Plan>)>,
+    /// Few enough to be searched: an object takes some thousand requests at a time.
+    pending: Vec<Pending>,
     /// Outcomes that came while something else was asked.
     polled: VecDeque<(Ticket, Outcome)>,
     /// Outcomes that say that the account does not exist, as far as this node can tell.
-    doubtful: BTreeMap<Number, (Plan, Outcome)>,
+    doubtful: Vec<(Number, Plan, Outcome)>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    number: Number,
+    ticket: Ticket,
+    /// None for what other objects asked.
+    plan: Option<Plan>,
 }
 
 type Outcome = Result<Reply, Refusal>;
@@ -71,10 +79,9 @@ impl Desk {
             account: queue.account.into(),
             queue: queue.queue.into(),
             last_number: 0,
-            tickets: BTreeMap::new(),
-            pending: BTreeMap::new(),
+            pending: Vec::new(),
             polled: VecDeque::new(),
-            doubtful: BTreeMap::new(),
+            doubtful: Vec::new(),
         })
     }
 
@@ -111,8 +118,11 @@ impl Desk {
     fn submit(&mut self, now: Timestamp, command: Command<'_>, plan: Option<Plan>) -> Number {
         self.last_number = self.last_number.wrapping_add(1).max(1);
         let ticket = self.node.submit(now, command);
-        self.pending.insert(ticket, (self.last_number, plan));
-        self.tickets.insert(self.last_number, ticket);
+        self.pending.push(Pending {
+            number: self.last_number,
+            ticket,
+            plan,
+        });
         self.last_number
     }
 
@@ -121,14 +131,16 @@ impl Desk {
         loop {
             let polled = self.polled.pop_front();
             let (ticket, outcome) = polled.or_else(|| self.node.poll_reply())?;
-            let Some((number, plan)) = self.pending.remove(&ticket) else {
+            let place = self.pending.iter().position(|own| own.ticket == ticket);
+            let Some(Pending { number, plan, .. }) =
+                place.map(|place| self.pending.swap_remove(place))
+            else {
                 continue;
             };
-            self.tickets.remove(&number);
             return Some(match plan {
                 None => Next::Done(number, outcome.is_ok()),
                 Some(plan) if is_doubtful(&outcome) => {
-                    self.doubtful.insert(number, (plan, outcome));
+                    self.doubtful.push((number, plan, outcome));
                     Next::AskAccount(number)
                 }
                 Some(plan) => Next::Respond(number, plan.respond(outcome)),
@@ -138,7 +150,8 @@ impl Desk {
 
     /// Answers a request of which the node could not tell whether there is an account.
     pub fn decide(&mut self, number: Number, account_exists: bool) -> Option<Response> {
-        let (plan, outcome) = self.doubtful.remove(&number)?;
+        let place = self.doubtful.iter().position(|own| own.0 == number)?;
+        let (_, plan, outcome) = self.doubtful.swap_remove(place);
         let correct = |refusal| match refusal {
             Refusal::AccountNotFound if account_exists => Refusal::QueueNotFound,
             other => other,
@@ -157,10 +170,10 @@ impl Desk {
 
     /// The client went away.
     pub fn cancel(&mut self, number: Number) {
-        self.doubtful.remove(&number);
-        if let Some(ticket) = self.tickets.remove(&number) {
+        self.doubtful.retain(|own| own.0 != number);
+        if let Some(place) = self.pending.iter().position(|own| own.number == number) {
+            let ticket = self.pending.swap_remove(place).ticket;
             self.node.cancel(ticket);
-            self.pending.remove(&ticket);
         }
     }
 

@@ -1,5 +1,4 @@
-//! The Worker on workerd. `cargo xtask worker test` builds the one, installs the other and
-//! runs these tests; without them they are left out.
+//! The conversations in `tests/conformance`, on a clock that stands still.
 
 use burrow_tests::conformance::{WorkerHost, run_all};
 use burrow_tests::worker::launch;
