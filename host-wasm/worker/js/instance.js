@@ -182,8 +182,9 @@ export class Instance {
     return this.#exports.waiters();
   }
 
+  /** There is neither a message nor a setting. */
   get isEmpty() {
-    return this.#exports.contents() === 0;
+    return this.#exports.queues() === 0;
   }
 
   handleDeadline(now) {

@@ -18,6 +18,8 @@ export class Journal {
   #rows = 0;
   #nextSlot = 1;
   #exists = false;
+  /** The sequence number of the newest blob. */
+  newest = 0;
 
   constructor(storage) {
     this.#storage = storage;
@@ -28,6 +30,7 @@ export class Journal {
       this.#slots.get(sequence).push(slot);
       this.#rows += 1;
       this.#nextSlot = Math.max(this.#nextSlot, slot + 1);
+      this.newest = sequence;
     }
     const newest = this.#query("SELECT free FROM journal WHERE free IS NOT NULL ORDER BY sequence DESC LIMIT 1");
     this.#free = JSON.parse(newest[0]?.free ?? "[]");
@@ -73,6 +76,7 @@ export class Journal {
         sequence,
         slots.map(({ slot }) => slot),
       );
+      this.newest = sequence;
       const free = JSON.stringify(this.#free);
       parts.forEach((part, index) => {
         const { slot, used } = slots[index];

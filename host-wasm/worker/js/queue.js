@@ -9,8 +9,8 @@ import { Settings } from "./settings.js";
 
 /** Above this the object takes no more messages. */
 const MEMORY_BYTES = 88 << 20;
-/** An object that holds nothing but markers is looked at so much later. */
-const IDLE_MS = 3_600_000;
+/** The longest that a timer is set for. */
+const TIMER_MS = 3_600_000;
 /** When messages that did not reach their dead-letter queue are sent again. */
 const FORWARD_AGAIN_MS = 5_000;
 /** What is due within this is waited for; what is due later has the alarm. */
@@ -50,9 +50,8 @@ export class Queue extends DurableObject {
     const described = describe(request);
     const [account, queue] = [ACCOUNT, QUEUE].map((name) => decodeURIComponent(request.headers.get(name)));
     try {
-      await this.#open(account, queue);
-      if (described.method === "PUT" || this.#settings.manualClock) await this.#register();
-      return await this.#guarded(() => {
+      const creates = described.method === "PUT" || this.#settings.manualClock;
+      return await this.#with(account, queue, creates, () => {
         const instance = this.#instance;
         const now = this.#now(request.headers.get(NOW));
         const handled = instance.handle(now, described, body, instance.memoryBytes < MEMORY_BYTES);
@@ -67,9 +66,7 @@ export class Queue extends DurableObject {
 
   /** Takes messages that another queue has given up. */
   async take(account, queue, piece, manualNow) {
-    await this.#open(account, queue);
-    await this.#register();
-    return this.#guarded(() => {
+    return this.#with(account, queue, true, () => {
       if (this.#instance.memoryBytes >= MEMORY_BYTES) return false;
       const outcome = this.#outcome(this.#instance.import(this.#now(manualNow), piece), null);
       // Not as part of the work under way, which may wait for the very object that asks.
@@ -80,24 +77,21 @@ export class Queue extends DurableObject {
   }
 
   async isAlive(account, queue, manualNow) {
-    await this.#open(account, queue);
-    return this.#guarded(() => this.#instance.exists(this.#now(manualNow)));
+    return this.#with(account, queue, false, () => this.#instance.exists(this.#now(manualNow)));
   }
 
   /** Removes the queue with all that it holds. False if there was none. */
   async remove(account, queue, manualNow) {
-    await this.#open(account, queue);
-    const removed = await this.#guarded(() => this.#instance.remove(this.#now(manualNow)));
+    const removed = await this.#with(account, queue, false, () => this.#instance.remove(this.#now(manualNow)));
     await this.#work();
     return removed;
   }
 
   /** Moves a clock that stands still, and gives a digest of what there is then. */
   async advance(account, queue, until) {
-    await this.#open(account, queue);
-    await this.#guarded(() => this.#instance.advanceTo(until));
+    await this.#with(account, queue, false, () => this.#instance.advanceTo(until));
     await this.#work();
-    return this.#guarded(() => this.#instance.digest());
+    return this.#with(account, queue, false, () => this.#instance.digest());
   }
 
   async alarm() {
@@ -106,7 +100,7 @@ export class Queue extends DurableObject {
     if (this.#instance === null) return;
     await this.#guarded(() => this.#instance.handleDeadline(this.#now(null)));
     await this.#work();
-    if (this.#instance?.isEmpty && this.#pending.size === 0) await this.#leave();
+    if (this.#instance?.isEmpty && this.#pending.size === 0 && this.#isIdle()) await this.#leave();
   }
 
   // ---- from the journal, and back to nothing
@@ -152,9 +146,18 @@ export class Queue extends DurableObject {
     const [account, queue] = this.#name;
     await accountStub(this.env, account).register(account, queue);
     const { sql } = this.ctx.storage;
-    spent.rows += sql.exec("CREATE TABLE queue (account TEXT NOT NULL, queue TEXT NOT NULL)").rowsWritten;
-    spent.rows += sql.exec("INSERT INTO queue VALUES (?, ?)", account, queue).rowsWritten;
+    spent.rows += sql.exec("CREATE TABLE queue (account TEXT NOT NULL, queue TEXT NOT NULL, idle_at INTEGER)").rowsWritten;
+    spent.rows += sql.exec("INSERT INTO queue VALUES (?, ?, NULL)", account, queue).rowsWritten;
     this.#isRegistered = true;
+  }
+
+  /** True if nothing has happened since the last alarm, which came a retention time ago. */
+  #isIdle() {
+    const { sql } = this.ctx.storage;
+    const { newest } = this.#journal;
+    if (sql.exec("SELECT idle_at FROM queue").one().idle_at === newest) return true;
+    spent.rows += sql.exec("UPDATE queue SET idle_at = ?", newest).rowsWritten;
+    return false;
   }
 
   /** There is nothing left: gives all space back, then takes the name off the account's list. */
@@ -176,6 +179,16 @@ export class Queue extends DurableObject {
     const answer = () => new Instance([]).answerNotStored(true);
     for (const deliver of [...this.#pending.values()]) deliver({ response: answer(), done: false });
     return answer();
+  }
+
+  /** Does something with the node when it is there and, if that may create the queue, its
+   * account knows of it. */
+  async #with(account, queue, creates, act) {
+    do {
+      await this.#open(account, queue);
+      if (creates) await this.#register();
+    } while (this.#instance === null);
+    return this.#guarded(act);
   }
 
   /** Does something with the node, and lets go of the node if that fails. */
@@ -322,7 +335,7 @@ export class Queue extends DurableObject {
     if (deadline !== null && (waiters > 0 || deadline - now < SOON_MS)) {
       this.#soon(() => this.#instance.handleDeadline(this.#now(null)), deadline - now);
     }
-    const late = deadline === null ? now + IDLE_MS : Math.max(deadline, now) + this.#settings.alarmSlackMs;
+    const late = deadline === null ? now + this.#settings.markerRetentionMs : Math.max(deadline, now) + this.#settings.alarmSlackMs;
     const at = this.#forwardAgain ? now + FORWARD_AGAIN_MS : late;
     if (!this.#isRegistered || (this.#alarmAt !== null && at + this.#settings.alarmSlackMs > this.#alarmAt)) return;
     this.#alarmAt = at;
@@ -337,7 +350,7 @@ export class Queue extends DurableObject {
       () => {
         if (this.#instance !== null) this.#guarded(act);
       },
-      Math.min(Math.max(afterMs, 0), IDLE_MS),
+      Math.min(Math.max(afterMs, 0), TIMER_MS),
     );
   }
 }

@@ -18,6 +18,7 @@ const FOR_MODULE = [
 ];
 
 const DEFAULT_REQUEST_BYTES = 8 << 20;
+const DEFAULT_MARKER_RETENTION_MS = 3_600_000;
 /** Expiry is exact without the alarm, which is there to give space back: it may be late. */
 const DEFAULT_ALARM_SLACK_MS = 300_000;
 
@@ -27,6 +28,7 @@ export class Settings {
     this.manualClock = env.CLOCK === "manual";
     this.counters = env.COUNTERS === "true";
     this.maxRequestBytes = whole(env, "MAX_REQUEST_BYTES", DEFAULT_REQUEST_BYTES);
+    this.markerRetentionMs = whole(env, "MARKER_RETENTION_MS", DEFAULT_MARKER_RETENTION_MS);
     this.alarmSlackMs = whole(env, "ALARM_SLACK_MS", DEFAULT_ALARM_SLACK_MS);
   }
 }

@@ -355,20 +355,16 @@ pub extern "C" fn remove(now: f64) -> i32 {
     with_desk(|desk| desk.remove(instant(now))).map_or(BAD, i32::from)
 }
 
-/// Requests that wait, and changes that wait to be stored with others.
+/// How many requests wait.
 #[unsafe(no_mangle)]
 pub extern "C" fn waiters() -> f64 {
     with_desk(|desk| desk.node().stats().waiters).map_or(NONE, |waiters| waiters as f64)
 }
 
-/// Queues, messages and places of messages that are gone: when it is 0 nothing is worth keeping.
+/// How many queues there are: the object's own, and those that it has dead letters for.
 #[unsafe(no_mangle)]
-pub extern "C" fn contents() -> f64 {
-    let count = with_desk(|desk| {
-        let stats = desk.node().stats();
-        stats.queues + stats.messages + stats.markers
-    });
-    count.map_or(NONE, |count| count as f64)
+pub extern "C" fn queues() -> f64 {
+    with_desk(|desk| desk.node().stats().queues).map_or(NONE, |queues| queues as f64)
 }
 
 /// Gives the name of a dead-letter queue for which messages are here, and 1 if there is one.

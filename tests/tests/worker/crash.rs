@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use burrow_tests::crash::record::SERVER_TTL_S;
 use burrow_tests::crash::{Load, Watch};
 use burrow_tests::worker::launch;
 use nix::sys::signal::Signal;
@@ -17,6 +18,7 @@ fn acknowledged_work_survives_kills_of_workerd() {
     let launch = launch(folder.path())
         // The clients of the load rely on claims that are stored before they are answered.
         .variable("CLAIM_DELAY_MS", "0")
+        .variable("DEFAULT_TTL_MS", (SERVER_TTL_S * 1_000).to_string())
         .variable("CHECKPOINT_BYTES", "65536");
     let mut load = Load::new(random.u64(..));
     let mut answered = 0;

@@ -6,15 +6,15 @@ use burrow_tests::worker::launch;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub struct Worker {
-    pub data: TempDir,
-    pub server: Server,
+pub(crate) struct Worker {
+    pub(crate) data: TempDir,
+    pub(crate) server: Server,
     variables: Vec<(&'static str, &'static str)>,
     connection: Connection,
 }
 
 impl Worker {
-    pub fn start(variables: &[(&'static str, &'static str)]) -> Self {
+    pub(crate) fn start(variables: &[(&'static str, &'static str)]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut variables = variables.to_vec();
         variables.push(("COUNTERS", "true"));
@@ -28,7 +28,7 @@ impl Worker {
     }
 
     /// Kills it, and starts it again with the same data.
-    pub fn kill_and_restart(self) -> Self {
+    pub(crate) fn kill_and_restart(self) -> Self {
         let ended = self.server.kill();
         assert!(ended.was_killed_by(nix::sys::signal::Signal::SIGKILL));
         let server = serve(&self.data, &self.variables);
@@ -39,14 +39,14 @@ impl Worker {
         }
     }
 
-    pub fn call(&mut self, method: &'static str, target: &str, body: &[u8]) -> Response {
+    pub(crate) fn call(&mut self, method: &'static str, target: &str, body: &[u8]) -> Response {
         let request = Request::new(method, target).with_body(body);
         self.connection
             .call(&request)
             .unwrap_or_else(|error| panic!("{method} {target}: {error}\n{}", self.server.logs()))
     }
 
-    pub fn expect(
+    pub(crate) fn expect(
         &mut self,
         status: u16,
         method: &'static str,
@@ -65,7 +65,7 @@ impl Worker {
     }
 
     /// A count of what the Worker has spent, or of what it does.
-    pub fn counter(&mut self, name: &str) -> u64 {
+    pub(crate) fn counter(&mut self, name: &str) -> u64 {
         self.expect(200, "GET", "/counters", b"")[name]
             .as_u64()
             .unwrap()
@@ -81,7 +81,7 @@ fn serve(data: &TempDir, variables: &[(&'static str, &'static str)]) -> Server {
 }
 
 /// A batch of messages without ids.
-pub fn batch(messages: usize, body: &str) -> Vec<u8> {
+pub(crate) fn batch(messages: usize, body: &str) -> Vec<u8> {
     let messages: Vec<Value> = (0..messages)
         .map(|_| serde_json::json!({ "body": body }))
         .collect();
