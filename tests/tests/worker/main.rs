@@ -7,4 +7,5 @@ mod cost;
 mod crash;
 mod dead_letters;
 mod limits;
+mod size;
 mod support;
