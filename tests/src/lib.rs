@@ -5,3 +5,4 @@ pub mod crash;
 pub mod parity;
 pub mod process;
 pub mod simulation;
+pub mod worker;

@@ -119,6 +119,20 @@ impl Launch {
         }
     }
 
+    /// `workerd serve` with this configuration, on a free port of 127.0.0.1.
+    pub fn workerd(program: impl Into<PathBuf>, config: &Path) -> Self {
+        let arguments = ["serve", "--socket-addr=http=127.0.0.1:0", "--control-fd=1"]
+            .map(OsString::from)
+            .to_vec();
+        let launch = Self {
+            program: program.into(),
+            arguments,
+            variables: Vec::new(),
+            folder: None,
+        };
+        launch.argument(config)
+    }
+
     /// Keeps everything in memory.
     pub fn memory(self) -> Self {
         self.argument("--memory")
@@ -383,8 +397,13 @@ fn first_line(
     })
 }
 
-/// The address in `burrow listening on http://127.0.0.1:8080, …`.
+/// The address in `burrow listening on http://127.0.0.1:8080, …`, or in what workerd tells:
+/// `{"event":"listen","socket":"http","port":8080}`.
 fn address_in(line: &str) -> Option<SocketAddr> {
+    if let Some((_, port)) = line.split_once(r#""port":"#) {
+        let port = port.trim_end_matches('}').parse().ok()?;
+        return Some(SocketAddr::from(([127, 0, 0, 1], port)));
+    }
     line.split_once("http://")?
         .1
         .split(',')

@@ -13,6 +13,7 @@ pub mod pause;
 pub mod report;
 pub mod restart;
 pub mod server;
+pub mod worker;
 pub mod writes;
 
 /// How much work a run does.

@@ -1,6 +1,6 @@
 //! The figures of Burrow, by name.
 
-use burrow_bench::{Size, heap, http, machine, memory, pause, report, restart, writes};
+use burrow_bench::{Size, heap, http, machine, memory, pause, report, restart, worker, writes};
 use clap::{Parser, Subcommand};
 
 #[global_allocator]
@@ -36,6 +36,9 @@ enum Figures {
     Writes,
     /// Requests for each second through the server, beside a bare TCP echo.
     Http,
+    /// The Worker on workerd, which `BURROW_WORKERD` names; `cargo xtask worker figures`
+    /// builds the one and installs the other.
+    Worker,
     /// One row of `memory`, as two numbers.
     #[command(hide = true)]
     MemoryOf {
@@ -62,6 +65,7 @@ fn main() -> anyhow::Result<()> {
         Figures::Restart => &[restart::run],
         Figures::Writes => &[writes::run],
         Figures::Http => &[http::run],
+        Figures::Worker => &[worker::run],
         _ => &[
             restart::run,
             pause::run,

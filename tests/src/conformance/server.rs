@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::socket::{setsockopt, sockopt};
+
 use super::host::{Answer, Host, Request, header};
 
 /// How long an answer may take before the server counts as stuck.
@@ -35,8 +37,10 @@ impl ServerHost {
     }
 
     fn connect(&mut self) -> io::Result<TcpStream> {
-        if let Some(stream) = self.idle.pop() {
-            return Ok(stream);
+        while let Some(stream) = self.idle.pop() {
+            if is_open(&stream)? {
+                return Ok(stream);
+            }
         }
         let stream = TcpStream::connect(self.address)?;
         stream.set_nodelay(true)?;
@@ -124,6 +128,16 @@ impl Host for ServerHost {
 }
 
 impl Call {
+    /// Closes the connection in the way that every server notices at once: by a reset.
+    pub(super) fn break_off(self) -> io::Result<()> {
+        let linger = nix::libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        setsockopt(&self.stream, sockopt::Linger, &linger)?;
+        Ok(())
+    }
+
     /// Reads once, and gives the answer if that completes it.
     fn receive(&mut self) -> io::Result<Option<Answer>> {
         let mut chunk = [0; 64 << 10];
@@ -166,6 +180,14 @@ impl Call {
             body: body.to_vec(),
         }))
     }
+}
+
+/// False if the server has closed the connection meanwhile, as some do that are idle.
+fn is_open(stream: &TcpStream) -> io::Result<bool> {
+    stream.set_nonblocking(true)?;
+    let ahead = stream.peek(&mut [0]);
+    stream.set_nonblocking(false)?;
+    Ok(ahead.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock))
 }
 
 fn content_length(headers: &[(String, String)]) -> io::Result<usize> {

@@ -3,10 +3,12 @@
 mod debian_rust;
 mod fuzz;
 mod install;
+mod npm;
 mod report;
 mod run;
 mod test;
 mod wasm;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -47,6 +49,9 @@ enum Task {
     },
     /// Runs the core as wasm, and compares it with the native one.
     Wasm,
+    /// The Cloudflare Worker, on workerd.
+    #[command(subcommand)]
+    Worker(worker::Task),
     /// Measures and prints the figures: `cargo xtask figures --help` lists them.
     Figures {
         /// Arguments for the benchmark.
@@ -75,6 +80,7 @@ fn main() -> ExitCode {
         Task::Crash { rounds } => test::crash(rounds),
         Task::Fuzz { seconds } => fuzz::fuzz(seconds),
         Task::Wasm => test::wasm(&mut Count::default()),
+        Task::Worker(task) => worker::run(task),
         Task::Figures { arguments } => cargo([
             "run",
             "--quiet",

@@ -1,4 +1,4 @@
-//! The module that shows the machine to run without an operating system.
+//! What is compiled to wasm.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,17 @@ use crate::run::{Failure, cargo, program, target_folder};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Builds `burrow-wasm-check` for wasm and gives the path of the module.
-pub(crate) fn build_module() -> Result<PathBuf, Failure> {
+/// Builds the library of a package for wasm and gives the path of the module.
+pub(crate) fn build(package: &str, profile: &str) -> Result<PathBuf, Failure> {
     // A folder of its own, as the compiler may be another one than for the rest.
     let folder = target_folder().join("wasm");
     let build = cargo([
         "build",
         "--package",
-        "burrow-wasm-check",
+        package,
         "--lib",
+        "--profile",
+        profile,
         "--target",
         TARGET,
         "--target-dir",
@@ -27,7 +29,9 @@ pub(crate) fn build_module() -> Result<PathBuf, Failure> {
         DebianRust::get()?.compile_with(build)?
     };
     build.run()?;
-    Ok(folder.join(TARGET).join("debug/burrow_wasm_check.wasm"))
+    let of_profile = if profile == "dev" { "debug" } else { profile };
+    let module = package.replace('-', "_") + ".wasm";
+    Ok(folder.join(TARGET).join(of_profile).join(module))
 }
 
 fn has_target() -> Result<bool, Failure> {

@@ -1,0 +1,323 @@
+//! The node of one object: its own queue, and messages on their way to dead-letter queues,
+//! which are other objects.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use burrow_core::journal::{Batch, Load, RestoreError};
+use burrow_core::rest::{Plan, Request, Response, Routed, route};
+use burrow_core::{
+    Command, Detail, LimitName, Node, Page, QueueName, Refusal, Reply, Selection, Ticket, Timestamp,
+};
+
+use crate::config::Settings;
+
+/// What names a request until it is answered; never 0.
+pub type Number = u32;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Desk {
+    node: Node,
+    settings: Settings,
+    account: Box<str>,
+    queue: Box<str>,
+    last_number: Number,
+    /// Few enough to be searched: an object takes some thousand requests at a time.
+    pending: Vec<Pending>,
+    /// Outcomes that came while something else was asked.
+    polled: VecDeque<(Ticket, Outcome)>,
+    /// Outcomes that say that the account does not exist, as far as this node can tell.
+    doubtful: Vec<(Number, Plan, Outcome)>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    number: Number,
+    ticket: Ticket,
+    /// None for what other objects asked.
+    plan: Option<Plan>,
+}
+
+type Outcome = Result<Reply, Refusal>;
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Handled {
+    Answered(Response),
+    Pending(Number),
+}
+
+/// What can be said of a request now.
+#[derive(Debug)]
+pub enum Next {
+    /// It is answered.
+    Respond(Number, Response),
+    /// What another object asked for was done, or not.
+    Done(Number, bool),
+    /// Ask the account's directory for other queues, then call [`Desk::decide`].
+    AskAccount(Number),
+}
+
+impl Desk {
+    /// The node as it is stored.
+    ///
+    /// # Errors
+    /// See [`Node::restore`].
+    pub fn restore(
+        settings: Settings,
+        queue: QueueName<'_>,
+        now: Timestamp,
+        load: &mut dyn Load,
+    ) -> Result<Self, RestoreError> {
+        let (node, _) = Node::restore(settings.node.clone(), now, load)?;
+        Ok(Self {
+            node,
+            settings,
+            account: queue.account.into(),
+            queue: queue.queue.into(),
+            last_number: 0,
+            pending: Vec::new(),
+            polled: VecDeque::new(),
+            doubtful: Vec::new(),
+        })
+    }
+
+    /// Takes a request to the queue. `has_room` is false if the object has little memory left:
+    /// then it takes nothing that needs more.
+    pub fn handle(&mut self, now: Timestamp, request: &Request<'_>, has_room: bool) -> Handled {
+        match route(request, &self.settings.rest) {
+            Routed::Respond(response) => Handled::Answered(response),
+            Routed::Clock(request) => {
+                Handled::Answered(request.respond(self.node.now(), self.node.digest()))
+            }
+            Routed::Submit(command, plan) if !has_room && stores(&command) => {
+                Handled::Answered(plan.respond(Err(Refusal::Exhausted {
+                    limit: LimitName::NodeBytes,
+                    maximum: self.node.stats().bytes,
+                })))
+            }
+            Routed::Submit(command, plan) => {
+                Handled::Pending(self.submit(now, command, Some(plan)))
+            }
+        }
+    }
+
+    /// Takes messages that another object has given up as dead letters.
+    pub fn import(&mut self, now: Timestamp, piece: &[u8]) -> Number {
+        let (account, queue) = (self.account.clone(), self.queue.clone());
+        let command = Command::Import {
+            queue: name(&account, &queue),
+            piece: Cow::Borrowed(piece),
+        };
+        self.submit(now, command, None)
+    }
+
+    fn submit(&mut self, now: Timestamp, command: Command<'_>, plan: Option<Plan>) -> Number {
+        self.last_number = self.last_number.wrapping_add(1).max(1);
+        let ticket = self.node.submit(now, command);
+        self.pending.push(Pending {
+            number: self.last_number,
+            ticket,
+            plan,
+        });
+        self.last_number
+    }
+
+    /// The next thing that can be said.
+    pub fn next(&mut self) -> Option<Next> {
+        loop {
+            let polled = self.polled.pop_front();
+            let (ticket, outcome) = polled.or_else(|| self.node.poll_reply())?;
+            let place = self.pending.iter().position(|own| own.ticket == ticket);
+            let Some(Pending { number, plan, .. }) =
+                place.map(|place| self.pending.swap_remove(place))
+            else {
+                continue;
+            };
+            return Some(match plan {
+                None => Next::Done(number, outcome.is_ok()),
+                Some(plan) if is_doubtful(&outcome) => {
+                    self.doubtful.push((number, plan, outcome));
+                    Next::AskAccount(number)
+                }
+                Some(plan) => Next::Respond(number, plan.respond(outcome)),
+            });
+        }
+    }
+
+    /// Answers a request of which the node could not tell whether there is an account.
+    pub fn decide(&mut self, number: Number, account_exists: bool) -> Option<Response> {
+        let place = self.doubtful.iter().position(|own| own.0 == number)?;
+        let (_, plan, outcome) = self.doubtful.swap_remove(place);
+        let correct = |refusal| match refusal {
+            Refusal::AccountNotFound if account_exists => Refusal::QueueNotFound,
+            other => other,
+        };
+        let outcome = match outcome {
+            Ok(Reply::Settled(results)) => Ok(Reply::Settled(
+                results
+                    .into_iter()
+                    .map(|one| one.map_err(correct))
+                    .collect(),
+            )),
+            other => other.map_err(correct),
+        };
+        Some(plan.respond(outcome))
+    }
+
+    /// The client went away.
+    pub fn cancel(&mut self, number: Number) {
+        self.doubtful.retain(|own| own.0 != number);
+        if let Some(place) = self.pending.iter().position(|own| own.number == number) {
+            let ticket = self.pending.swap_remove(place).ticket;
+            self.node.cancel(ticket);
+        }
+    }
+
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    pub fn poll_batch(&mut self) -> Option<Batch> {
+        self.node.poll_batch()
+    }
+
+    pub fn handle_durable(&mut self, sequence: u64) {
+        self.node.handle_durable(sequence);
+    }
+
+    /// Lets what has become due happen.
+    pub fn handle_deadline(&mut self, now: Timestamp) {
+        self.node.handle_deadline(now);
+    }
+
+    /// Moves a clock that stands still on.
+    pub fn advance_to(&mut self, until: Timestamp) {
+        self.node.advance_to(until);
+    }
+
+    /// True if the object's own queue exists.
+    pub fn exists(&mut self, now: Timestamp) -> bool {
+        let (account, queue) = (self.account.clone(), self.queue.clone());
+        let queue = name(&account, &queue);
+        self.ask(now, Command::GetSettings { queue }).is_ok()
+    }
+
+    /// Dead-letter queues for which messages are here.
+    pub fn outbox(&mut self, now: Timestamp) -> Vec<Box<str>> {
+        if self.node.stats().queues == 0 {
+            return Vec::new();
+        }
+        let account = self.account.clone();
+        let command = Command::ListQueues {
+            account: Cow::Borrowed(&account),
+            page: Page::default(),
+        };
+        match self.ask(now, command) {
+            Ok(Reply::Names(mut names)) => {
+                names.retain(|name| **name != *self.queue);
+                names
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// A piece of what is here for a dead-letter queue, and where the next one begins.
+    pub fn export(
+        &mut self,
+        now: Timestamp,
+        queue: &str,
+        after: Option<u64>,
+        max_bytes: u64,
+    ) -> Option<(Vec<u8>, Option<u64>)> {
+        let account = self.account.clone();
+        let command = Command::Export {
+            queue: name(&account, queue),
+            after,
+            max_bytes,
+        };
+        match self.ask(now, command) {
+            Ok(Reply::Exported { piece, next }) => Some((piece, next)),
+            _ => None,
+        }
+    }
+
+    /// Drops what is here for a dead-letter queue: it has arrived there.
+    pub fn drop_outbox(&mut self, now: Timestamp, queue: &str) {
+        let account = self.account.clone();
+        let command = Command::DeleteMessages {
+            queue: name(&account, queue),
+            selection: Selection {
+                match_hidden: true,
+                ..Selection::default()
+            },
+            wait_ms: 0,
+            detail: Detail::None,
+        };
+        self.node.submit(now, command);
+    }
+
+    /// Removes the object's own queue with all its messages and settings. False if there is none.
+    pub fn remove(&mut self, now: Timestamp) -> bool {
+        let existed = self.exists(now);
+        let (account, queue) = (self.account.clone(), self.queue.clone());
+        let queue = name(&account, &queue);
+        let clear = Command::ClearSettings {
+            queue: queue.clone(),
+        };
+        let delete = Command::DeleteMessages {
+            queue,
+            selection: Selection {
+                match_hidden: true,
+                ..Selection::default()
+            },
+            wait_ms: 0,
+            detail: Detail::None,
+        };
+        // In this order it is gone for good, and its waiters get nothing in between.
+        self.node.submit(now, delete);
+        self.node.submit(now, clear);
+        existed
+    }
+
+    /// Asks the node something that changes nothing. It can answer if all is stored.
+    fn ask(&mut self, now: Timestamp, command: Command<'_>) -> Outcome {
+        let asked = self.node.submit(now, command);
+        while let Some((ticket, outcome)) = self.node.poll_reply() {
+            if ticket == asked {
+                return outcome;
+            }
+            self.polled.push_back((ticket, outcome));
+        }
+        self.node.cancel(asked);
+        Err(Refusal::QueueNotFound)
+    }
+}
+
+fn name<'a>(account: &'a str, queue: &'a str) -> QueueName<'a> {
+    QueueName {
+        account: Cow::Borrowed(account),
+        queue: Cow::Borrowed(queue),
+    }
+}
+
+fn stores(command: &Command<'_>) -> bool {
+    matches!(
+        command,
+        Command::Put { .. } | Command::PutBatch { .. } | Command::Import { .. }
+    )
+}
+
+fn is_doubtful(outcome: &Outcome) -> bool {
+    let doubtful = |refusal: &Refusal| *refusal == Refusal::AccountNotFound;
+    match outcome {
+        Ok(Reply::Settled(results)) => results
+            .iter()
+            .any(|result| result.as_ref().err().is_some_and(doubtful)),
+        Ok(_) => false,
+        Err(refusal) => doubtful(refusal),
+    }
+}

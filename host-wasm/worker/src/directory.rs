@@ -1,0 +1,206 @@
+//! Lists and removals of accounts and queues: read here, carried out by the directories,
+//! answered here.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use burrow_core::rest::{Request, Response, RestConfig, Routed, route};
+use burrow_core::{
+    Command, Config, JournalConfig, Node, Page, QueueName, Refusal, Settings, Timestamp,
+};
+
+/// What a request asks of a directory.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// What is listed is removed as well.
+    pub removes: bool,
+    /// Only names behind this one.
+    pub marker: Option<Vec<u8>>,
+    /// At most so many.
+    pub limit: Option<u64>,
+}
+
+/// What becomes of a request to a directory or to no place in particular.
+#[derive(Debug)]
+pub enum Read {
+    Answered(Response),
+    Wanted(Wanted),
+    /// Move the clock, and answer with the instant and the digest.
+    Clock {
+        advance_ms: u64,
+    },
+}
+
+/// Reads a request.
+pub fn read(request: &Request<'_>, rest: &RestConfig) -> Read {
+    let (command, plan) = match route(request, rest) {
+        Routed::Respond(response) => return Read::Answered(response),
+        Routed::Clock(clock) => {
+            return Read::Clock {
+                advance_ms: clock.advance_ms,
+            };
+        }
+        Routed::Submit(command, plan) => (command, plan),
+    };
+    let none = Page::default();
+    let (removes, page) = match &command {
+        Command::ListAccounts { page } | Command::ListQueues { page, .. } => (false, page),
+        Command::DeleteAccounts { page } | Command::DeleteQueues { page, .. } => (true, page),
+        _ => (false, &none),
+    };
+    let wanted = Wanted {
+        removes,
+        marker: page.marker.as_ref().map(|name| name.as_bytes().to_vec()),
+        limit: page.limit,
+    };
+    // An empty node tells what is wrong with the request, if anything is.
+    let mut node = forgetful();
+    node.submit(Timestamp::ZERO, command);
+    match node.poll_reply() {
+        Some((_, Err(Refusal::AccountNotFound))) | None => Read::Wanted(wanted),
+        Some((_, outcome)) => Read::Answered(plan.respond(outcome)),
+    }
+}
+
+/// Answers a request with the names that it covers, in order. If there are none, it
+/// matters whether the account has any queues at all.
+pub fn answer<'a>(
+    request: &Request<'_>,
+    rest: &RestConfig,
+    account_exists: bool,
+    names: impl Iterator<Item = &'a str>,
+) -> Response {
+    let (command, plan) = match route(request, rest) {
+        Routed::Respond(response) => return response,
+        Routed::Clock(clock) => return clock.respond(Timestamp::ZERO, 0),
+        Routed::Submit(command, plan) => (command, plan),
+    };
+    let mut node = forgetful();
+    let mut names = names.peekable();
+    if account_exists && names.peek().is_none() {
+        return plan.respond(Err(Refusal::QueueNotFound));
+    }
+    for name in names {
+        let queue = match &command {
+            Command::ListQueues { account, .. } | Command::DeleteQueues { account, .. } => {
+                QueueName {
+                    account: account.clone(),
+                    queue: name.into(),
+                }
+            }
+            _ => QueueName {
+                account: name.into(),
+                queue: "any".into(),
+            },
+        };
+        let settings = Settings::default();
+        node.submit(Timestamp::ZERO, Command::PutSettings { queue, settings });
+        node.poll_reply();
+    }
+    node.submit(Timestamp::ZERO, command);
+    match node.poll_reply() {
+        Some((_, outcome)) => plan.respond(outcome),
+        None => Response::outcome_unknown(),
+    }
+}
+
+/// Tells whether the Worker works: whoever gets an answer knows that it does.
+pub fn health(request: &Request<'_>) -> Response {
+    let mut response = match request.method {
+        "GET" | "HEAD" => Response::healthy(),
+        _ => Response {
+            status: 405,
+            headers: vec![
+                ("Content-Type", "text/plain; charset=UTF-8".into()),
+                ("Allow", "GET, HEAD".into()),
+            ],
+            body: b"Method not allowed".to_vec(),
+            head: false,
+        },
+    };
+    response.head = request.method == "HEAD";
+    response
+}
+
+/// A node that answers at once.
+fn forgetful() -> Node {
+    Node::new(Config {
+        journal: JournalConfig {
+            enabled: false,
+            ..JournalConfig::default()
+        },
+        ..Config::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &'static str, target: &'static str) -> Request<'static> {
+        Request {
+            method,
+            target,
+            ..Request::default()
+        }
+    }
+
+    fn reading(method: &'static str, target: &'static str) -> Read {
+        read(&request(method, target), &RestConfig::default())
+    }
+
+    #[test]
+    fn a_page_is_read() {
+        let Read::Wanted(wanted) = reading("DELETE", "/v1.0/a?marker=q%2F&limit=3") else {
+            panic!("the directory is asked")
+        };
+        let expected = Wanted {
+            removes: true,
+            marker: Some(b"q/".to_vec()),
+            limit: Some(3),
+        };
+        assert_eq!(wanted, expected);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_request_is_told_before_anybody_is_asked() {
+        for (method, target, status) in [
+            ("GET", "/", 200),
+            ("POST", "/v1.0", 405),
+            ("GET", "/v1.0/a?limit=0", 400),
+            ("GET", "/v1.0?detail=body", 400),
+            ("GET", "/v2", 404),
+        ] {
+            let Read::Answered(response) = reading(method, target) else {
+                panic!("{target} is answered")
+            };
+            assert_eq!(response.status, status, "{target}");
+        }
+    }
+
+    #[test]
+    fn names_are_answered_as_by_a_node_that_has_them() {
+        let answered = |method, target, names: &[&'static str]| {
+            let response = answer(
+                &request(method, target),
+                &RestConfig::default(),
+                false,
+                names.iter().copied(),
+            );
+            (response.status, response.body)
+        };
+        assert_eq!(
+            answered("GET", "/v1.0/a", &["p", "q"]),
+            (200, br#"["p","q"]"#.to_vec())
+        );
+        assert_eq!(
+            answered("DELETE", "/v1.0?detail=all", &["a"]),
+            (200, br#"[{"id":"a"}]"#.to_vec())
+        );
+        assert_eq!(answered("DELETE", "/v1.0/a", &["q"]), (204, Vec::new()));
+        assert_eq!(
+            answered("GET", "/v1.0/a", &[]),
+            (404, b"Account not found".to_vec())
+        );
+    }
+}

@@ -1,0 +1,56 @@
+# The Worker on bare workerd: what `cargo xtask worker serve` and the tests run. What is
+# deployed is described by wrangler.jsonc. Variables are taken from the environment.
+using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .worker),
+    (name = "data", disk = (path = "data", writable = true)),
+    (name = "internet", network = (allow = [])),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:8787", http = (), service = "main")],
+);
+
+const worker :Workerd.Worker = (
+  modules = [
+    (name = "js/index.js", esModule = embed "js/index.js"),
+    (name = "js/counters.js", esModule = embed "js/counters.js"),
+    (name = "js/directory.js", esModule = embed "js/directory.js"),
+    (name = "js/instance.js", esModule = embed "js/instance.js"),
+    (name = "js/journal.js", esModule = embed "js/journal.js"),
+    (name = "js/places.js", esModule = embed "js/places.js"),
+    (name = "js/queue.js", esModule = embed "js/queue.js"),
+    (name = "js/settings.js", esModule = embed "js/settings.js"),
+    (name = "build/burrow.wasm", wasm = embed "build/burrow.wasm"),
+  ],
+  compatibilityDate = "2026-04-01",
+  compatibilityFlags = ["enable_request_signal"],
+  bindings = [
+    (name = "QUEUES", durableObjectNamespace = "Queue"),
+    (name = "ACCOUNTS", durableObjectNamespace = "Account"),
+    (name = "ROOT", durableObjectNamespace = "Root"),
+    (name = "CLOCK", fromEnvironment = "CLOCK"),
+    (name = "COUNTERS", fromEnvironment = "COUNTERS"),
+    (name = "CORS_ORIGIN", fromEnvironment = "CORS_ORIGIN"),
+    (name = "DEFAULT_TTL_MS", fromEnvironment = "DEFAULT_TTL_MS"),
+    (name = "DEFAULT_HIDE_MS", fromEnvironment = "DEFAULT_HIDE_MS"),
+    (name = "MARKER_RETENTION_MS", fromEnvironment = "MARKER_RETENTION_MS"),
+    (name = "CLAIM_DELAY_MS", fromEnvironment = "CLAIM_DELAY_MS"),
+    (name = "CHECKPOINT_BYTES", fromEnvironment = "CHECKPOINT_BYTES"),
+    (name = "MAX_BODY_BYTES", fromEnvironment = "MAX_BODY_BYTES"),
+    (name = "MAX_BATCH_MESSAGES", fromEnvironment = "MAX_BATCH_MESSAGES"),
+    (name = "MAX_REQUEST_BYTES", fromEnvironment = "MAX_REQUEST_BYTES"),
+    (name = "MAX_WAIT_MS", fromEnvironment = "MAX_WAIT_MS"),
+    (name = "MAX_QUEUE_MESSAGES", fromEnvironment = "MAX_QUEUE_MESSAGES"),
+    (name = "MAX_QUEUE_BYTES", fromEnvironment = "MAX_QUEUE_BYTES"),
+    (name = "MAX_WAITERS", fromEnvironment = "MAX_WAITERS"),
+    (name = "ALARM_SLACK_MS", fromEnvironment = "ALARM_SLACK_MS"),
+  ],
+  durableObjectNamespaces = [
+    (className = "Queue", uniqueKey = "burrow-queue", enableSql = true),
+    (className = "Account", uniqueKey = "burrow-account", enableSql = true),
+    (className = "Root", uniqueKey = "burrow-root", enableSql = true),
+  ],
+  durableObjectStorage = (localDisk = "data"),
+  globalOutbound = "internet",
+);

@@ -1,0 +1,11 @@
+//! The Worker on workerd. `cargo xtask worker test` builds the one, installs the other and
+//! runs these tests; a plain run of all tests leaves them out.
+
+mod alarm;
+mod conformance;
+mod cost;
+mod crash;
+mod dead_letters;
+mod limits;
+mod size;
+mod support;

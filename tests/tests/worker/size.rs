@@ -1,0 +1,22 @@
+//! How large the module is that every isolate loads.
+
+use std::process::Command;
+
+use burrow_tests::worker::config;
+
+const MOST_BYTES: usize = 150_000;
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn the_module_is_small() {
+    let module = config().with_file_name("build/burrow.wasm");
+    let packed = Command::new("gzip")
+        .args(["-9", "-c"])
+        .arg(module)
+        .output()
+        .unwrap();
+    assert!(packed.status.success(), "{packed:?}");
+    let bytes = packed.stdout.len();
+    println!("{bytes} bytes, gzipped");
+    assert!(bytes < MOST_BYTES, "{bytes} bytes");
+}

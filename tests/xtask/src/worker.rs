@@ -1,0 +1,122 @@
+//! The Cloudflare Worker: built, and run on bare workerd.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use crate::install::cargo_tool;
+use crate::report::Count;
+use crate::run::{Failure, cargo, program, root};
+use crate::{npm, wasm};
+
+#[derive(Subcommand)]
+pub(crate) enum Task {
+    /// Serves the Worker on this machine. Its variables are taken from the environment.
+    Serve {
+        #[arg(long, default_value_t = 8787)]
+        port: u16,
+        /// Where the objects keep their data.
+        #[arg(long, default_value = "burrow-data/worker")]
+        data: PathBuf,
+    },
+    /// Tests the Worker.
+    Test,
+    /// Prints its figures, beside those of an empty object and of workerd's own queues.
+    Figures {
+        /// Arguments for the benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+pub(crate) fn run(task: Task) -> Result<(), Failure> {
+    match task {
+        Task::Serve { port, data } => serve(port, &data),
+        Task::Test => {
+            cargo_tool("cargo-nextest")?;
+            test(&mut Count::default())
+        }
+        Task::Figures { arguments } => {
+            build()?;
+            cargo([
+                "run",
+                "--quiet",
+                "--release",
+                "--package",
+                "burrow-bench",
+                "--",
+                "worker",
+            ])
+            .args(arguments)
+            .env("BURROW_WORKERD", workerd()?)
+            .run()
+        }
+    }
+}
+
+/// Runs the tests that need workerd; a plain run of all tests leaves them out.
+pub(crate) fn test(count: &mut Count) -> Result<(), Failure> {
+    build()?;
+    let filter = "package(burrow-tests)&binary(worker)|package(burrow-bench)&binary(worker)";
+    cargo([
+        "nextest",
+        "run",
+        "--workspace",
+        "--no-fail-fast",
+        "--run-ignored",
+        "only",
+        "-E",
+        filter,
+    ])
+    .env("BURROW_WORKERD", workerd()?)
+    .run_tests(count)
+}
+
+fn serve(port: u16, data: &Path) -> Result<(), Failure> {
+    build()?;
+    let workerd = workerd()?;
+    fs::create_dir_all(data).map_err(at(data))?;
+    println!(
+        "burrow serves on http://127.0.0.1:{port}, with its data in {}",
+        data.display()
+    );
+    program(workerd)
+        .args(["serve".into(), folder().join("workerd.capnp")])
+        .args([
+            format!("--socket-addr=http=127.0.0.1:{port}"),
+            format!("--directory-path=data={}", data.display()),
+        ])
+        .run()
+}
+
+/// Builds the module and puts it where the Worker's scripts look for it.
+fn build() -> Result<(), Failure> {
+    let module = wasm::build("burrow-worker", "worker")?;
+    let folder = folder().join("build");
+    fs::create_dir_all(&folder).map_err(at(&folder))?;
+    fs::copy(&module, folder.join("burrow.wasm"))
+        .map(drop)
+        .map_err(at(&module))
+}
+
+/// The runtime that Cloudflare runs Workers with.
+fn workerd() -> Result<PathBuf, Failure> {
+    let packages = npm::install(&folder())?.join("node_modules/@cloudflare");
+    let folders = fs::read_dir(&packages).map_err(at(&packages))?;
+    let mut programs = folders
+        .filter_map(Result::ok)
+        .map(|folder| folder.path().join("bin/workerd"));
+    programs
+        .find(|program| program.is_file())
+        .ok_or_else(|| Failure("workerd has no program for this machine".into()))
+}
+
+fn folder() -> PathBuf {
+    root().join("host-wasm/worker")
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> Failure {
+    move |error| Failure(format!("{}: {error}", path.display()))
+}
