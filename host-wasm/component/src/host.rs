@@ -186,9 +186,11 @@ impl Host {
     /// Stores what is decided and takes the outcomes that may leave then. The one of
     /// `wanted` is given back, the others are kept until they are taken.
     fn settle(&mut self, wanted: Option<Ticket>) -> Result<Option<service::Outcome>, Error> {
+        let mut stored = false;
         while let Some(batch) = self.service.node_mut().poll_batch() {
-            append(&batch).map_err(|error| self.fail(error))?;
+            append(&batch).map_err(|error| self.fail(error, stored))?;
             self.service.node_mut().handle_durable(batch.sequence);
+            stored = true;
         }
         let mut own = None;
         while let Some((ticket, outcome)) = self.service.poll() {
@@ -204,11 +206,14 @@ impl Host {
     }
 
     /// From now on nothing is stored, and nothing is answered but that. Those that wait learn it
-    /// as well; the batch that failed may have been theirs.
-    fn fail(&mut self, error: storage::AppendError) -> Error {
+    /// as well; the batch that failed may have been theirs. `partly`: another one of the same
+    /// call was stored.
+    fn fail(&mut self, error: storage::AppendError, partly: bool) -> Error {
         let (error, why) = match error {
-            storage::AppendError::NotStored(why) => (Error::NotStored(why.clone()), why),
-            storage::AppendError::OutcomeUnknown(why) => (Error::OutcomeUnknown(why.clone()), why),
+            storage::AppendError::NotStored(why) if !partly => (Error::NotStored(why.clone()), why),
+            storage::AppendError::NotStored(why) | storage::AppendError::OutcomeUnknown(why) => {
+                (Error::OutcomeUnknown(why.clone()), why)
+            }
         };
         self.failure = Some(why);
         for (number, waiting) in core::mem::take(&mut self.waiting) {
