@@ -12,7 +12,7 @@ wasmtime::component::bindgen!({
     additional_derives: [PartialEq],
 });
 
-use burrow::queue::types::{NewMessage, Page, Selection, Settings, Times};
+use self::burrow::queue::types::{NewMessage, Page, Selection, Settings, Times};
 
 impl Default for NewMessage {
     fn default() -> Self {
@@ -63,7 +63,7 @@ impl Default for Settings {
             dead_letter: None,
             max_messages: None,
             max_bytes: None,
-            order: burrow::queue::types::Order::Fifo,
+            order: self::burrow::queue::types::Order::Fifo,
             marker_retention_ms: None,
         }
     }

@@ -13,7 +13,7 @@ impl Queue {
     /// Creates a message, whose id must be given, or replaces the one with the same id. False
     /// if it was replaced.
     pub fn put(&mut self, queue: &QueueName, message: &NewMessage) -> Result<bool, CallError> {
-        self.fits([message.body.len()])?;
+        self.fits(sizes(queue).chain(of_message(message)))?;
         self.call(|plugin, store| plugin.burrow_queue_queues().call_put(store, queue, message))
     }
 
@@ -24,7 +24,7 @@ impl Queue {
         queue: &QueueName,
         messages: &[NewMessage],
     ) -> Result<Vec<String>, CallError> {
-        self.fits(messages.iter().map(|message| message.body.len()))?;
+        self.fits(sizes(queue).chain(messages.iter().flat_map(of_message)))?;
         self.call(|plugin, store| {
             plugin
                 .burrow_queue_queues()
@@ -42,6 +42,7 @@ impl Queue {
         wait_ms: u64,
         detail: Detail,
     ) -> Result<Answer, CallError> {
+        self.fits(sizes(queue).chain(of_text(&selection.marker)))?;
         let answer = self.call(|plugin, store| {
             let queues = plugin.burrow_queue_queues();
             queues.call_claim(store, queue, selection, hide_ms, wait_ms, detail)
@@ -57,6 +58,7 @@ impl Queue {
         claim: u64,
         hide_ms: u64,
     ) -> Result<(), CallError> {
+        self.fits(sizes(queue).chain([id.len()]))?;
         self.call(|plugin, store| {
             plugin
                 .burrow_queue_queues()
@@ -66,6 +68,7 @@ impl Queue {
 
     /// Gives a claimed message back: it is visible at once.
     pub fn release(&mut self, queue: &QueueName, id: &str, claim: u64) -> Result<(), CallError> {
+        self.fits(sizes(queue).chain([id.len()]))?;
         self.call(|plugin, store| {
             plugin
                 .burrow_queue_queues()
@@ -80,6 +83,7 @@ impl Queue {
         id: &str,
         claim: Option<u64>,
     ) -> Result<(), CallError> {
+        self.fits(sizes(queue).chain([id.len()]))?;
         self.call(|plugin, store| {
             plugin
                 .burrow_queue_queues()
@@ -93,7 +97,8 @@ impl Queue {
         queue: &QueueName,
         settlements: &[Settlement],
     ) -> Result<Vec<Result<(), crate::Refusal>>, CallError> {
-        self.fits(settlements.iter().map(|settlement| settlement.id.len()))?;
+        let ids = settlements.iter().map(|settlement| settlement.id.len());
+        self.fits(sizes(queue).chain(ids))?;
         self.call(|plugin, store| {
             plugin
                 .burrow_queue_queues()
@@ -109,6 +114,7 @@ impl Queue {
         wait_ms: u64,
         detail: Detail,
     ) -> Result<Answer, CallError> {
+        self.fits(sizes(queue).chain(of_text(&selection.marker)))?;
         let answer = self.call(|plugin, store| {
             let queues = plugin.burrow_queue_queues();
             queues.call_pop(store, queue, selection, wait_ms, detail)
@@ -124,6 +130,7 @@ impl Queue {
         wait_ms: u64,
         detail: Detail,
     ) -> Result<Answer, CallError> {
+        self.fits(sizes(queue).chain(of_text(&selection.marker)))?;
         let answer = self.call(|plugin, store| {
             let queues = plugin.burrow_queue_queues();
             queues.call_list(store, queue, selection, wait_ms, detail)
@@ -138,6 +145,7 @@ impl Queue {
         id: &str,
         detail: Detail,
     ) -> Result<Messages, CallError> {
+        self.fits(sizes(queue).chain([id.len()]))?;
         self.call(|plugin, store| {
             plugin
                 .burrow_queue_queues()
@@ -154,6 +162,7 @@ impl Queue {
         claim: Option<u64>,
         times: Times,
     ) -> Result<(), CallError> {
+        self.fits(sizes(queue).chain([id.len()]))?;
         self.call(|plugin, store| {
             plugin
                 .burrow_queue_queues()
@@ -163,6 +172,7 @@ impl Queue {
 
     /// The settings of a queue; the empty ones if it has none.
     pub fn settings(&mut self, queue: &QueueName) -> Result<Settings, CallError> {
+        self.fits(sizes(queue))?;
         self.call(|plugin, store| plugin.burrow_queue_queues().call_get_settings(store, queue))
     }
 
@@ -172,6 +182,7 @@ impl Queue {
         queue: &QueueName,
         settings: &Settings,
     ) -> Result<(), CallError> {
+        self.fits(sizes(queue).chain(of_text(&settings.dead_letter)))?;
         self.call(|plugin, store| {
             plugin
                 .burrow_queue_queues()
@@ -181,6 +192,7 @@ impl Queue {
 
     /// Takes the settings of a queue away, if it has any.
     pub fn clear_settings(&mut self, queue: &QueueName) -> Result<(), CallError> {
+        self.fits(sizes(queue))?;
         self.call(|plugin, store| {
             plugin
                 .burrow_queue_queues()
@@ -190,11 +202,13 @@ impl Queue {
 
     /// The names of accounts.
     pub fn list_accounts(&mut self, page: &Page) -> Result<Vec<String>, CallError> {
+        self.fits(of_text(&page.marker))?;
         self.call(|plugin, store| plugin.burrow_queue_queues().call_list_accounts(store, page))
     }
 
     /// Removes accounts with all that is in them. Gives their names.
     pub fn delete_accounts(&mut self, page: &Page) -> Result<Vec<String>, CallError> {
+        self.fits(of_text(&page.marker))?;
         self.call(|plugin, store| {
             plugin
                 .burrow_queue_queues()
@@ -204,6 +218,7 @@ impl Queue {
 
     /// The names of an account's queues.
     pub fn list_queues(&mut self, account: &str, page: &Page) -> Result<Vec<String>, CallError> {
+        self.fits(of_text(&page.marker).chain([account.len()]))?;
         self.call(|plugin, store| {
             plugin
                 .burrow_queue_queues()
@@ -213,6 +228,7 @@ impl Queue {
 
     /// Removes queues with all that is in them. Gives their names.
     pub fn delete_queues(&mut self, account: &str, page: &Page) -> Result<Vec<String>, CallError> {
+        self.fits(of_text(&page.marker).chain([account.len()]))?;
         self.call(|plugin, store| {
             plugin
                 .burrow_queue_queues()
@@ -228,6 +244,7 @@ impl Queue {
         after: Option<u64>,
         max_bytes: u64,
     ) -> Result<Piece, CallError> {
+        self.fits(sizes(queue))?;
         self.call(|plugin, store| {
             plugin
                 .burrow_queue_queues()
@@ -238,11 +255,24 @@ impl Queue {
     /// Puts the messages of a piece behind those of the queue. Gives how many. To import a piece
     /// twice does no harm.
     pub fn import_piece(&mut self, queue: &QueueName, bytes: &[u8]) -> Result<u64, CallError> {
-        self.fits([bytes.len()])?;
+        self.fits(sizes(queue).chain([bytes.len()]))?;
         self.call(|plugin, store| {
             plugin
                 .burrow_queue_queues()
                 .call_import_piece(store, queue, bytes)
         })
     }
+}
+
+fn sizes(queue: &QueueName) -> impl Iterator<Item = usize> {
+    [queue.account.len(), queue.queue.len()].into_iter()
+}
+
+fn of_text(text: &Option<String>) -> impl Iterator<Item = usize> {
+    text.iter().map(String::len)
+}
+
+fn of_message(message: &NewMessage) -> impl Iterator<Item = usize> {
+    let texts = of_text(&message.id).chain(of_text(&message.content_type));
+    texts.chain([message.body.len()])
 }
