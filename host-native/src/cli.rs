@@ -7,6 +7,8 @@ use burrow::config::layers::{Layers, bad_flag, is_bad_value};
 use burrow::config::{ConfigError, Settings};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::moving::{QueuePath, Site};
+
 /// A message queue in one program: HTTP in front, SQLite or memory behind
 #[derive(Debug, Parser)]
 #[command(name = "burrow", version, after_help = EXAMPLES, arg_required_else_help = true)]
@@ -30,6 +32,26 @@ enum Verb {
     /// One line for each queue, then one for each of its messages, in the queue's order.
     #[command(after_help = DUMP_HELP)]
     Dump(FolderArgs),
+    /// Write a queue to standard output, to be imported elsewhere; changes nothing
+    ///
+    /// Its settings, and its messages as they are: bodies, times, attempts and claims, whose tokens stay good.
+    #[command(after_help = EXPORT_HELP)]
+    Export(MoveArgs),
+    /// Put an exported queue from standard input behind what is there
+    ///
+    /// A message whose id is there takes the place of the other one, so an import that was cut short can be repeated.
+    #[command(after_help = IMPORT_HELP)]
+    Import(MoveArgs),
+}
+
+#[derive(Args, Debug)]
+struct MoveArgs {
+    /// A server, as http://127.0.0.1:8080, or the data folder of one that does not run
+    #[arg(value_name = "URL|DIR")]
+    site: Site,
+    /// The queue, both names percent-encoded as in a URL
+    #[arg(value_name = "ACCOUNT/QUEUE")]
+    queue: QueuePath,
 }
 
 #[derive(Args, Debug)]
@@ -54,6 +76,8 @@ pub(crate) enum Action {
     Serve(Box<Settings>),
     Check(PathBuf),
     Dump(PathBuf),
+    Export(Site, QueuePath),
+    Import(Site, QueuePath),
 }
 
 /// Why there is nothing to do.
@@ -75,6 +99,8 @@ pub(crate) fn read(
         Verb::Serve(serve) => serve.config,
         Verb::Check(args) => return Ok(Action::Check(args.folder)),
         Verb::Dump(args) => return Ok(Action::Dump(args.folder)),
+        Verb::Export(args) => return Ok(Action::Export(args.site, args.queue)),
+        Verb::Import(args) => return Ok(Action::Import(args.site, args.queue)),
     };
     let layers = Layers::read(config, variables).map_err(Rejected::Config)?;
     let command = Cli::command().mut_subcommand("serve", |serve| layers.apply(serve));
@@ -101,6 +127,7 @@ Examples:
   curl -X PUT -d hello http://127.0.0.1:8080/v1.0/account/queue/message
   curl -X DELETE 'http://127.0.0.1:8080/v1.0/account/queue?limit=1&detail=all'
   burrow check burrow-data         is the data sound?
+  burrow export burrow-data shop/jobs > jobs
   burrow help serve                every setting
 
 Exit codes:
@@ -153,6 +180,29 @@ Exit codes:
   1  it could not be read, as when a server runs on it
   2  wrong usage
   3  the data is damaged";
+
+const EXPORT_HELP: &str = "\
+Examples:
+  burrow export burrow-data shop/jobs > jobs
+  burrow export http://127.0.0.1:8080 shop/jobs | burrow import https://queue.example.org shop/jobs
+
+What changes while a server's queue is exported may be told or not: let it rest meanwhile.
+
+Exit codes:
+  0  everything was written
+  1  it could not be read, as when there is no such queue
+  2  wrong usage
+  3  the stored data is damaged";
+
+const IMPORT_HELP: &str = "\
+Examples:
+  burrow import http://127.0.0.1:8080 shop/jobs < jobs
+
+Exit codes:
+  0  everything is stored
+  1  it is not, for the reason told: a part may be
+  2  wrong usage
+  3  the stored data is damaged";
 
 #[cfg(test)]
 mod tests {

@@ -74,7 +74,7 @@ pub(crate) fn restore_failure(error: &RestoreError) -> u8 {
     }
 }
 
-fn dump_failure(error: &DumpError) -> u8 {
+pub(crate) fn dump_failure(error: &DumpError) -> u8 {
     match error {
         DumpError::Open(error) => open_failure(error),
         DumpError::Restore(error) => restore_failure(error),

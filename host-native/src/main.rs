@@ -2,6 +2,7 @@
 
 mod cli;
 mod inspecting;
+mod moving;
 mod serving;
 
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ fn main() -> ExitCode {
         Action::Serve(settings) => serving::run(&settings),
         Action::Check(folder) => inspecting::check(&folder),
         Action::Dump(folder) => inspecting::dump(&folder),
+        Action::Export(from, queue) => moving::export(&from, &queue),
+        Action::Import(to, queue) => moving::import(&to, &queue),
     }
 }
 

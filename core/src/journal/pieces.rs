@@ -48,7 +48,7 @@ pub(super) fn write_queue(state: &State, place: u32, out: &mut Vec<u8>) {
     put_bytes(&mut payload, queue.name.as_bytes());
     payload.push(u8::from(queue.settings.is_some()));
     if let Some(settings) = &queue.settings {
-        put_settings(&mut payload, settings);
+        put_settings(&mut payload, &settings.given());
     }
     put_record(out, QUEUE, &payload);
 }

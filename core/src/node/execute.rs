@@ -330,7 +330,8 @@ impl Node {
             .find_queue(&queue.account, &queue.queue)
             .ok_or_else(|| self.missing(queue))?;
         let settings = self.state.queue(place).settings.as_deref();
-        Ok(Reply::Settings(settings.cloned().unwrap_or_default()))
+        let given = settings.map(|settings| settings.given());
+        Ok(Reply::Settings(given.unwrap_or_default()))
     }
 
     fn put_settings(&mut self, queue: &QueueName<'_>, settings: Settings) -> Outcome {

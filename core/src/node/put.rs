@@ -133,11 +133,11 @@ impl Node {
         let account = self.state.account(&name.account);
         let own = |own: Option<u64>, limit: u64| own.map_or(limit, |own| own.min(limit));
         let max_messages = own(
-            settings.and_then(|settings| settings.max_messages),
+            settings.and_then(|settings| settings.max_messages()),
             limits.max_queue_messages,
         );
         let max_bytes = own(
-            settings.and_then(|settings| settings.max_bytes),
+            settings.and_then(|settings| settings.max_bytes()),
             limits.max_queue_bytes,
         );
         let rules = [
@@ -206,10 +206,10 @@ impl Node {
             .unwrap_or_default();
         let settings = self.state.queue(queue).settings.as_deref();
         let default_ttl_ms = settings
-            .and_then(|settings| settings.default_ttl_ms)
+            .and_then(|settings| settings.default_ttl_ms())
             .unwrap_or(self.config.default_ttl_ms);
         let default_hide_ms = settings
-            .and_then(|settings| settings.default_hide_ms)
+            .and_then(|settings| settings.default_hide_ms())
             .unwrap_or(self.config.default_hide_ms);
         let now = self.state.clock;
         let stored = StoredMessage {

@@ -1,5 +1,6 @@
 //! Commands that take what matches: list, update, claim, delete.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::replies::Claimed;
@@ -118,7 +119,7 @@ impl Node {
 
     fn is_exhausted(&self, queue: u32, place: Place) -> bool {
         let settings = self.state.queue(queue).settings.as_deref();
-        let Some(max_attempts) = settings.and_then(|settings| settings.max_attempts) else {
+        let Some(max_attempts) = settings.and_then(|settings| settings.max_attempts()) else {
             return false;
         };
         self.state.is_visible(place) && self.state.view(place).attempts >= max_attempts
@@ -160,9 +161,10 @@ impl Node {
             return;
         }
         let settings = self.state.queue(queue).settings.as_deref();
-        let Some(name) = settings.and_then(|settings| settings.dead_letter.clone()) else {
+        let Some(name) = settings.and_then(|settings| settings.dead_letter()) else {
             return;
         };
+        let name = Box::<str>::from(name);
         let account = self.state.account_of(queue).name.clone();
         let target = self.open_unlimited(&account, &name);
         for &position in positions {

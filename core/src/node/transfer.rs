@@ -21,7 +21,8 @@ impl Node {
     ) -> Result<Reply, Refusal> {
         let place = self.find_queue(queue)?;
         let settings = self.state.queue(place).settings.as_deref();
-        let mut piece = PieceWriter::new(settings.filter(|_| after == 0));
+        let given = settings.filter(|_| after == 0).map(|own| own.given());
+        let mut piece = PieceWriter::new(given.as_ref());
         let mut last = None;
         for (_, block) in self.state.blocks_behind(place, after) {
             let mut next = block

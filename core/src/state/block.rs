@@ -162,7 +162,7 @@ impl Block {
             self.reserve_offsets();
         }
         self.offsets.push(self.arena.len() as u16);
-        record.encode(self.base, &mut self.arena);
+        record.encode(self.base, slot, &mut self.arena);
         self.live.insert(slot);
         self.visible.insert(slot);
         self.live_count += 1;
@@ -208,12 +208,12 @@ impl Block {
             content_type: None,
             body: &[],
         };
-        Record::decode(self.base, self.bytes(slot)).unwrap_or(empty)
+        Record::decode(self.base, slot, self.bytes(slot)).unwrap_or(empty)
     }
 
     /// The id of the message in a slot.
     pub(crate) fn id(&self, slot: usize) -> &[u8] {
-        Record::decode_head(self.base, self.bytes(slot))
+        Record::decode_head(self.base, slot, self.bytes(slot))
             .unwrap_or_default()
             .0
     }
@@ -223,7 +223,7 @@ impl Block {
         if self.contiguous {
             return self.base.position + slot as u64;
         }
-        Record::decode_head(self.base, self.bytes(slot))
+        Record::decode_head(self.base, slot, self.bytes(slot))
             .unwrap_or_default()
             .1
     }

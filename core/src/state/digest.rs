@@ -20,7 +20,7 @@ impl State {
         feed(&mut digest, self.queue(queue).name.as_bytes());
         let mut settings = alloc::vec::Vec::new();
         if let Some(own) = &self.queue(queue).settings {
-            put_settings(&mut settings, own);
+            put_settings(&mut settings, &own.given());
         }
         feed(&mut digest, &settings);
         self.digest_messages(queue, &mut digest);

@@ -1,7 +1,10 @@
 //! A hash index from keys that are kept elsewhere to 32-bit places.
 //!
 //! Many small tables under a directory (extendible hashing), so that growing never moves
-//! more than one small table at once: no pause however many entries there are.
+//! more than one small table at once: no pause however many entries there are. The tables
+//! of one directory fill evenly, and so would all split at about the same time, half empty
+//! afterwards. Hence several directories with unequal shares of the hashes: at any time
+//! some have just split and others are full, and memory and time go evenly with the entries.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -14,8 +17,22 @@ const SPLIT_AT: usize = 896;
 const DIRECTORY_SHIFT: u32 = 32;
 const MAX_DEPTH: u32 = 24;
 
+/// What each directory has of 256 parts of the hashes: from one to the next by the
+/// sixteenth root of two.
+const SHARES: [u8; 16] = [
+    11, 12, 12, 13, 13, 14, 15, 15, 16, 17, 17, 18, 19, 20, 21, 23,
+];
+/// The bits that choose the directory; neither it nor its tables use them.
+const SHARE_SHIFT: u32 = 20;
+const DIRECTORIES: [u8; 256] = directories();
+
 #[derive(Debug)]
 pub(crate) struct Index {
+    directories: Vec<Directory>,
+}
+
+#[derive(Debug)]
+struct Directory {
     /// Tables by the lowest `depth` directory bits of a hash.
     directory: Vec<u32>,
     depth: u32,
@@ -29,8 +46,55 @@ struct Table {
     entries: HashTable<u32>,
 }
 
+const fn directories() -> [u8; 256] {
+    let mut directories = [0; 256];
+    let (mut directory, mut part) = (0, 0);
+    while directory < SHARES.len() {
+        let mut left = SHARES[directory];
+        while left > 0 {
+            directories[part] = directory as u8;
+            part += 1;
+            left -= 1;
+        }
+        directory += 1;
+    }
+    assert!(part == directories.len());
+    directories
+}
+
 impl Index {
     pub(crate) fn new() -> Self {
+        Self {
+            directories: SHARES.iter().map(|_| Directory::new()).collect(),
+        }
+    }
+
+    fn directory(hash: u64) -> usize {
+        usize::from(DIRECTORIES[usize::from((hash >> SHARE_SHIFT) as u8)])
+    }
+
+    pub(crate) fn find(&self, hash: u64, is_match: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.directories[Self::directory(hash)].find(hash, is_match)
+    }
+
+    /// Adds an entry whose key is not in the index. `hash_of` tells the hash of an entry's key.
+    pub(crate) fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+        self.directories[Self::directory(hash)].insert(hash, place, hash_of);
+    }
+
+    /// Removes the entry `place`, which is there.
+    pub(crate) fn remove(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+        self.directories[Self::directory(hash)].remove(hash, place, hash_of);
+    }
+
+    /// The key of the entry `from` has moved to `to`.
+    pub(crate) fn relocate(&mut self, hash: u64, from: u32, to: u32) {
+        self.directories[Self::directory(hash)].relocate(hash, from, to);
+    }
+}
+
+impl Directory {
+    fn new() -> Self {
         Self {
             directory: vec![0],
             depth: 0,
@@ -45,15 +109,14 @@ impl Index {
         self.directory[bits(hash, self.depth)] as usize
     }
 
-    pub(crate) fn find(&self, hash: u64, mut is_match: impl FnMut(u32) -> bool) -> Option<u32> {
+    fn find(&self, hash: u64, mut is_match: impl FnMut(u32) -> bool) -> Option<u32> {
         self.tables[self.table(hash)]
             .entries
             .find(hash, |&place| is_match(place))
             .copied()
     }
 
-    /// Adds an entry whose key is not in the index. `hash_of` tells the hash of an entry's key.
-    pub(crate) fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+    fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
         let mut table = self.table(hash);
         while self.tables[table].entries.len() >= SPLIT_AT && self.tables[table].depth < MAX_DEPTH {
             self.split(table, hash, &hash_of);
@@ -64,8 +127,7 @@ impl Index {
             .insert_unique(hash, place, |&place| hash_of(place));
     }
 
-    /// Removes the entry `place`, which is there.
-    pub(crate) fn remove(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+    fn remove(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
         let table = self.table(hash);
         let entries = &mut self.tables[table].entries;
         if let Ok(entry) = entries.find_entry(hash, |&other| other == place) {
@@ -78,8 +140,7 @@ impl Index {
         }
     }
 
-    /// The key of the entry `from` has moved to `to`.
-    pub(crate) fn relocate(&mut self, hash: u64, from: u32, to: u32) {
+    fn relocate(&mut self, hash: u64, from: u32, to: u32) {
         let table = self.table(hash);
         if let Some(place) = self.tables[table]
             .entries
@@ -166,7 +227,13 @@ mod tests {
                 }
             }
         }
-        assert!(index.tables.len() > 8, "the index never split");
+        assert!(
+            index
+                .directories
+                .iter()
+                .all(|directory| directory.tables.len() > 1),
+            "the index never split"
+        );
         for &key in &model {
             index.relocate(hash(key), key, key + 100_000);
             assert_eq!(

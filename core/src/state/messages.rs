@@ -275,7 +275,7 @@ impl State {
         let retention_ms = queue
             .settings
             .as_ref()
-            .and_then(|settings| settings.marker_retention_ms);
+            .and_then(|settings| settings.marker_retention_ms());
         let marker = Marker {
             queue: queue.hash,
             key: xxh3_64_with_seed(view.id, queue.hash),

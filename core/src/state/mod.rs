@@ -8,6 +8,7 @@ mod block;
 mod digest;
 pub(crate) mod extents;
 mod index;
+mod kept;
 mod markers;
 mod messages;
 mod queue;
@@ -26,9 +27,9 @@ pub(crate) use queue::Queue;
 pub(crate) use record::NEVER;
 
 use crate::journal::change::Change;
-use crate::settings::Settings;
 use extents::Extents;
 use index::Index;
+use kept::KeptSettings;
 use slab::Slab;
 
 /// Where a message is: its block and its slot there.
@@ -163,7 +164,7 @@ impl State {
             } => self.open_queue(*number, account, name),
             Change::QueueClosed { queue } => self.close_queue(*queue),
             Change::SettingsPut { queue, settings } => {
-                self.queues[*queue].settings = Some(Box::new(Settings::clone(settings)));
+                self.queues[*queue].settings = Some(Box::new(KeptSettings::new(settings)));
             }
             Change::SettingsCleared { queue } => self.queues[*queue].settings = None,
             Change::Put {

@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use crate::settings::{Order, Settings};
+use super::kept::KeptSettings;
+use crate::settings::Order;
 
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -14,7 +15,7 @@ pub(crate) struct Queue {
     pub(crate) name: Box<str>,
     /// The hash of both names.
     pub(crate) hash: u64,
-    pub(crate) settings: Option<Box<Settings>>,
+    pub(crate) settings: Option<Box<KeptSettings>>,
     /// Blocks by their first position.
     pub(crate) blocks: BTreeMap<u64, u32>,
     /// First positions of the blocks that have visible messages.
@@ -28,7 +29,7 @@ impl Queue {
     pub(crate) fn order(&self) -> Order {
         self.settings
             .as_ref()
-            .map_or(Order::Fifo, |settings| settings.order)
+            .map_or(Order::Fifo, |settings| settings.order())
     }
 
     /// True if nothing keeps the queue in being.

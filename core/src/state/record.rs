@@ -1,7 +1,8 @@
 //! A message as it lies in a block: everything about it that seldom changes, packed.
 //!
-//! `[flags][position][id][expiry?][content type?][body]`, where position and
-//! expiry are relative to the block's own, so that they take a byte or two.
+//! `[flags][position?][id][expiry?][content type?][body]`. The position is there only if it
+//! is not the one that follows from the slot, and the expiry is relative to the block's own,
+//! so that it takes a byte or two.
 
 use alloc::vec::Vec;
 
@@ -12,6 +13,7 @@ pub(crate) const NEVER: u64 = u64::MAX;
 
 const HAS_EXPIRY: u8 = 1;
 const HAS_CONTENT_TYPE: u8 = 2;
+const HAS_POSITION: u8 = 4;
 
 /// What the record of a message says.
 #[derive(Clone, Copy, Debug)]
@@ -47,16 +49,18 @@ impl Base {
 }
 
 impl<'a> Record<'a> {
-    pub(crate) fn encode(&self, base: Base, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, base: Base, slot: usize, out: &mut Vec<u8>) {
         let expires = self.expires_at != NEVER;
-        let flags = if expires { HAS_EXPIRY } else { 0 }
-            | if self.content_type.is_some() {
-                HAS_CONTENT_TYPE
-            } else {
-                0
-            };
-        out.push(flags);
-        put_varint(out, self.position - base.position);
+        let gap = self.position - base.position.wrapping_add(slot as u64);
+        let flag = |condition: bool, flag: u8| if condition { flag } else { 0 };
+        out.push(
+            flag(expires, HAS_EXPIRY)
+                | flag(self.content_type.is_some(), HAS_CONTENT_TYPE)
+                | flag(gap != 0, HAS_POSITION),
+        );
+        if gap != 0 {
+            put_varint(out, gap);
+        }
         put_bytes(out, self.id);
         if expires {
             put_varint(
@@ -82,11 +86,11 @@ impl<'a> Record<'a> {
             + 5
     }
 
-    /// Reads the record that starts at the start of `bytes`.
-    pub(crate) fn decode(base: Base, bytes: &'a [u8]) -> Option<Self> {
+    /// Reads the record of a slot, which starts at the start of `bytes`.
+    pub(crate) fn decode(base: Base, slot: usize, bytes: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let flags = reader.byte()?;
-        let position = base.position + reader.varint()?;
+        let position = read_position(&mut reader, flags, base, slot)?;
         let id = reader.bytes()?;
         let expires_at = if flags & HAS_EXPIRY != 0 {
             base.expires_at
@@ -108,11 +112,22 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// The id and the position of the record that starts at the start of `bytes`.
+    /// The id and the position of the record of a slot.
     #[inline]
-    pub(crate) fn decode_head(base: Base, bytes: &'a [u8]) -> Option<(&'a [u8], u64)> {
-        let mut reader = Reader::new(bytes.get(1..)?);
-        let position = base.position + reader.varint()?;
+    pub(crate) fn decode_head(base: Base, slot: usize, bytes: &'a [u8]) -> Option<(&'a [u8], u64)> {
+        let mut reader = Reader::new(bytes);
+        let flags = reader.byte()?;
+        let position = read_position(&mut reader, flags, base, slot)?;
         Some((reader.bytes()?, position))
     }
+}
+
+#[inline]
+fn read_position(reader: &mut Reader<'_>, flags: u8, base: Base, slot: usize) -> Option<u64> {
+    let gap = if flags & HAS_POSITION == 0 {
+        0
+    } else {
+        reader.varint()?
+    };
+    Some(base.position + slot as u64 + gap)
 }

@@ -26,7 +26,7 @@ pub struct DumpReport {
     pub messages: u64,
 }
 
-/// Why a dump is not complete.
+/// Why stored data could not be shown, or not all of it.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
     #[error(transparent)]
@@ -48,11 +48,7 @@ pub enum DumpError {
 ///
 /// Refuses when a server uses the folder, and keeps one from starting meanwhile.
 pub fn dump(dir: &Path, out: &mut dyn Write) -> Result<DumpReport, DumpError> {
-    let folder = DataFolder::open_read_only(dir)?;
-    verify_log(&folder)?;
-    let connection = open_read_only(&folder)?;
-    let now = now();
-    let (node, _) = Node::restore(Config::default(), now, &mut SqliteLoad::new(&connection))?;
+    let (node, now) = open(dir)?;
     let mut dump = Dump {
         node,
         now,
@@ -62,6 +58,18 @@ pub fn dump(dir: &Path, out: &mut dyn Write) -> Result<DumpReport, DumpError> {
     dump.accounts()?;
     dump.out.flush()?;
     Ok(dump.report)
+}
+
+/// A node with all that is stored in `dir`, to be looked at, and the instant it was told.
+///
+/// Refuses when a server uses the folder.
+pub fn open(dir: &Path) -> Result<(Node, Timestamp), DumpError> {
+    let folder = DataFolder::open_read_only(dir)?;
+    verify_log(&folder)?;
+    let connection = open_read_only(&folder)?;
+    let now = now();
+    let (node, _) = Node::restore(Config::default(), now, &mut SqliteLoad::new(&connection))?;
+    Ok((node, now))
 }
 
 struct Dump<'w> {

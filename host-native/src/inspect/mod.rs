@@ -4,4 +4,4 @@ mod check;
 mod dump;
 
 pub use check::{CheckReport, Damage, check};
-pub use dump::{DumpError, DumpReport, dump};
+pub use dump::{DumpError, DumpReport, dump, open};

@@ -8,6 +8,7 @@ pub mod http;
 pub mod lives;
 pub mod machine;
 pub mod memory;
+pub mod paths;
 pub mod pause;
 pub mod report;
 pub mod restart;

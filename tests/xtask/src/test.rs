@@ -12,7 +12,8 @@ pub(crate) fn everything() -> Result<(), Failure> {
     let mut steps = Steps::default();
     steps.step("what the tests need", |_| {
         cargo_tool("cargo-nextest")?;
-        debian_program("curl", "curl")
+        debian_program("curl", "curl")?;
+        debian_program("valgrind", "valgrind")
     });
     steps.step("format", |_| {
         words("fmt --all --check -- --files-with-diff").run()
