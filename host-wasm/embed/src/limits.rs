@@ -10,7 +10,7 @@ pub struct Limits {
     /// Bytes of linear memory; 256 MiB.
     ///
     /// Where the queue's own limits are not given they follow from this one, so that it
-    /// refuses messages long before: bytes a quarter of it, messages one for each 512
+    /// refuses messages long before: bytes a quarter of it, messages one for each 1024
     /// bytes, a call a sixteenth.
     pub memory_bytes: usize,
     /// Time that a call may compute, 5 seconds; what the storage takes is not counted.
@@ -43,7 +43,7 @@ impl Limits {
         let part = |divisor| u64::try_from(self.memory_bytes).unwrap_or(u64::MAX) / divisor;
         NodeLimits {
             max_bytes: asked.max_bytes.or(Some(part(4))),
-            max_messages: asked.max_messages.or(Some(part(512))),
+            max_messages: asked.max_messages.or(Some(part(1024))),
             max_queues: asked.max_queues.or(Some(part(8192))),
             max_waiters: asked.max_waiters.or(Some(part(8192))),
             max_markers: asked.max_markers.or(Some(part(1024))),

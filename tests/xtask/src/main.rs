@@ -3,6 +3,8 @@
 mod debian_rust;
 mod fuzz;
 mod install;
+mod npm;
+mod python;
 mod report;
 mod run;
 mod test;
@@ -47,6 +49,8 @@ enum Task {
     },
     /// Runs the core as wasm, and compares it with the native one.
     Wasm,
+    /// Builds the component and runs it in wasmtime, from Rust and Python, and in JavaScript.
+    Component,
     /// Measures and prints the figures: `cargo xtask figures --help` lists them.
     Figures {
         /// Arguments for the benchmark.
@@ -75,16 +79,8 @@ fn main() -> ExitCode {
         Task::Crash { rounds } => test::crash(rounds),
         Task::Fuzz { seconds } => fuzz::fuzz(seconds),
         Task::Wasm => test::wasm(&mut Count::default()),
-        Task::Figures { arguments } => cargo([
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            "burrow-bench",
-            "--",
-        ])
-        .args(arguments)
-        .run(),
+        Task::Component => test::component(&mut Count::default()),
+        Task::Figures { arguments } => figures(&arguments),
         Task::Deny => deny(),
     };
     match result {
@@ -93,6 +89,24 @@ fn main() -> ExitCode {
             eprintln!("xtask: {failure}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn figures(arguments: &[String]) -> Result<(), Failure> {
+    let run = cargo([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "burrow-bench",
+        "--",
+    ])
+    .args(arguments);
+    let asks_for = |name: &str| arguments.iter().any(|argument| argument == name);
+    if asks_for("component") || asks_for("all") {
+        run.env("BURROW_COMPONENT", wasm::build_component()?).run()
+    } else {
+        run.run()
     }
 }
 

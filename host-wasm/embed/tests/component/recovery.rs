@@ -159,7 +159,7 @@ struct Tally {
 
 impl Tally {
     fn is_enough(&self) -> bool {
-        self.not_done >= 20 && self.unknown >= 3
+        self.not_done >= 100 && self.unknown >= 10
     }
 
     fn may_be_done(&mut self, error: &CallError) -> bool {
