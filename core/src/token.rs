@@ -20,7 +20,22 @@ impl fmt::Display for ClaimToken {
     }
 }
 
-/// The text is not a claim token.
+impl ClaimToken {
+    /// The number that the text spells, for protocols that have numbers.
+    pub const fn number(self) -> u64 {
+        self.fence
+    }
+
+    /// The token of that number.
+    pub const fn from_number(number: u64) -> Result<Self, InvalidToken> {
+        match number {
+            0 => Err(InvalidToken),
+            fence => Ok(Self { fence }),
+        }
+    }
+}
+
+/// The text or number is not a claim token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidToken;
 
@@ -58,7 +73,9 @@ mod tests {
         for fence in [0x1f, 1, u64::MAX] {
             let token = ClaimToken { fence };
             assert_eq!(token.to_string().parse(), Ok(token));
+            assert_eq!(ClaimToken::from_number(token.number()), Ok(token));
         }
+        assert_eq!(ClaimToken::from_number(0), Err(InvalidToken));
         for bad in [
             "",
             "-",

@@ -29,6 +29,13 @@ use waiting::Waiting;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u64);
 
+impl Ticket {
+    /// A number of its own, for hosts that name tickets to others.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// What a node holds, at the last instant it was told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {

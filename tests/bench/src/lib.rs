@@ -1,6 +1,7 @@
 //! The figures of Burrow: each module measures one of them, prints a table and fails if
 //! a message was lost on the way.
 
+pub mod component;
 pub mod content;
 pub mod drive;
 pub mod heap;

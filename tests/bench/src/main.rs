@@ -1,6 +1,8 @@
 //! The figures of Burrow, by name.
 
-use burrow_bench::{Size, heap, http, machine, memory, pause, report, restart, worker, writes};
+use burrow_bench::{
+    Size, component, heap, http, machine, memory, pause, report, restart, worker, writes,
+};
 use clap::{Parser, Subcommand};
 
 #[global_allocator]
@@ -39,6 +41,8 @@ enum Figures {
     /// The Worker on workerd, which `BURROW_WORKERD` names; `cargo xtask worker figures`
     /// builds the one and installs the other.
     Worker,
+    /// Lives for each second in the component, beside the machine natively.
+    Component,
     /// One row of `memory`, as two numbers.
     #[command(hide = true)]
     MemoryOf {
@@ -66,6 +70,7 @@ fn main() -> anyhow::Result<()> {
         Figures::Writes => &[writes::run],
         Figures::Http => &[http::run],
         Figures::Worker => &[worker::run],
+        Figures::Component => &[component::run],
         _ => &[
             restart::run,
             pause::run,
@@ -73,6 +78,7 @@ fn main() -> anyhow::Result<()> {
             memory::run,
             machine::run,
             http::run,
+            component::run,
         ],
     };
     all.iter().try_for_each(|figure| figure(size))

@@ -44,3 +44,9 @@ fn machine() {
 fn http() {
     prints_a_table("http");
 }
+
+#[test]
+#[ignore = "needs the component that `cargo xtask component` builds"]
+fn component() {
+    prints_a_table("component");
+}

@@ -4,6 +4,7 @@ mod debian_rust;
 mod fuzz;
 mod install;
 mod npm;
+mod python;
 mod report;
 mod run;
 mod test;
@@ -52,6 +53,8 @@ enum Task {
     /// The Cloudflare Worker, on workerd.
     #[command(subcommand)]
     Worker(worker::Task),
+    /// Builds the component and runs it in wasmtime, from Rust and Python, and in JavaScript.
+    Component,
     /// Measures and prints the figures: `cargo xtask figures --help` lists them.
     Figures {
         /// Arguments for the benchmark.
@@ -81,16 +84,8 @@ fn main() -> ExitCode {
         Task::Fuzz { seconds } => fuzz::fuzz(seconds),
         Task::Wasm => test::wasm(&mut Count::default()),
         Task::Worker(task) => worker::run(task),
-        Task::Figures { arguments } => cargo([
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            "burrow-bench",
-            "--",
-        ])
-        .args(arguments)
-        .run(),
+        Task::Component => test::component(&mut Count::default()),
+        Task::Figures { arguments } => figures(&arguments),
         Task::Deny => deny(),
     };
     match result {
@@ -99,6 +94,24 @@ fn main() -> ExitCode {
             eprintln!("xtask: {failure}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn figures(arguments: &[String]) -> Result<(), Failure> {
+    let run = cargo([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "burrow-bench",
+        "--",
+    ])
+    .args(arguments);
+    let asks_for = |name: &str| arguments.iter().any(|argument| argument == name);
+    if asks_for("component") || asks_for("all") {
+        run.env("BURROW_COMPONENT", wasm::build_component()?).run()
+    } else {
+        run.run()
     }
 }
 

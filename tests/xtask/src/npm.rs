@@ -30,7 +30,13 @@ pub(crate) fn install(folder: &Path) -> Result<PathBuf, Failure> {
         fs::copy(folder.join(file), partial.join(file)).map_err(at(folder))?;
     }
     program("npm")
-        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .args([
+            "ci",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+        ])
         .folder(&partial)
         .run()?;
     fs::rename(&partial, &installed).map_err(at(&installed))?;

@@ -2,8 +2,8 @@
 
 use crate::install::{cargo_tool, debian_program};
 use crate::report::{Count, Steps};
-use crate::run::{Failure, Task, cargo, target_folder};
-use crate::{fuzz, wasm, worker};
+use crate::run::{Failure, Task, cargo, root, target_folder};
+use crate::{fuzz, npm, python, wasm, worker};
 
 /// Seconds for which each fuzz target runs under coverage: enough to see that it works.
 const FUZZ_SECONDS: u32 = 5;
@@ -32,15 +32,31 @@ pub(crate) fn everything() -> Result<(), Failure> {
     });
     steps.step("the core as wasm", wasm);
     steps.step("the Worker", worker::test);
+    steps.step("the component", component);
     steps.step("fuzz targets", |_| fuzz::fuzz(FUZZ_SECONDS));
     steps.finish()
 }
 
 /// Runs the core as wasm. Left out of a plain run of all tests: the module must be there.
 pub(crate) fn wasm(count: &mut Count) -> Result<(), Failure> {
-    let module = wasm::build("burrow-wasm-check", "dev")?;
+    let module = wasm::build("burrow-wasm-check", "dev", "core,alloc")?;
     words("nextest run --workspace --run-ignored only -E package(burrow-wasm-check)")
         .env("BURROW_WASM_MODULE", module)
+        .run_tests(count)
+}
+
+/// Builds the component and runs what needs it: in wasmtime from Rust and Python, in
+/// JavaScript, and its figures for a moment.
+pub(crate) fn component(count: &mut Count) -> Result<(), Failure> {
+    let node_modules = npm::install(&root().join("examples/component"))?.join("node_modules");
+    words("nextest run --workspace --no-fail-fast --run-ignored only -E")
+        .args(["binary(component) | (binary(short) & test(component))"])
+        .env("BURROW_COMPONENT", wasm::build_component()?)
+        .env(
+            "BURROW_PYTHON",
+            python::with_packages("examples/component/requirements.txt")?,
+        )
+        .env("BURROW_NODE_MODULES", node_modules)
         .run_tests(count)
 }
 

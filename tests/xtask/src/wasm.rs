@@ -7,31 +7,40 @@ use crate::run::{Failure, cargo, program, target_folder};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Builds the library of a package for wasm and gives the path of the module.
-pub(crate) fn build(package: &str, profile: &str) -> Result<PathBuf, Failure> {
+/// Builds a package of `crate-type` cdylib and gives the path of the module. `libraries` are those
+/// of Rust that it uses.
+pub(crate) fn build(package: &str, profile: &str, libraries: &str) -> Result<PathBuf, Failure> {
     // A folder of its own, as the compiler may be another one than for the rest.
     let folder = target_folder().join("wasm");
-    let build = cargo([
-        "build",
-        "--package",
-        package,
-        "--lib",
-        "--profile",
-        profile,
-        "--target",
-        TARGET,
-        "--target-dir",
-    ]);
-    let build = build.args([&folder]);
+    let build = cargo(["build", "--lib", "--package", package, "--profile", profile])
+        .args(["--target", TARGET, "--target-dir"])
+        .args([&folder]);
     let build = if has_target()? || rustup_adds_target() {
         build
     } else {
-        DebianRust::get()?.compile_with(build)?
+        DebianRust::get()?.compile_with(build, libraries)?
     };
     build.run()?;
-    let of_profile = if profile == "dev" { "debug" } else { profile };
-    let module = package.replace('-', "_") + ".wasm";
-    Ok(folder.join(TARGET).join(of_profile).join(module))
+    let output = if profile == "dev" { "debug" } else { profile };
+    let module = format!("{}.wasm", package.replace('-', "_"));
+    Ok(folder.join(TARGET).join(output).join(module))
+}
+
+/// Builds the component and gives its path.
+pub(crate) fn build_component() -> Result<PathBuf, Failure> {
+    let module = build("burrow-component", "component", "core,alloc")?;
+    let component = module.with_file_name("burrow.wasm");
+    cargo([
+        "run",
+        "--quiet",
+        "--package",
+        "burrow-pack",
+        "--",
+        "component",
+    ])
+    .args([&module, &component])
+    .run()?;
+    Ok(component)
 }
 
 fn has_target() -> Result<bool, Failure> {

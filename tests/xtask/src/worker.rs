@@ -93,7 +93,7 @@ fn serve(port: u16, data: &Path) -> Result<(), Failure> {
 
 /// Builds the module and puts it where the Worker's scripts look for it.
 fn build() -> Result<(), Failure> {
-    let module = wasm::build("burrow-worker", "worker")?;
+    let module = wasm::build("burrow-worker", "worker", "core,alloc")?;
     let folder = folder().join("build");
     fs::create_dir_all(&folder).map_err(at(&folder))?;
     fs::copy(&module, folder.join("burrow.wasm"))

@@ -1,0 +1,10 @@
+//! The component in wasmtime: conversations, limits, and what becomes of a queue whose
+//! instance ends. `cargo xtask component` builds the component and runs these.
+
+mod conformance;
+mod hostile;
+mod limits;
+mod recovery;
+mod sqlite;
+mod support;
+mod waiting;
