@@ -7,6 +7,7 @@
 //! the digest of all that is held, so states are compared as well as answers.
 
 mod generate;
+mod http;
 mod record;
 mod reference;
 
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::conformance::{Answer, Request};
 
+pub use http::HttpReplica;
 pub use record::record;
 
 /// What is sent, in order, and what must come back.
@@ -126,6 +128,23 @@ fn show(answer: &Answer) -> String {
     format!(
         "{status} {headers:?} {:.600}",
         String::from_utf8_lossy(body)
+    )
+}
+
+/// The log that the tests replay: 20,000 commands from seed 1, or what the variables
+/// `BURROW_PARITY_COMMANDS` and `BURROW_PARITY_SEED` say.
+///
+/// # Panics
+/// If a variable is not a number.
+pub fn the_log() -> Log {
+    let number = |name: &str, default: u64| match std::env::var(name) {
+        Ok(text) => text.parse().expect("a number"),
+        Err(_) => default,
+    };
+    let commands = number("BURROW_PARITY_COMMANDS", 20_000);
+    record(
+        number("BURROW_PARITY_SEED", 1),
+        usize::try_from(commands).expect("a number of commands"),
     )
 }
 

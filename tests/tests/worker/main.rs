@@ -7,5 +7,6 @@ mod cost;
 mod crash;
 mod dead_letters;
 mod limits;
+mod parity;
 mod size;
 mod support;

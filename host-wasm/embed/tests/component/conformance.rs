@@ -94,7 +94,7 @@ impl Host for ComponentHost {
 }
 
 /// What a transport makes of a response.
-fn on_the_wire(response: Response) -> Answer {
+pub(crate) fn on_the_wire(response: Response) -> Answer {
     let mut headers = response.headers;
     if let Some(length) = response.content_length {
         headers.push(("Content-Length".to_owned(), length.to_string()));

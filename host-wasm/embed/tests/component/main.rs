@@ -4,6 +4,7 @@
 mod conformance;
 mod hostile;
 mod limits;
+mod parity;
 mod recovery;
 mod sqlite;
 mod support;
