@@ -127,7 +127,7 @@ impl Desk {
     }
 
     /// The next thing that can be said.
-    pub fn next(&mut self) -> Option<Next> {
+    pub fn poll(&mut self) -> Option<Next> {
         loop {
             let polled = self.polled.pop_front();
             let (ticket, outcome) = polled.or_else(|| self.node.poll_reply())?;

@@ -280,7 +280,7 @@ pub extern "C" fn handle_durable(sequence: f64) {
 /// whether it was taken; 3: the number of a request for which the account must be asked.
 #[unsafe(no_mangle)]
 pub extern "C" fn next() -> i32 {
-    let Some(next) = with_desk(Desk::next).flatten() else {
+    let Some(next) = with_desk(Desk::poll).flatten() else {
         return 0;
     };
     let mut out = Vec::new();

@@ -29,7 +29,7 @@ const contestants :Workerd.Worker = (
 const queues :Workerd.Worker = (
   modules = [(name = "queues.js", bundled = "/workerd/queues.js")],
   compatibilityDate = "2026-04-01",
-  compatibilityFlags = ["service_binding_extra_handlers", "rpc", "experimental"],
+  compatibilityFlags = ["service_binding_extra_handlers", "experimental"],
   bindings = [
     (name = "SHARD", durableObjectNamespace = "QueueShard"),
     (name = "MAIN", service = "main"),
