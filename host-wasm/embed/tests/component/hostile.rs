@@ -106,11 +106,7 @@ fn giant_calls_are_refused() {
         claim: Some(0),
         action: SettleAction::Ack,
     };
-    too_large(
-        queue
-            .settle(&jobs(), &vec![settlement; 200_000])
-            .map(drop),
-    );
+    too_large(queue.settle(&jobs(), &vec![settlement; 200_000]).map(drop));
     too_large(queue.import_piece(&jobs(), &vec![0; 64 << 20]).map(drop));
     let giant_name = "n".repeat(40 << 20);
     too_large(
