@@ -142,38 +142,40 @@ fn native_rest_side() -> Lives {
     };
     let mut service = Service::new(Node::new(config), RestConfig::default());
     let now = Timestamp::from_millis(1_800_000_000_000);
-    let mut exchange = move |method: &str, target: &str, body: Vec<u8>| {
-        let request = rest::Request {
-            method,
-            target,
-            body: &body,
-            ..rest::Request::default()
+    let mut exchange =
+        move |method: &str, target: &str, body: Vec<u8>| -> anyhow::Result<Vec<u8>> {
+            let request = rest::Request {
+                method,
+                target,
+                body: &body,
+                ..rest::Request::default()
+            };
+            if let NativeHandled::Answered(response) = service.handle(now, &request) {
+                return Ok(response.body);
+            }
+            while let Some(batch) = service.node_mut().poll_batch() {
+                service.node_mut().handle_durable(batch.sequence);
+            }
+            let (_, response) = service.poll_response().context("it waits")?;
+            Ok(response.body)
         };
-        if let NativeHandled::Answered(response) = service.handle(now, &request) {
-            return Ok(response.body);
-        }
-        while let Some(batch) = service.node_mut().poll_batch() {
-            service.node_mut().handle_durable(batch.sequence);
-        }
-        let (_, response) = service.poll_response().context("it waits")?;
-        Ok(response.body)
-    };
     Box::new(move |lives| rest(&mut exchange, lives))
 }
 
 fn rest_side(mut queue: Queue) -> Lives {
-    let mut exchange = move |method: &str, target: &str, body: Vec<u8>| {
-        let request = burrow_embed::Request {
-            method: method.into(),
-            target: target.into(),
-            headers: Vec::new(),
-            body,
+    let mut exchange =
+        move |method: &str, target: &str, body: Vec<u8>| -> anyhow::Result<Vec<u8>> {
+            let request = burrow_embed::Request {
+                method: method.into(),
+                target: target.into(),
+                headers: Vec::new(),
+                body,
+            };
+            match queue.handle(&request)? {
+                Handled::Response(response) => Ok(response.body),
+                Handled::Pending(_) => bail!("it waits"),
+            }
         };
-        match queue.handle(&request)? {
-            Handled::Response(response) => Ok(response.body),
-            Handled::Pending(_) => bail!("it waits"),
-        }
-    };
     Box::new(move |lives| rest(&mut exchange, lives))
 }
 

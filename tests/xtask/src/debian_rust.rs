@@ -36,8 +36,8 @@ impl DebianRust {
         })
     }
 
-    /// The build with this compiler, and with these libraries compiled from their source.
-    pub(crate) fn compile_with(&self, build: Task, libraries: &str) -> Result<Task, Failure> {
+    /// The build with this compiler, and with these crates of the library compiled from their source.
+    pub(crate) fn compile_with(&self, build: Task, crates: &str) -> Result<Task, Failure> {
         let ours = program("rustc").args(["--print", "sysroot"]).read()?;
         let host = program("rustc").args(["--print", "host-tuple"]).read()?;
         let linker = Path::new(&ours)
@@ -46,7 +46,7 @@ impl DebianRust {
             .join("bin/rust-lld");
         let own = self.sysroot.join("lib").join(host.replace("-unknown", ""));
         Ok(build
-            .args([format!("-Zbuild-std={libraries}")])
+            .args([format!("-Zbuild-std={crates}")])
             .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTC", self.sysroot.join("bin/rustc"))
             .env("LD_LIBRARY_PATH", own)
