@@ -162,7 +162,10 @@ async fn extend(
     loop {
         sleep(hide / PARTS).await;
         let asked = Instant::now();
-        match queue.settle_all(messages.iter(), Settle::Extend(hide)).await {
+        match queue
+            .settle_all(messages.iter(), Settle::Extend(hide))
+            .await
+        {
             Ok(results) if results.iter().any(Result::is_ok) => until = asked + hide,
             Ok(_) => break,
             Err(_) if Instant::now() < until => {}

@@ -116,9 +116,7 @@ impl Draft {
 
 fn draft(command: &Command<'_>) -> Result<Draft, Error> {
     let draft = match command {
-        Command::ListAccounts { page } => {
-            Draft::new(Method::GET, "/v1.0".to_owned()).page(page)
-        }
+        Command::ListAccounts { page } => Draft::new(Method::GET, "/v1.0".to_owned()).page(page),
         Command::DeleteAccounts { page } => Draft::new(Method::DELETE, "/v1.0".to_owned())
             .page(page)
             .detail(Detail::Id),
@@ -127,7 +125,9 @@ fn draft(command: &Command<'_>) -> Result<Draft, Error> {
         }
         Command::DeleteQueues { account, page } => {
             let path = format!("/v1.0/{}", escaped(account));
-            Draft::new(Method::DELETE, path).page(page).detail(Detail::Id)
+            Draft::new(Method::DELETE, path)
+                .page(page)
+                .detail(Detail::Id)
         }
         Command::ListMessages { .. }
         | Command::UpdateMessages { .. }
@@ -336,5 +336,8 @@ fn number(span_ms: u64) -> Option<serde_json::Number> {
     if span_ms.is_multiple_of(1000) {
         return Some((span_ms / 1000).into());
     }
-    seconds(span_ms).parse().ok().and_then(serde_json::Number::from_f64)
+    seconds(span_ms)
+        .parse()
+        .ok()
+        .and_then(serde_json::Number::from_f64)
 }
