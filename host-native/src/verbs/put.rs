@@ -1,7 +1,7 @@
 //! `burrow put`.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::time::Duration;
 
 use burrow_client::{Client, Put, Queue};
