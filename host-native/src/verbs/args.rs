@@ -317,7 +317,7 @@ const WORK_HELP: &str = concat!(
 
 Examples:
   burrow work shop/jobs -- ./pack-parcel
-  burrow work shop/jobs --parallel 8 --wait 60 -- sh -c 'jq .total'
+  burrow work shop/jobs --parallel 8 --wait 60 -- ./pack-parcel
   burrow work shop/logs --batch 1000 -- sh -c 'cat >> log'
 ",
     codes!()

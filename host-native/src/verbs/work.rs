@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use burrow_client::{Claiming, Client, Held, Queue};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
@@ -130,16 +130,11 @@ impl Job {
     }
 
     async fn settle(&self, held: Held, status: ExitStatus) -> Result<(), VerbError> {
-        if !status.success() && *self.stop.borrow() {
-            // Ctrl-C reaches the commands of a terminal by itself.
-            held.release(Duration::ZERO).await?;
-            return Ok(());
-        }
         let lost = if status.success() {
             held.ack().await?
         } else {
             let delay = self.delay_of(&held);
-            let text = format!("{status}; again in {:.0?}", delay);
+            let text = format!("{status}; again in {delay:.0?}");
             tell(&held, &text);
             held.release(delay).await?
         };
@@ -174,6 +169,8 @@ impl Job {
             .env("BURROW_QUEUE", &self.name)
             .env("BURROW_COUNT", held.messages().len().to_string())
             .stdin(Stdio::piped())
+            // A group of its own: Ctrl-C on a terminal is for this program to pass on.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| VerbError::Command {
@@ -198,17 +195,21 @@ impl Job {
     }
 }
 
-/// Asks the command to end, and ends it if it does not.
+/// Asks the command, and what it has started, to end, and ends it if it does not.
 async fn end(child: &mut Child) -> std::io::Result<()> {
-    let id = child.id().and_then(|id| i32::try_from(id).ok());
-    if let Some(id) = id {
-        // It may have ended just now.
-        let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
+    let group = child.id().and_then(|id| i32::try_from(id).ok());
+    let send = |signal| {
+        if let Some(group) = group {
+            // It may have ended just now.
+            let _ = killpg(Pid::from_raw(group), signal);
+        }
+    };
+    send(Signal::SIGTERM);
+    if let Ok(status) = timeout(PATIENCE, child.wait()).await {
+        return status.map(drop);
     }
-    match timeout(PATIENCE, child.wait()).await {
-        Ok(status) => status.map(drop),
-        Err(_) => child.kill().await,
-    }
+    send(Signal::SIGKILL);
+    child.wait().await.map(drop)
 }
 
 fn tell(held: &Held, text: &str) {
