@@ -193,8 +193,12 @@ impl Client {
         let mut is_unknown = false;
         for attempt in 0.. {
             let mut last = unexpected();
-            for server in servers {
-                let outcome = self.attempt(server, command, deadline).await;
+            for (index, server) in servers.iter().enumerate() {
+                // One that hangs leaves time for the others.
+                let left = deadline.saturating_duration_since(Instant::now());
+                let others = u32::try_from(servers.len() - index).unwrap_or(u32::MAX);
+                let until = Instant::now() + left / others;
+                let outcome = self.attempt(server, command, until).await;
                 let Err(error) = &outcome else {
                     return settle(command, outcome, is_unknown);
                 };
@@ -211,6 +215,23 @@ impl Client {
             sleep(pause).await;
         }
         Err(unexpected())
+    }
+
+    /// Makes a call on one server once, in a part of the time for a whole call.
+    pub(crate) async fn ask(
+        &self,
+        server: &Server,
+        command: &Command<'_>,
+        wait_ms: u64,
+    ) -> Result<Answer, Error> {
+        let parts = u32::try_from(self.inner.failover).unwrap_or(u32::MAX);
+        let wait = Duration::from_millis(wait_ms);
+        let deadline = Instant::now() + self.inner.deadline / parts + wait;
+        let permit = timeout_at(deadline, self.inner.in_flight.acquire()).await;
+        let Ok(Ok(_permit)) = permit else {
+            return Err(Error::NotDone("too many calls are under way".to_owned()));
+        };
+        self.attempt(server, command, deadline).await
     }
 
     async fn attempt(

@@ -7,11 +7,12 @@ use burrow_core::{
     ClaimToken, Command, Detail, NewMessage, QueueName, Selection, Settings, SettleAction,
     Settlement, Update,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::claims::{Claiming, Claims};
 use crate::client::{Client, unexpected};
 use crate::error::Error;
+use crate::retry::may_retry;
 use crate::servers::Server;
 use crate::transport::{Answer, Message};
 
@@ -401,22 +402,37 @@ impl Queue {
         outcome.unwrap_or_else(|| Err(unexpected()))
     }
 
-    /// On each server in turn until one has it.
+    /// On each server in turn until one has it. One that cannot be reached is passed over,
+    /// unless no other has it and it is about a message that may be there.
     async fn find(&self, command: &Command<'_>, wait_ms: u64) -> Result<Answer, Error> {
-        let mut first: Option<Error> = None;
-        for server in self.servers() {
-            match self.client.call(&[server], command, wait_ms).await {
+        let servers = self.servers();
+        if servers.len() == 1 {
+            return self.client.call(&servers, command, wait_ms).await;
+        }
+        let mut missing: Option<Error> = None;
+        let mut down = Vec::new();
+        for server in servers {
+            match self.client.ask(server, command, wait_ms).await {
                 // What a lost claim is about is somewhere, so that is the better answer.
                 Err(error @ (Error::NotFound(_) | Error::ClaimLost)) => {
-                    if error == Error::ClaimLost || first.is_none() {
-                        first = Some(error);
+                    if error == Error::ClaimLost || missing.is_none() {
+                        missing = Some(error);
                     }
                 }
-                Err(error @ Error::NotDone(_)) => first = Some(error),
+                Err(error) if may_retry(&error, command) => down.push(server),
                 outcome => return outcome,
             }
         }
-        Err(first.unwrap_or_else(unexpected))
+        let is_about_one = matches!(
+            command,
+            Command::GetMessage { .. }
+                | Command::UpdateMessage { .. }
+                | Command::DeleteMessage { .. }
+        );
+        match missing {
+            Some(error) if down.is_empty() || !is_about_one => Err(error),
+            _ => self.client.call(&down, command, wait_ms).await,
+        }
     }
 
     async fn take<'a>(
@@ -447,9 +463,8 @@ impl Queue {
                 [only] => self.client.call(&[*only], &command(left), left).await,
                 _ => match self.find(&command(0), 0).await {
                     Err(Error::NotFound(_)) if left > 0 => {
-                        let turn = left.min(TURN_MS);
-                        let own = servers.get(..1).unwrap_or_default();
-                        self.client.call(own, &command(turn), turn).await
+                        self.wait_a_turn(&servers, &command(left.min(TURN_MS)), left)
+                            .await
                     }
                     outcome => outcome,
                 },
@@ -460,6 +475,24 @@ impl Queue {
                 Err(Error::NotFound(_)) if servers.len() > 1 && Instant::now() < until => {}
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// On the queue's own server, or, where that cannot be reached, by sleeping.
+    async fn wait_a_turn(
+        &self,
+        servers: &[&Server],
+        command: &Command<'_>,
+        left_ms: u64,
+    ) -> Result<Answer, Error> {
+        let turn_ms = left_ms.min(TURN_MS);
+        let own = servers.first().ok_or_else(unexpected)?;
+        match self.client.ask(own, command, turn_ms).await {
+            Err(Error::NotDone(text)) => {
+                sleep(Duration::from_millis(turn_ms)).await;
+                Err(Error::NotFound(text))
+            }
+            outcome => outcome,
         }
     }
 
