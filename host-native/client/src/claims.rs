@@ -8,7 +8,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::error::Error;
-use crate::queue::{Queue, Settle, Taking};
+use crate::options::{Settle, Taking};
+use crate::queue::Queue;
 use crate::transport::Message;
 
 /// A claim is extended after this part of its time, so that one that fails can be repeated.

@@ -31,6 +31,7 @@
 mod claims;
 mod client;
 mod error;
+mod options;
 mod queue;
 mod rest;
 mod retry;
@@ -41,6 +42,7 @@ pub use burrow_core::{ClaimToken, Order, Settings};
 pub use claims::{Claiming, Claims, Held};
 pub use client::{Builder, Client};
 pub use error::Error;
-pub use queue::{Listing, Put, Queue, QueueStats, Settle, Taking};
+pub use options::{Listing, Put, QueueStats, Settle, Taking};
+pub use queue::Queue;
 pub use rest::Rest;
 pub use transport::{Answer, Calling, Message, Transport};

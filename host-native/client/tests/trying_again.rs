@@ -67,13 +67,18 @@ fn queue(servers: &[Arc<Told>]) -> Queue {
 #[tokio::test]
 async fn a_put_is_repeated_with_its_id_and_a_pop_is_not() {
     let server = told([unknown(), not_done(), Ok(Answer::Put { created: false })]);
-    let id = queue(&[server.clone()]).put(Put::new("x")).await.unwrap();
+    let id = queue(std::slice::from_ref(&server))
+        .put(Put::new("x"))
+        .await
+        .unwrap();
     let calls_of_put = calls(&server);
     assert_eq!(calls_of_put.len(), 3);
     assert!(calls_of_put.iter().all(|call| call.contains(&id)));
 
     let server = told([not_done(), unknown(), Ok(Answer::Messages(Vec::new()))]);
-    let popped = queue(&[server.clone()]).pop(Taking::default()).await;
+    let popped = queue(std::slice::from_ref(&server))
+        .pop(Taking::default())
+        .await;
     assert!(
         matches!(popped, Err(Error::OutcomeUnknown(_))),
         "{popped:?}"
@@ -93,7 +98,9 @@ async fn an_acknowledgement_that_may_have_happened_has_when_nothing_is_left() {
 #[tokio::test]
 async fn the_deadline_ends_all_tries() {
     let server = told([not_done()]);
-    let outcome = queue(&[server.clone()]).put(Put::new("x")).await;
+    let outcome = queue(std::slice::from_ref(&server))
+        .put(Put::new("x"))
+        .await;
     assert!(matches!(outcome, Err(Error::NotDone(_))));
     assert!(calls(&server).len() > 1);
 }
