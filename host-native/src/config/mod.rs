@@ -17,9 +17,9 @@ use burrow_core::{Config, JournalConfig, Limits, MAX_SPAN_MS};
 use clap::{ArgAction, Args, ValueEnum};
 
 pub use error::{ConfigError, Source};
-pub use values::{Bytes, Seconds};
+pub use values::{Bytes, Seconds, seconds};
 
-use values::{address, bytes, count, origin, seconds};
+use values::{address, bytes, count, origin};
 
 /// The most that a count or size may be set to.
 const MOST: u64 = 1 << 60;

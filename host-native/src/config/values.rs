@@ -106,9 +106,7 @@ pub(super) fn bytes(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<Bytes
 }
 
 /// A parser of spans in a range of milliseconds.
-pub(super) fn seconds(
-    range_ms: RangeInclusive<u64>,
-) -> impl Fn(&str) -> Result<Seconds, String> + Clone {
+pub fn seconds(range_ms: RangeInclusive<u64>) -> impl Fn(&str) -> Result<Seconds, String> + Clone {
     move |text| {
         let (least, most) = (
             Seconds::from_ms(*range_ms.start()),
