@@ -7,8 +7,6 @@ use crate::codec::{Reader, put_varint};
 
 /// The length before each frame.
 const PREFIX_BYTES: usize = 4;
-/// Memory that an empty decoder may keep.
-const KEPT_BYTES: usize = 64 << 10;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,12 +121,16 @@ impl Decoder {
         if self.taken == self.bytes.len() {
             self.bytes.clear();
             self.taken = 0;
-            self.bytes.shrink_to(KEPT_BYTES);
         } else if self.taken > 0 {
             self.bytes.drain(..self.taken);
             self.taken = 0;
         }
         &mut self.bytes
+    }
+
+    /// Gives memory back that is not in use.
+    pub fn release(&mut self) {
+        self.received().shrink_to_fit();
     }
 
     /// Bytes that were received and not taken: none, or a part of a frame once

@@ -62,10 +62,15 @@ impl Session {
         self.decoder.received()
     }
 
-    /// True if only a part of what comes next is there, after [`next`](Self::next) has given
-    /// `None`; also before the client has said hello.
-    pub fn is_within_frame(&self) -> bool {
-        self.state == State::Greeting || self.decoder.unread() > 0
+    /// Bytes received that were not read: once [`next`](Self::next) has given `None`, a part
+    /// of what comes next.
+    pub fn unread(&self) -> usize {
+        self.decoder.unread()
+    }
+
+    /// Gives memory back that is not in use.
+    pub fn release(&mut self) {
+        self.decoder.release();
     }
 
     /// Requests that are to be answered.
