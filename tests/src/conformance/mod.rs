@@ -2,7 +2,7 @@
 //!
 //! The conversations and their format are in `tests/conformance`. Whatever can answer a
 //! request is a [`Host`]: [`PureHost`] drives the machine without a network,
-//! [`ServerHost`] speaks HTTP/1.1 to an address.
+//! [`ServerHost`] speaks HTTP/1.1 to an address, [`WireHost`] the wire protocol.
 
 mod host;
 mod parse;
@@ -10,6 +10,7 @@ mod pattern;
 mod pure;
 mod run;
 mod server;
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -19,6 +20,7 @@ pub use parse::{Clock, Conversation, ParseError, parse};
 pub use pure::PureHost;
 pub use run::{Failure, run};
 pub use server::ServerHost;
+pub use wire::WireHost;
 
 /// The folder with the conversations.
 pub fn folder() -> PathBuf {
