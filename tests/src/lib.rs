@@ -4,3 +4,4 @@ pub mod conformance;
 pub mod crash;
 pub mod process;
 pub mod simulation;
+pub mod wire;

@@ -12,6 +12,7 @@ pub mod pause;
 pub mod report;
 pub mod restart;
 pub mod server;
+pub mod wire;
 pub mod writes;
 
 /// How much work a run does.

@@ -1,6 +1,6 @@
 //! The figures of Burrow, by name.
 
-use burrow_bench::{Size, heap, http, machine, memory, pause, report, restart, writes};
+use burrow_bench::{Size, heap, http, machine, memory, pause, report, restart, wire, writes};
 use clap::{Parser, Subcommand};
 
 #[global_allocator]
@@ -36,6 +36,8 @@ enum Figures {
     Writes,
     /// Requests for each second through the server, beside a bare TCP echo.
     Http,
+    /// Messages for each second over the wire protocol, beside a bare TCP echo.
+    Wire,
     /// One row of `memory`, as two numbers.
     #[command(hide = true)]
     MemoryOf {
@@ -62,6 +64,7 @@ fn main() -> anyhow::Result<()> {
         Figures::Restart => &[restart::run],
         Figures::Writes => &[writes::run],
         Figures::Http => &[http::run],
+        Figures::Wire => &[wire::run],
         _ => &[
             restart::run,
             pause::run,
@@ -69,6 +72,7 @@ fn main() -> anyhow::Result<()> {
             memory::run,
             machine::run,
             http::run,
+            wire::run,
         ],
     };
     all.iter().try_for_each(|figure| figure(size))

@@ -44,3 +44,8 @@ fn machine() {
 fn http() {
     prints_a_table("http");
 }
+
+#[test]
+fn wire() {
+    prints_a_table("wire");
+}
