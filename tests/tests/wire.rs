@@ -135,6 +135,22 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// What comes before the first frame, and the frames, sorted by kind and id.
+fn in_order_of_id(answered: &[u8]) -> (Vec<u8>, Vec<(u8, u64, Vec<u8>)>) {
+    let (start, rest) = answered.split_at(answered.len().min(wire::WELCOME_BYTES));
+    let mut decoder = Decoder::new(u32::MAX);
+    if start.last() != Some(&wire::VERSION) {
+        return (answered.to_vec(), Vec::new());
+    }
+    decoder.received().extend_from_slice(rest);
+    let mut frames = Vec::new();
+    while let Some(frame) = decoder.next_frame().unwrap() {
+        frames.push((frame.kind as u8, frame.id, frame.payload.to_vec()));
+    }
+    frames.sort();
+    (start.to_vec(), frames)
+}
+
 #[test]
 fn the_record_holds_for_the_pure_session() {
     let mut server = PureServer::new(Offer::default());
@@ -177,7 +193,12 @@ fn the_record_holds_for_the_server() {
         stream.write_all(&sent).unwrap();
         let mut answered = vec![0; received.len()];
         stream.read_exact(&mut answered).unwrap();
-        assert!(answered == received, "== {title}\n{}", hex(&answered));
+        // Answers leave as they are ready: their order is the server's own affair.
+        assert!(
+            in_order_of_id(&answered) == in_order_of_id(&received),
+            "== {title}\n{}",
+            hex(&answered)
+        );
         stream.shutdown(Shutdown::Write).unwrap();
         let mut more = Vec::new();
         stream.read_to_end(&mut more).unwrap();
