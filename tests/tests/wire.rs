@@ -135,8 +135,11 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Kind, id and payload.
+type AnyFrame = (u8, u64, Vec<u8>);
+
 /// What comes before the first frame, and the frames, sorted by kind and id.
-fn in_order_of_id(answered: &[u8]) -> (Vec<u8>, Vec<(u8, u64, Vec<u8>)>) {
+fn in_order_of_id(answered: &[u8]) -> (Vec<u8>, Vec<AnyFrame>) {
     let (start, rest) = answered.split_at(answered.len().min(wire::WELCOME_BYTES));
     let mut decoder = Decoder::new(u32::MAX);
     if start.last() != Some(&wire::VERSION) {

@@ -89,7 +89,7 @@ fn wire_address(greeting: &str) -> Option<SocketAddr> {
     wire.split(',').next()?.parse().ok()
 }
 
-fn print(title: &str, contestants: &[Contestant], rows: Vec<Row>, goals: [&str; 3]) {
+fn print(title: &'static str, contestants: &[Contestant], rows: Vec<Row>, goals: [&str; 3]) {
     let columns = [
         "server",
         "messages/s",
