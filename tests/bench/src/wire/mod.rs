@@ -1,6 +1,6 @@
 //! Messages for each second over the wire protocol, beside a bare TCP echo.
 
-mod load;
+pub mod load;
 
 use std::net::SocketAddr;
 use std::time::Duration;
