@@ -10,7 +10,7 @@ use clap::{Args, Command};
 
 /// For each setting: two values that are not the default, one that is refused, and a part
 /// of what is said to be allowed.
-const SETTINGS: [(&str, &str, &str, &str, &str); 37] = [
+const SETTINGS: [(&str, &str, &str, &str, &str); 39] = [
     (
         "listen",
         "127.0.0.1:1",
