@@ -1,4 +1,4 @@
-//! Makes packages of compiled wasm.
+//! Makes components of compiled wasm.
 
 mod component;
 

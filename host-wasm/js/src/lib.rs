@@ -1,1 +1,0 @@
-//! Burrow as a JavaScript package.
