@@ -36,20 +36,20 @@ impl DebianRust {
         })
     }
 
-    /// The build with this compiler, and with `core` and `alloc` compiled from their source.
-    pub(crate) fn compile_with(&self, build: Task) -> Result<Task, Failure> {
+    /// The build with this compiler, and with these libraries compiled from their source.
+    pub(crate) fn compile_with(&self, build: Task, libraries: &str) -> Result<Task, Failure> {
         let ours = program("rustc").args(["--print", "sysroot"]).read()?;
         let host = program("rustc").args(["--print", "host-tuple"]).read()?;
         let linker = Path::new(&ours)
             .join("lib/rustlib")
             .join(&host)
             .join("bin/rust-lld");
-        let libraries = self.sysroot.join("lib").join(host.replace("-unknown", ""));
+        let shared = self.sysroot.join("lib").join(host.replace("-unknown", ""));
         Ok(build
-            .args(["-Zbuild-std=core,alloc"])
+            .args([format!("-Zbuild-std={libraries}")])
             .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTC", self.sysroot.join("bin/rustc"))
-            .env("LD_LIBRARY_PATH", libraries)
+            .env("LD_LIBRARY_PATH", shared)
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker))
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn everything() -> Result<(), Failure> {
 
 /// Runs the core as wasm. Left out of a plain run of all tests: the module must be there.
 pub(crate) fn wasm(count: &mut Count) -> Result<(), Failure> {
-    let module = wasm::build_module()?;
+    let module = wasm::build("burrow-wasm-check", "dev", "core,alloc")?;
     words("nextest run --workspace --run-ignored only -E package(burrow-wasm-check)")
         .env("BURROW_WASM_MODULE", module)
         .run_tests(count)

@@ -1,4 +1,4 @@
-//! The module that shows the machine to run without an operating system.
+//! What is compiled to wasm.
 
 use std::path::{Path, PathBuf};
 
@@ -7,28 +7,25 @@ use crate::run::{Failure, cargo, program, target_folder};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Builds `burrow-wasm-check` for wasm and gives the path of the module.
-pub(crate) fn build_module() -> Result<PathBuf, Failure> {
+/// Builds a package of `crate-type` cdylib and gives the path of the module. `libraries` are those
+/// of Rust that it uses.
+pub(crate) fn build(package: &str, profile: &str, libraries: &str) -> Result<PathBuf, Failure> {
     // A folder of its own, as the compiler may be another one than for the rest.
     let folder = target_folder().join("wasm");
-    let build = cargo([
-        "build",
-        "--package",
-        "burrow-wasm-check",
-        "--lib",
-        "--target",
-        TARGET,
-        "--target-dir",
-    ]);
-    let build = build.args([&folder]);
+    let build = cargo(["build", "--lib", "--package", package, "--profile", profile])
+        .args(["--target", TARGET, "--target-dir"])
+        .args([&folder]);
     let build = if has_target()? || rustup_adds_target() {
         build
     } else {
-        DebianRust::get()?.compile_with(build)?
+        DebianRust::get()?.compile_with(build, libraries)?
     };
     build.run()?;
-    Ok(folder.join(TARGET).join("debug/burrow_wasm_check.wasm"))
+    let output = if profile == "dev" { "debug" } else { profile };
+    let module = format!("{}.wasm", package.replace('-', "_"));
+    Ok(folder.join(TARGET).join(output).join(module))
 }
+
 
 fn has_target() -> Result<bool, Failure> {
     let folder = program("rustc")
