@@ -26,7 +26,6 @@ pub(crate) fn build(package: &str, profile: &str, libraries: &str) -> Result<Pat
     Ok(folder.join(TARGET).join(output).join(module))
 }
 
-
 fn has_target() -> Result<bool, Failure> {
     let folder = program("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])
