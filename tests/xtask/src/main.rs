@@ -3,6 +3,7 @@
 mod debian_rust;
 mod fuzz;
 mod install;
+mod js;
 mod npm;
 mod python;
 mod report;
@@ -55,6 +56,8 @@ enum Task {
     Worker(worker::Task),
     /// Builds the component and runs it in wasmtime, from Rust and Python, and in JavaScript.
     Component,
+    /// Builds the JavaScript package and runs its tests.
+    Js,
     /// Measures and prints the figures: `cargo xtask figures --help` lists them.
     Figures {
         /// Arguments for the benchmark.
