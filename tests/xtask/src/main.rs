@@ -88,6 +88,7 @@ fn main() -> ExitCode {
         Task::Wasm => test::wasm(&mut Count::default()),
         Task::Worker(task) => worker::run(task),
         Task::Component => test::component(&mut Count::default()),
+        Task::Js => js::test(&mut Count::default()),
         Task::Figures { arguments } => figures(&arguments),
         Task::Deny => deny(),
     };
