@@ -19,6 +19,7 @@ mod settings;
 mod state;
 mod time;
 mod token;
+pub mod wire;
 
 pub use command::{
     Command, Detail, NewMessage, Page, QueueName, Selection, SettleAction, Settlement, Update,

@@ -40,7 +40,7 @@ pub enum Reply {
 
 /// Messages of a reply, in one buffer. What each holds depends on the command's
 /// [`Detail`](crate::Detail).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct MessageList {
     pub(crate) bytes: Vec<u8>,
     pub(crate) entries: Vec<Entry>,
@@ -76,6 +76,15 @@ pub struct MessageRef<'a> {
     /// The claim that this very command made, if it made one.
     pub claim: Option<ClaimToken>,
 }
+
+impl PartialEq for MessageList {
+    /// The same messages, however they lie in memory.
+    fn eq(&self, other: &Self) -> bool {
+        self.matched == other.matched && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for MessageList {}
 
 impl MessageList {
     /// How many messages matched.

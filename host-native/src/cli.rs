@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use burrow::config::layers::{Layers, bad_flag, is_bad_value};
 use burrow::config::{ConfigError, Settings};
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::moving::{QueuePath, Site};
 
@@ -42,6 +44,15 @@ enum Verb {
     /// A message whose id is there takes the place of the other one, so an import that was cut short can be repeated.
     #[command(after_help = IMPORT_HELP)]
     Import(MoveArgs),
+    #[command(flatten)]
+    Use(crate::verbs::Verb),
+    /// Print completions for a shell, to be sourced by it
+    Completions { shell: Shell },
+    /// Print the manual page of this program, or of one of its commands
+    Man {
+        /// Without one, that of the program
+        command: Option<String>,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -78,6 +89,9 @@ pub(crate) enum Action {
     Dump(PathBuf),
     Export(Site, QueuePath),
     Import(Site, QueuePath),
+    /// To use a queue, on the server of the variable if no other is given.
+    Use(Box<crate::verbs::Verb>, Option<OsString>),
+    Print(Vec<u8>),
 }
 
 /// Why there is nothing to do.
@@ -101,6 +115,13 @@ pub(crate) fn read(
         Verb::Dump(args) => return Ok(Action::Dump(args.folder)),
         Verb::Export(args) => return Ok(Action::Export(args.site, args.queue)),
         Verb::Import(args) => return Ok(Action::Import(args.site, args.queue)),
+        Verb::Use(verb) => {
+            let mut variables = variables.into_iter();
+            let url = variables.find(|(name, _)| name == "BURROW_URL");
+            return Ok(Action::Use(Box::new(verb), url.map(|(_, url)| url)));
+        }
+        Verb::Completions { shell } => return Ok(Action::Print(completions(shell))),
+        Verb::Man { command } => return man(command.as_deref()).map(Action::Print),
     };
     let layers = Layers::read(config, variables).map_err(Rejected::Config)?;
     let command = Cli::command().mut_subcommand("serve", |serve| layers.apply(serve));
@@ -110,6 +131,31 @@ pub(crate) fn read(
         .settings(serve)
         .map(|settings| Action::Serve(Box::new(settings)))
         .map_err(Rejected::Config)
+}
+
+fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "burrow", &mut script);
+    script
+}
+
+fn man(command: Option<&str>) -> Result<Vec<u8>, Rejected> {
+    let mut program = Cli::command();
+    program.build();
+    let described = match command {
+        None => program,
+        Some(name) => match program.find_subcommand(name) {
+            Some(command) => command.clone(),
+            None => {
+                let text = format!("there is no command {name}\n");
+                return Err(rejected(program.error(ErrorKind::InvalidSubcommand, text)));
+            }
+        },
+    };
+    let mut page = Vec::new();
+    let rendered = clap_mangen::Man::new(described).render(&mut page);
+    rendered.map_err(|error| rejected(Cli::command().error(ErrorKind::Io, error)))?;
+    Ok(page)
 }
 
 fn rejected(error: clap::Error) -> Rejected {
@@ -124,8 +170,9 @@ const EXAMPLES: &str = "\
 Examples:
   burrow serve                     durable, in ./burrow-data, on 127.0.0.1:8080
   burrow serve --memory            nothing on disk
-  curl -X PUT -d hello http://127.0.0.1:8080/v1.0/account/queue/message
-  curl -X DELETE 'http://127.0.0.1:8080/v1.0/account/queue?limit=1&detail=all'
+  burrow put shop/jobs hello       a message, to the server of BURROW_URL or this machine
+  burrow work shop/jobs -- cat     a command for each message
+  burrow completions bash          for the shell; burrow man: the manual page
   burrow check burrow-data         is the data sound?
   burrow export burrow-data shop/jobs > jobs
   burrow help serve                every setting
@@ -134,7 +181,9 @@ Exit codes:
   0  done; or the server was asked to stop, and has
   1  it could not be done, for the reason told
   2  wrong usage, or a bad setting
-  3  the stored data is damaged";
+  3  the stored data is damaged
+  4  there is nothing, also after waiting
+  5  the claim is lost";
 
 const SERVE_HELP: &str = "\
 Settings:

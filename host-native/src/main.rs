@@ -4,7 +4,9 @@ mod cli;
 mod inspecting;
 mod moving;
 mod serving;
+mod verbs;
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use cli::{Action, Rejected};
@@ -35,6 +37,15 @@ fn main() -> ExitCode {
         Action::Dump(folder) => inspecting::dump(&folder),
         Action::Export(from, queue) => moving::export(&from, &queue),
         Action::Import(to, queue) => moving::import(&to, &queue),
+        Action::Use(verb, url) => verbs::run(*verb, url),
+        Action::Print(text) => print(&text),
+    }
+}
+
+fn print(text: &[u8]) -> ExitCode {
+    match std::io::stdout().write_all(text) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => fail(FAILED, &error),
+        _ => ExitCode::SUCCESS,
     }
 }
 

@@ -6,18 +6,17 @@
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use burrow::engine::{Engine, EngineConfig, Failure, StartError, StoreConfig, SystemClock};
+use burrow::embedded::Embedded;
+use burrow::engine::StartError;
 use burrow::inspect::{self, DumpError};
+use burrow_client::{Client, Queue};
 use burrow_core::rest::{Place, place};
-use burrow_core::{Command, Config, Node, QueueName, Refusal, Reply, Timestamp};
+use burrow_core::{Command, Node, QueueName, Refusal, Reply, Timestamp};
 
 use crate::fail;
 use crate::inspecting::{dump_failure, open_failure, restore_failure};
 
-/// Tells with a piece where the next begins.
-const NEXT_PIECE: &str = "Burrow-Next";
 /// Bytes of a piece, unless a message is larger.
 const PIECE_BYTES: u64 = 1 << 20;
 /// No piece is larger; what claims to be is not one.
@@ -35,8 +34,20 @@ pub(crate) enum Site {
 /// A queue, as a path names it.
 #[derive(Clone, Debug)]
 pub(crate) struct QueuePath {
-    path: String,
+    text: String,
     name: QueueName<'static>,
+}
+
+impl QueuePath {
+    pub(crate) fn of(&self, client: &Client) -> Queue {
+        client.queue(&self.name.account, &self.name.queue)
+    }
+}
+
+impl std::fmt::Display for QueuePath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -48,18 +59,7 @@ enum MoveError {
     #[error("{0}")]
     Refused(Refusal),
     #[error(transparent)]
-    Failed(#[from] Failure),
-    #[error("{url}: {error}")]
-    Request {
-        url: String,
-        error: Box<ureq::Error>,
-    },
-    #[error("{url} answered {status}: {text}")]
-    Answer {
-        url: String,
-        status: u16,
-        text: String,
-    },
+    Client(#[from] burrow_client::Error),
     #[error("what was read is no exported queue, or not all of it")]
     Stream,
     #[error(transparent)]
@@ -89,7 +89,7 @@ impl std::str::FromStr for QueuePath {
                     account: name.account.into_owned().into(),
                     queue: name.queue.into_owned().into(),
                 },
-                path,
+                text: text.to_owned(),
             }),
             _ => Err("not of the form ACCOUNT/QUEUE, each percent-encoded as in a URL"),
         }
@@ -100,16 +100,26 @@ pub(crate) fn export(from: &Site, queue: &QueuePath) -> ExitCode {
     let mut out = BufWriter::new(io::stdout().lock());
     finish(match from {
         Site::Folder(folder) => export_folder(folder, queue, &mut out),
-        Site::Server(url) => export_server(url, queue, &mut out),
+        Site::Server(url) => wait_for(export_server(url, queue, &mut out)),
     })
 }
 
 pub(crate) fn import(to: &Site, queue: &QueuePath) -> ExitCode {
     let mut from = BufReader::new(io::stdin().lock());
     finish(match to {
-        Site::Folder(folder) => import_folder(folder, queue, &mut from),
-        Site::Server(url) => import_server(url, queue, &mut from),
+        Site::Folder(folder) => wait_for(import_folder(folder, queue, &mut from)),
+        Site::Server(url) => wait_for(async {
+            let client = Client::connect(url)?;
+            import_pieces(&client, queue, &mut from).await
+        }),
     })
+}
+
+fn wait_for(moving: impl Future<Output = Result<(), MoveError>>) -> Result<(), MoveError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(moving)
 }
 
 fn finish(outcome: Result<(), MoveError>) -> ExitCode {
@@ -157,80 +167,40 @@ fn next_piece(
     }
 }
 
-fn export_server(url: &str, queue: &QueuePath, out: &mut dyn Write) -> Result<(), MoveError> {
-    let agent = agent();
-    let mut after = String::new();
+async fn export_server(url: &str, queue: &QueuePath, out: &mut dyn Write) -> Result<(), MoveError> {
+    let queue = queue.of(&Client::connect(url)?);
+    let mut after = None;
     loop {
-        let url = format!("{url}{}?export{after}", queue.path);
-        let mut answer = sent(&url, agent.get(&url).call())?;
-        let next = answer.headers().get(NEXT_PIECE).cloned();
-        let piece = answer
-            .body_mut()
-            .with_config()
-            .limit(MOST_PIECE_BYTES as u64)
-            .read_to_vec();
-        write_piece(out, &piece.map_err(|error| failed(&url, error))?)?;
-        let Some(next) = next else { return end(out) };
-        after = format!("&after={}", next.to_str().map_err(|_| MoveError::Stream)?);
+        let (piece, next) = queue.export(after).await?;
+        write_piece(out, &piece)?;
+        after = next;
+        if after.is_none() {
+            return end(out);
+        }
     }
 }
 
-fn import_folder(folder: &Path, queue: &QueuePath, from: &mut dyn Read) -> Result<(), MoveError> {
-    let config = EngineConfig {
-        node: Config::default(),
-        store: StoreConfig::Sqlite {
-            dir: folder.to_owned(),
-        },
-    };
-    let (engine, _) = Engine::start(config, Arc::new(SystemClock::new()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let outcome = runtime.block_on(async {
-        while let Some(piece) = read_piece(from)? {
-            let (queue, piece) = (queue.name.clone(), piece.into());
-            engine.execute(Command::Import { queue, piece }).await?;
-        }
-        Ok(())
-    });
-    runtime.block_on(engine.stop());
+async fn import_folder(
+    folder: &Path,
+    queue: &QueuePath,
+    from: &mut dyn Read,
+) -> Result<(), MoveError> {
+    let embedded = Embedded::open(folder)?;
+    let outcome = import_pieces(&embedded.client()?, queue, from).await;
+    embedded.stop().await;
     outcome
 }
 
-fn import_server(url: &str, queue: &QueuePath, from: &mut dyn Read) -> Result<(), MoveError> {
-    let agent = agent();
-    let url = format!("{url}{}?import", queue.path);
+async fn import_pieces(
+    client: &Client,
+    queue: &QueuePath,
+    from: &mut dyn Read,
+) -> Result<(), MoveError> {
+    let queue = queue.of(client);
     while let Some(piece) = read_piece(from)? {
-        sent(&url, agent.put(&url).send(&piece))?;
+        queue.import(&piece).await?;
     }
     Ok(())
-}
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .build()
-        .into()
-}
-
-fn sent(
-    url: &str,
-    outcome: Result<http::Response<ureq::Body>, ureq::Error>,
-) -> Result<http::Response<ureq::Body>, MoveError> {
-    let mut answer = outcome.map_err(|error| failed(url, error))?;
-    if answer.status().is_success() {
-        return Ok(answer);
-    }
-    Err(MoveError::Answer {
-        url: url.to_owned(),
-        status: answer.status().as_u16(),
-        text: answer.body_mut().read_to_string().unwrap_or_default(),
-    })
-}
-
-fn failed(url: &str, error: ureq::Error) -> MoveError {
-    MoveError::Request {
-        url: url.to_owned(),
-        error: Box::new(error),
-    }
 }
 
 fn write_piece(out: &mut dyn Write, piece: &[u8]) -> Result<(), MoveError> {

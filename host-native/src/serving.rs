@@ -9,7 +9,7 @@ use std::sync::Arc;
 use burrow::config::{ClockSource, Settings};
 use burrow::engine::{Clock, Engine, ManualClock, StartError, StartReport, SystemClock};
 use burrow::logging;
-use burrow::server::{self, ServeError};
+use burrow::server::{self, Listeners, ServeError, WireListener};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::inspecting::{open_failure, restore_failure};
@@ -27,6 +27,8 @@ enum ServingError {
         address: SocketAddr,
         error: io::Error,
     },
+    #[error("cannot listen on {address}: {error}")]
+    ListenWire { address: String, error: io::Error },
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("cannot start the server's threads: {0}")]
@@ -51,6 +53,7 @@ fn serve(settings: &Settings) -> Result<(), ServingError> {
     let not_listening = |error| ServingError::Listen { address, error };
     let listener = server::bind(address).map_err(not_listening)?;
     let address = listener.local_addr().map_err(not_listening)?;
+    let wire = bind_wire(settings)?;
     let manual_clock = match settings.server.clock {
         ClockSource::System => None,
         ClockSource::Manual => Some(Arc::new(ManualClock::new())),
@@ -67,25 +70,50 @@ fn serve(settings: &Settings) -> Result<(), ServingError> {
         .map_err(ServingError::Runtime)?;
     runtime.block_on(async {
         let stop = stop_signal().map_err(ServingError::Runtime)?;
-        first_line(address, settings, &report).map_err(ServingError::FirstLine)?;
+        first_line(address, &wire, settings, &report).map_err(ServingError::FirstLine)?;
         let connections = settings.connections.clone();
         let rest = settings.rest_config();
-        server::serve(listener, engine, manual_clock, rest, connections, stop).await?;
+        let listeners = Listeners {
+            http: listener,
+            wire,
+        };
+        server::serve(listeners, engine, manual_clock, rest, connections, stop).await?;
         tracing::info!("stopped");
         Ok(())
     })
 }
 
-fn first_line(address: SocketAddr, settings: &Settings, report: &StartReport) -> io::Result<()> {
+fn bind_wire(settings: &Settings) -> Result<Vec<WireListener>, ServingError> {
+    let addresses = settings.server.listen_wire.as_ref();
+    let addresses = addresses.map_or(&[][..], |addresses| &addresses.0);
+    let bind = |address| {
+        WireListener::bind(address).map_err(|error| ServingError::ListenWire {
+            address: address.to_string(),
+            error,
+        })
+    };
+    addresses.iter().map(bind).collect()
+}
+
+fn first_line(
+    address: SocketAddr,
+    wire: &[WireListener],
+    settings: &Settings,
+    report: &StartReport,
+) -> io::Result<()> {
     let place = match settings.server.memory {
         true => "data in memory only".to_owned(),
         false => format!("data in {}", absolute(&settings.server.data)),
     };
     let restored = &report.restored;
+    let mut wires = String::new();
+    for listener in wire {
+        wires += &format!(", wire on {}", listener.address()?);
+    }
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "burrow listening on http://{address}, {place}, {} messages in {} queues restored in {:.2} s",
+        "burrow listening on http://{address}{wires}, {place}, {} messages in {} queues restored in {:.2} s",
         restored.messages,
         restored.queues,
         report.elapsed.as_secs_f64()

@@ -10,13 +10,20 @@ use clap::{Args, Command};
 
 /// For each setting: two values that are not the default, one that is refused, and a part
 /// of what is said to be allowed.
-const SETTINGS: [(&str, &str, &str, &str, &str); 37] = [
+const SETTINGS: [(&str, &str, &str, &str, &str); 39] = [
     (
         "listen",
         "127.0.0.1:1",
         "[::1]:2",
         "localhost:80",
         "such as 127.0.0.1:8080",
+    ),
+    (
+        "listen_wire",
+        "127.0.0.1:1,unix:/a",
+        "unix:/b",
+        "8081",
+        "several with commas",
     ),
     ("data", "here", "/there", "", "a value is needed"),
     ("memory", "true", "false", "perhaps", "one of true, false"),
@@ -61,6 +68,7 @@ const SETTINGS: [(&str, &str, &str, &str, &str); 37] = [
     ),
     ("max_headers", "50", "51", "0", "from 1 to 10000"),
     ("max_streams", "50", "51", "0", "from 1 to"),
+    ("max_in_flight", "50", "51", "15", "from 16 to"),
     ("header_timeout", "5", "0.5", "0.05", "seconds from 0.1"),
     ("body_timeout", "5", "6", "0", "seconds from 0.1"),
     ("write_timeout", "5", "6", "never", "seconds from 0.1"),

@@ -111,7 +111,7 @@ fn what_cannot_be_moved_is_told() {
     let output = export(&url, "no/queue", &file);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        errors(&output).contains("404: Account not found"),
+        errors(&output).contains("Account not found"),
         "{}",
         errors(&output)
     );

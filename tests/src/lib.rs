@@ -5,4 +5,5 @@ pub mod crash;
 pub mod parity;
 pub mod process;
 pub mod simulation;
+pub mod wire;
 pub mod worker;

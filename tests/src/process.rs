@@ -221,6 +221,12 @@ impl Server {
         self.address
     }
 
+    /// Where it speaks the wire protocol over TCP, if it was told to.
+    pub fn wire_address(&self) -> Option<SocketAddr> {
+        let (_, wire) = self.first_line.split_once(", wire on ")?;
+        wire.split(',').next()?.parse().ok()
+    }
+
     /// The first line that it printed, without its end.
     pub fn first_line(&self) -> &str {
         &self.first_line

@@ -41,6 +41,7 @@ pub use path::{Place, place};
 pub use plan::Plan;
 pub use response::Response;
 pub use router::route;
+pub use settings::{read as read_settings, write as write_settings};
 
 /// An HTTP request, as far as this front-end reads it.
 #[derive(Clone, Copy, Debug, Default)]

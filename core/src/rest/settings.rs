@@ -36,15 +36,16 @@ struct Item<'a> {
     retention: Option<Number<'a>>,
 }
 
-/// Reads a settings object. A key that is absent or `null` leaves the server's value in force.
-pub(super) fn read(body: &[u8]) -> Result<Settings, Response> {
+/// Reads a settings object. A key that is absent or `null` leaves the server's value in
+/// force. The error is the answer to the client.
+pub fn read(body: &[u8]) -> Result<Settings, Response> {
     let item = serde_json::from_slice(body)
         .map_err(|error| Response::bad_request(format!("settings: {error}")))?;
     settings(item).map_err(Response::bad_request)
 }
 
 /// Writes the settings that are not the server's own.
-pub(super) fn write(out: &mut Vec<u8>, settings: &Settings) {
+pub fn write(out: &mut Vec<u8>, settings: &Settings) {
     out.push(b'{');
     write_span(out, Field::DefaultTtl, settings.default_ttl_ms);
     write_span(out, Field::DefaultHide, settings.default_hide_ms);

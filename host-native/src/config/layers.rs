@@ -18,6 +18,10 @@ use super::{ConfigError, Settings, Source};
 /// What the names of variables begin with.
 pub const PREFIX: &str = "BURROW_";
 
+/// Variables of that prefix which are no settings: those of the verbs that use a queue, and
+/// those that `burrow work` tells a message with.
+const OTHERS: [&str; 5] = ["URL", "ID", "ATTEMPTS", "QUEUE", "COUNT"];
+
 /// The values of all sources except flags, by key.
 #[derive(Debug, Default)]
 pub struct Layers {
@@ -184,6 +188,9 @@ fn own_variables(
         let Some(upper) = name.strip_prefix(PREFIX) else {
             continue;
         };
+        if OTHERS.contains(&upper) {
+            continue;
+        }
         let key = match upper.bytes().any(|byte| byte.is_ascii_lowercase()) {
             true => upper.to_owned(),
             false => upper.to_ascii_lowercase(),

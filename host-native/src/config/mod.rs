@@ -17,9 +17,9 @@ use burrow_core::{Config, JournalConfig, Limits, MAX_SPAN_MS};
 use clap::{ArgAction, Args, ValueEnum};
 
 pub use error::{ConfigError, Source};
-pub use values::{Bytes, Seconds};
+pub use values::{Bytes, Seconds, WireAddress, WireAddresses, seconds};
 
-use values::{address, bytes, count, origin, seconds};
+use values::{address, bytes, count, origin, wire_addresses};
 
 /// The most that a count or size may be set to.
 const MOST: u64 = 1 << 60;
@@ -44,6 +44,10 @@ pub struct ServerSettings {
     /// Address and port to listen on; port 0 takes a free one, which the first line tells
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: SocketAddr,
+    /// Where to speak the wire protocol as well: 127.0.0.1:8081, unix:/run/burrow.sock, or both
+    /// with a comma between
+    #[arg(long, value_name = "ADDRESS", value_parser = wire_addresses)]
+    pub listen_wire: Option<WireAddresses>,
     /// Folder of the data; it is made if it is not there
     #[arg(long, value_name = "DIR", default_value = "burrow-data")]
     pub data: PathBuf,
@@ -90,6 +94,9 @@ pub struct ConnectionSettings {
     /// Requests at a time on one HTTP/2 connection
     #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = count(1..=1_000_000))]
     pub max_streams: u64,
+    /// Requests at a time on one connection of the wire protocol
+    #[arg(long, value_name = "COUNT", default_value_t = 1024, value_parser = count(16..=1_000_000))]
+    pub max_in_flight: u64,
     /// Time for a request's first line and headers to arrive
     #[arg(long, value_name = "SECONDS", default_value_t = Seconds::from_ms(10_000), value_parser = seconds(100..=MAX_SPAN_MS))]
     pub header_timeout: Seconds,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 /// A number of bytes: `1048576`, `64KiB`, `1MiB` or `2GiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,17 @@ pub struct Bytes(pub u64);
 pub struct Seconds {
     pub ms: u64,
 }
+
+/// Where the wire protocol is spoken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WireAddress {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// Several of them, with commas between: `127.0.0.1:8081,unix:/run/burrow.sock`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WireAddresses(pub Vec<WireAddress>);
 
 const UNITS: [(&str, u64); 4] = [
     ("GiB", 1 << 30),
@@ -31,6 +43,15 @@ impl Bytes {
         let (unit, factor) = UNITS.into_iter().find(|(unit, _)| text.ends_with(unit))?;
         let number = digits(text.strip_suffix(unit)?.trim_end())?;
         number.checked_mul(factor).map(Self)
+    }
+}
+
+impl fmt::Display for WireAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
     }
 }
 
@@ -106,9 +127,7 @@ pub(super) fn bytes(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<Bytes
 }
 
 /// A parser of spans in a range of milliseconds.
-pub(super) fn seconds(
-    range_ms: RangeInclusive<u64>,
-) -> impl Fn(&str) -> Result<Seconds, String> + Clone {
+pub fn seconds(range_ms: RangeInclusive<u64>) -> impl Fn(&str) -> Result<Seconds, String> + Clone {
     move |text| {
         let (least, most) = (
             Seconds::from_ms(*range_ms.start()),
@@ -125,6 +144,20 @@ pub(super) fn seconds(
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         "allowed is an IP address and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned()
+    })
+}
+
+/// Reads where to speak the wire protocol.
+pub(super) fn wire_addresses(text: &str) -> Result<WireAddresses, String> {
+    let one = |text: &str| match text.strip_prefix("unix:") {
+        Some(path) => (!path.is_empty()).then(|| WireAddress::Unix(path.into())),
+        None => text.parse().ok().map(WireAddress::Tcp),
+    };
+    let all: Option<Vec<_>> = text.split(',').map(one).collect();
+    all.map(WireAddresses).ok_or_else(|| {
+        "allowed is an IP address and a port, as 127.0.0.1:8081, or a socket's path, as \
+         unix:/run/burrow.sock; several with commas between"
+            .to_owned()
     })
 }
 
@@ -230,6 +263,21 @@ mod tests {
                 .unwrap_err()
                 .contains("from 0.1 to 1.5")
         );
+    }
+
+    #[test]
+    fn the_wire_is_at_addresses_and_paths() {
+        let both = wire_addresses("[::1]:9,unix:/a b").unwrap();
+        assert_eq!(
+            both.0,
+            [
+                WireAddress::Tcp("[::1]:9".parse().unwrap()),
+                WireAddress::Unix("/a b".into())
+            ]
+        );
+        for bad in ["", "unix:", "8081", "127.0.0.1:1,", "/run/burrow.sock"] {
+            assert!(wire_addresses(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod admission;
 mod clock;
 mod committer;
 mod health;
+mod mailbox;
 mod shared;
 mod waiting;
 
@@ -22,14 +23,16 @@ use std::time::{Duration, Instant};
 
 use burrow_core::journal::{RestoreError, RestoreReport};
 use burrow_core::{Command, Config, Node, Refusal, Reply, Timestamp};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use health::{Health, Stats};
+pub use mailbox::Mailbox;
 
 use crate::storage::{OpenError, SqliteStore, Storage};
 use committer::Committer;
 use shared::{Shared, Submitted};
+use waiting::{Recipient, Waiting};
 
 /// What an engine is started with.
 #[derive(Clone, Debug)]
@@ -127,10 +130,26 @@ impl Engine {
     /// Dropping the future cancels the command: a wait is given up, and a claim whose
     /// reply has not left yet is undone. Other changes that are already decided stay.
     pub async fn execute(&self, command: Command<'_>) -> Result<Reply, Failure> {
-        match self.handle.shared.submit(command) {
-            Submitted::Answered(outcome) => outcome,
-            Submitted::Waiting(waiting) => waiting.await,
+        let shared = &self.handle.shared;
+        let mut receiver = None;
+        let recipient = || {
+            let (sender, own) = oneshot::channel();
+            receiver = Some(own);
+            Recipient::One(sender)
+        };
+        match (shared.submit(command, recipient), receiver) {
+            (Submitted::Answered(outcome), _) => outcome,
+            (Submitted::Waiting(place), Some(receiver)) => {
+                Waiting::new(Arc::clone(shared), place, receiver).await
+            }
+            // Whoever waits has asked for a recipient.
+            (Submitted::Waiting(_), None) => Err(Failure::OutcomeUnknown),
         }
+    }
+
+    /// For a caller with many commands at a time.
+    pub fn mailbox(&self) -> Mailbox {
+        Mailbox::new(Arc::clone(&self.handle.shared))
     }
 
     /// Counts, in O(1).

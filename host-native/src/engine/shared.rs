@@ -7,10 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use burrow_core::{Command, Node, Ticket, Timestamp};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::admission::is_change;
-use super::waiting::{Deliveries, Outcome, Place, Waiting};
+use super::waiting::{Deliveries, Outcome, Place, Recipient};
 use super::{Clock, Failure, Health, ManualClock, Stats};
 
 /// The committer looks at the clock at least so often while there is a deadline: a clock
@@ -43,7 +43,7 @@ pub(super) struct Core {
     /// Counts the nodes; see [`Place`].
     pub(super) generation: u64,
     /// Who waits for the reply to which ticket of the present node.
-    pub(super) pending: HashMap<Ticket, oneshot::Sender<Outcome>>,
+    pub(super) pending: HashMap<Ticket, Recipient>,
     /// False for a node that forgets everything.
     durable: bool,
     /// False during an outage of the storage: no changes are taken, no batches made.
@@ -65,7 +65,7 @@ enum Sleep {
 
 pub(super) enum Submitted {
     Answered(Outcome),
-    Waiting(Waiting),
+    Waiting(Place),
 }
 
 impl Shared {
@@ -91,12 +91,21 @@ impl Shared {
         }
     }
 
-    pub(super) fn submit(self: &Arc<Self>, command: Command<'_>) -> Submitted {
-        let submitted = self.contain_panic(|| self.submit_uncontained(command));
+    /// `recipient` is told the outcome if the command waits.
+    pub(super) fn submit(
+        &self,
+        command: Command<'_>,
+        recipient: impl FnOnce() -> Recipient,
+    ) -> Submitted {
+        let submitted = self.contain_panic(|| self.submit_uncontained(command, recipient));
         submitted.unwrap_or(Submitted::Answered(Err(Failure::OutcomeUnknown)))
     }
 
-    fn submit_uncontained(self: &Arc<Self>, command: Command<'_>) -> Submitted {
+    fn submit_uncontained(
+        &self,
+        command: Command<'_>,
+        recipient: impl FnOnce() -> Recipient,
+    ) -> Submitted {
         let now = self.now();
         let mut deliveries = Deliveries::default();
         let mut core = self.lock();
@@ -104,13 +113,11 @@ impl Shared {
             Err(failure) => Submitted::Answered(Err(failure)),
             Ok(Started::Answered(outcome)) => Submitted::Answered(outcome),
             Ok(Started::Pending(ticket)) => {
-                let (sender, receiver) = oneshot::channel();
-                core.pending.insert(ticket, sender);
-                let place = Place {
+                core.pending.insert(ticket, recipient());
+                Submitted::Waiting(Place {
                     generation: core.generation,
                     ticket,
-                };
-                Submitted::Waiting(Waiting::new(Arc::clone(self), place, receiver))
+                })
             }
         };
         let decided = matches!(submitted, Submitted::Waiting(_));
@@ -118,27 +125,28 @@ impl Shared {
         submitted
     }
 
-    /// The client that waits there went away.
-    pub(super) fn cancel(&self, place: Place) {
-        self.contain_panic(|| self.cancel_uncontained(place));
+    /// The client that waits there went away. False if its outcome is out already.
+    pub(super) fn cancel(&self, place: Place) -> bool {
+        self.contain_panic(|| self.cancel_uncontained(place))
+            .unwrap_or(false)
     }
 
-    fn cancel_uncontained(&self, place: Place) {
+    fn cancel_uncontained(&self, place: Place) -> bool {
         let mut deliveries = Deliveries::default();
         let mut core = self.lock();
         if core.generation != place.generation || core.condemned {
-            return;
+            return false;
         }
-        // Nobody in that place: the reply is out already.
-        let Some(sender) = core.pending.remove(&place.ticket) else {
-            return;
+        let Some(recipient) = core.pending.remove(&place.ticket) else {
+            return false;
         };
         if let Some(node) = &mut core.node {
             node.cancel(place.ticket);
         }
         core.take_replies(None, &mut deliveries);
         self.leave(core, true, deliveries);
-        drop(sender);
+        drop(recipient);
+        true
     }
 
     pub(super) fn release_waiters(&self) {

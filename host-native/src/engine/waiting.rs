@@ -10,6 +10,7 @@ use burrow_core::{Reply, Ticket};
 use tokio::sync::oneshot;
 
 use super::Failure;
+use super::mailbox::Slot;
 use super::shared::Shared;
 
 pub(super) type Outcome = Result<Reply, Failure>;
@@ -73,23 +74,39 @@ impl fmt::Debug for Waiting {
     }
 }
 
+/// Who is told the outcome of a command.
+pub(super) enum Recipient {
+    One(oneshot::Sender<Outcome>),
+    Mailbox(Arc<Slot>, u64),
+}
+
+impl Recipient {
+    /// A receiver that is gone has been told that it might come too late.
+    fn tell(self, outcome: Outcome) {
+        match self {
+            Self::One(sender) => drop(sender.send(outcome)),
+            Self::Mailbox(slot, tag) => slot.put(tag, outcome),
+        }
+    }
+}
+
 /// Outcomes on their way to those who wait for them, to be sent when no lock is held.
-#[derive(Debug, Default)]
-pub(super) struct Deliveries(Vec<(oneshot::Sender<Outcome>, Outcome)>);
+#[derive(Default)]
+pub(super) struct Deliveries(Vec<(Recipient, Outcome)>);
 
 impl Deliveries {
-    pub(super) fn push(&mut self, sender: oneshot::Sender<Outcome>, outcome: Outcome) {
-        self.0.push((sender, outcome));
+    pub(super) fn push(&mut self, recipient: Recipient, outcome: Outcome) {
+        self.0.push((recipient, outcome));
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Sends all. A receiver that is gone has been told that it might come too late.
+    /// Sends all.
     pub(super) fn send(&mut self) {
-        for (sender, outcome) in self.0.drain(..) {
-            let _ = sender.send(outcome);
+        for (recipient, outcome) in self.0.drain(..) {
+            recipient.tell(outcome);
         }
     }
 }

@@ -91,7 +91,7 @@ async fn converse(peer: &Arc<Peer>, shared: &Shared, router: Router) {
             Ok(bytes) => bytes,
             Err(_) => return,
         },
-        () = peer.finish.notified() => return,
+        () = peer.activity.finish.notified() => return,
     };
     let io = TokioIo::new(PeerStream(Arc::clone(peer)));
     let service = service_fn(|request| gateway::handle(router.clone(), Arc::clone(peer), request));
@@ -121,7 +121,7 @@ where
                 }
                 return;
             }
-            () = peer.finish.notified() => connection.as_mut().graceful_shutdown(),
+            () = peer.activity.finish.notified() => connection.as_mut().graceful_shutdown(),
         }
     }
 }

@@ -50,7 +50,7 @@ pub(super) async fn handle(
 ) -> Result<Response, Gone> {
     let _in_service = InService::new(&peer);
     if request.version() == Version::HTTP_2 {
-        peer.is_h2.store(true, Relaxed);
+        peer.activity.has_pings.store(true, Relaxed);
     }
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(Arc::clone(&peer));

@@ -1,4 +1,4 @@
-//! HTTP in front of an engine.
+//! HTTP and the wire protocol in front of an engine.
 //!
 //! This module only moves bytes: what a request means and how it is answered is decided by
 //! [`burrow_core::rest`]. It is built on hyper itself and not on a framework over it,
@@ -12,6 +12,7 @@ mod peer;
 mod response;
 mod stream;
 mod watch;
+mod wire;
 
 use std::future::Future;
 use std::io;
@@ -31,6 +32,7 @@ use crate::config::ConnectionSettings;
 use crate::engine::{Engine, Health, ManualClock};
 use connection::{Http, refuse};
 use watch::Connections;
+pub use wire::WireListener;
 
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: i32 = 4096;
@@ -69,6 +71,23 @@ pub enum ServeError {
     Engine(String),
 }
 
+/// Where clients connect.
+#[derive(Debug)]
+pub struct Listeners {
+    pub http: StdListener,
+    /// For the wire protocol.
+    pub wire: Vec<WireListener>,
+}
+
+impl From<StdListener> for Listeners {
+    fn from(http: StdListener) -> Self {
+        Self {
+            http,
+            wire: Vec::new(),
+        }
+    }
+}
+
 /// Opens a socket to listen on. Connections are held until [`serve`] takes them.
 pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
     let socket = Socket::new(
@@ -85,18 +104,20 @@ pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
-/// Serves the engine on the socket until `stop` completes, then lets clients finish and
+/// Serves the engine on the sockets until `stop` completes, then lets clients finish and
 /// stops the engine. With a `manual_clock`, which is the one that the engine was started
 /// with, requests to `/clock` move it. Must be called in a tokio runtime with I/O and time.
 pub async fn serve(
-    listener: StdListener,
+    listeners: impl Into<Listeners>,
     engine: Engine,
     manual_clock: Option<Arc<ManualClock>>,
     rest: RestConfig,
     settings: ConnectionSettings,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let listener = TcpListener::from_std(listener)?;
+    let Listeners { http, wire } = listeners.into();
+    let listener = TcpListener::from_std(http)?;
+    let wire = wire::Accepting::new(wire)?;
     let shared = Arc::new(Shared {
         engine,
         rest: RestConfig {
@@ -115,8 +136,8 @@ pub async fn serve(
         shared,
         refusals: Arc::new(Semaphore::new(REFUSALS)),
     };
-    let outcome = server.accept_until(&listener, stop).await;
-    drop(listener);
+    let outcome = server.accept_until(&listener, &wire, stop).await;
+    drop((listener, wire));
     server.drain().await;
     server.shared.engine.stop().await;
     match (outcome, server.shared.engine.health()) {
@@ -140,6 +161,7 @@ impl Server {
     async fn accept_until(
         &mut self,
         listener: &TcpListener,
+        wire: &wire::Accepting,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let mut health = self.shared.engine.watch_health();
@@ -165,6 +187,10 @@ impl Server {
                     Ok((stream, address)) => self.take(stream, address),
                     Err(error) => pause_after(&error).await,
                 },
+                accepted = wire.accept() => match accepted {
+                    Ok(stream) => self.take_wire(stream),
+                    Err(error) => pause_after(&error).await,
+                },
             }
         }
     }
@@ -180,6 +206,17 @@ impl Server {
             tracing::debug!(%address, "connection refused: max_connections are open");
             tokio::spawn(async move {
                 refuse(stream).await;
+                drop(permit);
+            });
+        }
+    }
+
+    fn take_wire(&mut self, stream: wire::Stream) {
+        if self.connections.len() < self.shared.settings.max_connections {
+            self.connections.add_wire(stream, &self.shared);
+        } else if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
+            tokio::spawn(async move {
+                wire::refuse(stream).await;
                 drop(permit);
             });
         }

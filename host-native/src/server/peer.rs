@@ -9,37 +9,37 @@ use tokio::sync::Notify;
 
 use super::stream::Gathered;
 
-/// A connected client. The counters are for [`watch`](super::watch): they cost the path
-/// of a request a few additions and no look at a clock.
+/// A client that is connected by HTTP.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) stream: TcpStream,
-    /// Tells the connection to finish its request and close.
-    pub(crate) finish: Notify,
     pub(super) gathered: Mutex<Gathered>,
+    pub(super) activity: Arc<Activity>,
+}
+
+/// What a client has done lately, for [`watch`](super::watch). To count costs the path of a
+/// request a few additions and no look at a clock.
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    /// Tells the connection to finish its requests and close.
+    pub(super) finish: Notify,
     pub(super) bytes_in: AtomicU64,
     pub(super) bytes_out: AtomicU64,
     /// The kernel takes no more of what is to be sent.
     pub(super) blocked: AtomicBool,
-    pub(super) is_h2: AtomicBool,
+    /// What comes between requests need not be a request.
+    pub(super) has_pings: AtomicBool,
     pub(super) requests: AtomicU64,
     pub(super) in_service: AtomicU32,
     pub(super) in_answer: AtomicU32,
 }
 
 impl Peer {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
         Self {
             stream,
-            finish: Notify::new(),
             gathered: Mutex::new(Gathered::default()),
-            bytes_in: AtomicU64::new(0),
-            bytes_out: AtomicU64::new(0),
-            blocked: AtomicBool::new(false),
-            is_h2: AtomicBool::new(false),
-            requests: AtomicU64::new(0),
-            in_service: AtomicU32::new(0),
-            in_answer: AtomicU32::new(0),
+            activity,
         }
     }
 
@@ -60,17 +60,18 @@ impl Peer {
 
 /// A request that is being carried out, counted for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct InService<'a>(&'a Peer);
+pub(crate) struct InService<'a>(&'a Activity);
 
 /// An answer that has not left yet, counted for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct InAnswer(Arc<Peer>);
+pub(crate) struct InAnswer(Arc<Activity>);
 
 impl<'a> InService<'a> {
     pub(crate) fn new(peer: &'a Peer) -> Self {
-        peer.requests.fetch_add(1, Relaxed);
-        peer.in_service.fetch_add(1, Relaxed);
-        Self(peer)
+        let activity = &*peer.activity;
+        activity.requests.fetch_add(1, Relaxed);
+        activity.in_service.fetch_add(1, Relaxed);
+        Self(activity)
     }
 }
 
@@ -82,8 +83,8 @@ impl Drop for InService<'_> {
 
 impl InAnswer {
     pub(crate) fn new(peer: &Arc<Peer>) -> Self {
-        peer.in_answer.fetch_add(1, Relaxed);
-        Self(Arc::clone(peer))
+        peer.activity.in_answer.fetch_add(1, Relaxed);
+        Self(Arc::clone(&peer.activity))
     }
 }
 

@@ -68,14 +68,14 @@ impl Peer {
     ) -> Poll<io::Result<usize>> {
         loop {
             let Poll::Ready(ready) = self.stream.poll_write_ready(cx) else {
-                self.blocked.store(true, Relaxed);
+                self.activity.blocked.store(true, Relaxed);
                 return Poll::Pending;
             };
             ready?;
             match write() {
                 Ok(bytes) => {
-                    self.bytes_out.fetch_add(bytes as u64, Relaxed);
-                    self.blocked.store(false, Relaxed);
+                    self.activity.bytes_out.fetch_add(bytes as u64, Relaxed);
+                    self.activity.blocked.store(false, Relaxed);
                     return Poll::Ready(Ok(bytes));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -108,7 +108,7 @@ impl AsyncRead for PeerStream {
             });
             match (read, outcome) {
                 (Some(bytes), _) => {
-                    peer.bytes_in.fetch_add(bytes as u64, Relaxed);
+                    peer.activity.bytes_in.fetch_add(bytes as u64, Relaxed);
                     return Poll::Ready(Ok(()));
                 }
                 (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -15,7 +15,8 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::connection;
-use super::peer::Peer;
+use super::peer::{Activity, Peer};
+use super::wire;
 use crate::config::ConnectionSettings;
 
 /// All open connections.
@@ -35,7 +36,7 @@ struct Limits {
 }
 
 struct Watched {
-    peer: Arc<Peer>,
+    activity: Arc<Activity>,
     task: AbortHandle,
     phase: Phase,
     /// When the phase began, or last made progress.
@@ -84,13 +85,29 @@ impl Connections {
         self.watched.len() as u64
     }
 
+    /// Serves HTTP on the stream.
     pub(super) fn add(&mut self, stream: TcpStream, shared: &Arc<Shared>) {
-        let peer = Arc::new(Peer::new(stream));
-        let router = self.router.clone();
-        let conversation = connection::run(Arc::clone(&peer), Arc::clone(shared), router);
+        let activity = Arc::default();
+        let peer = Arc::new(Peer::new(stream, Arc::clone(&activity)));
+        let conversation = connection::run(peer, Arc::clone(shared), self.router.clone());
+        self.watch(activity, conversation);
+    }
+
+    /// Serves the wire protocol on the stream.
+    pub(super) fn add_wire(&mut self, stream: wire::Stream, shared: &Arc<Shared>) {
+        let activity = Arc::default();
+        let conversation = wire::run(stream, Arc::clone(&activity), Arc::clone(shared));
+        self.watch(activity, conversation);
+    }
+
+    fn watch(
+        &mut self,
+        activity: Arc<Activity>,
+        conversation: impl Future<Output = ()> + Send + 'static,
+    ) {
         let task = self.tasks.spawn(conversation);
         let watched = Watched {
-            peer,
+            activity,
             task,
             phase: Phase::Head { requests: 0 },
             since: Instant::now(),
@@ -123,7 +140,7 @@ impl Connections {
         for watched in self.watched.values_mut() {
             match watched.judge(now, self.limits) {
                 Verdict::Keep => {}
-                Verdict::Finish => watched.peer.finish.notify_one(),
+                Verdict::Finish => watched.activity.finish.notify_one(),
                 Verdict::Close(reason) => {
                     tracing::debug!(reason, "connection closed");
                     watched.task.abort();
@@ -136,7 +153,7 @@ impl Connections {
     pub(super) fn finish(&self) {
         self.watched
             .values()
-            .for_each(|watched| watched.peer.finish.notify_one());
+            .for_each(|watched| watched.activity.finish.notify_one());
     }
 
     /// Closes every connection.
@@ -169,7 +186,7 @@ impl Watched {
     }
 
     fn observe(&self) -> Phase {
-        let peer = &*self.peer;
+        let peer = &*self.activity;
         if peer.blocked.load(Relaxed) || peer.in_answer.load(Relaxed) > 0 {
             return Phase::Answering {
                 bytes_out: peer.bytes_out.load(Relaxed),
@@ -181,9 +198,8 @@ impl Watched {
         let (now_requests, now_bytes) = (peer.requests.load(Relaxed), peer.bytes_in.load(Relaxed));
         match self.phase {
             Phase::Head { requests } if requests == now_requests => self.phase,
-            // On HTTP/2 what comes between requests need not be a request.
             Phase::Idle { requests, bytes_in } if requests == now_requests => {
-                match bytes_in == now_bytes || peer.is_h2.load(Relaxed) {
+                match bytes_in == now_bytes || peer.has_pings.load(Relaxed) {
                     true => self.phase,
                     false => Phase::Head { requests },
                 }

@@ -14,6 +14,7 @@ pub mod pause;
 pub mod report;
 pub mod restart;
 pub mod server;
+pub mod wire;
 pub mod worker;
 pub mod writes;
 

@@ -1,7 +1,7 @@
 //! The figures of Burrow, by name.
 
 use burrow_bench::{
-    Size, component, heap, http, machine, memory, pause, report, restart, worker, writes,
+    Size, component, heap, http, machine, memory, pause, report, restart, wire, worker, writes,
 };
 use clap::{Parser, Subcommand};
 
@@ -43,6 +43,8 @@ enum Figures {
     Worker,
     /// Lives for each second in the component, beside the machine natively.
     Component,
+    /// Messages for each second over the wire protocol, beside a bare TCP echo.
+    Wire,
     /// One row of `memory`, as two numbers.
     #[command(hide = true)]
     MemoryOf {
@@ -71,6 +73,7 @@ fn main() -> anyhow::Result<()> {
         Figures::Http => &[http::run],
         Figures::Worker => &[worker::run],
         Figures::Component => &[component::run],
+        Figures::Wire => &[wire::run],
         _ => &[
             restart::run,
             pause::run,
@@ -79,6 +82,7 @@ fn main() -> anyhow::Result<()> {
             machine::run,
             http::run,
             component::run,
+            wire::run,
         ],
     };
     all.iter().try_for_each(|figure| figure(size))

@@ -50,3 +50,8 @@ fn http() {
 fn component() {
     prints_a_table("component");
 }
+
+#[test]
+fn wire() {
+    prints_a_table("wire");
+}

@@ -7,6 +7,8 @@ mod envelope;
 mod host;
 mod journal;
 mod rest;
+mod wire;
 
 pub use journal::journal;
 pub use rest::rest;
+pub use wire::wire;

@@ -32,6 +32,13 @@ fn rest() {
 }
 
 #[test]
+fn wire() {
+    // A request's kind, and names that meet.
+    let words = ["\u{1}", "\u{2}", "\u{1}a\u{1}b", "\0\0\0"];
+    run("wire", burrow_fuzz::wire, &words, 20_000);
+}
+
+#[test]
 fn journal() {
     run(
         "journal",

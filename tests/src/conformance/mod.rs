@@ -2,8 +2,8 @@
 //!
 //! The conversations and their format are in `tests/conformance`. Whatever can answer a
 //! request is a [`Host`]: [`PureHost`] drives the machine without a network,
-//! [`ServerHost`] speaks HTTP/1.1 to an address, [`WorkerHost`] does so to a server whose clock
-//! it moves.
+//! [`ServerHost`] speaks HTTP/1.1 to an address, [`WorkerHost`] does so to a Worker whose
+//! clock it moves, [`WireHost`] speaks the wire protocol.
 
 mod host;
 mod parse;
@@ -11,6 +11,7 @@ mod pattern;
 mod pure;
 mod run;
 mod server;
+mod wire;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ pub use parse::{Clock, Conversation, ParseError, parse};
 pub use pure::PureHost;
 pub use run::{Failure, run};
 pub use server::ServerHost;
+pub use wire::WireHost;
 pub use worker::WorkerHost;
 
 /// The folder with the conversations.

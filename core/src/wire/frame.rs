@@ -1,0 +1,186 @@
+//! Frames: a length, a kind, an id, and what the kind says.
+
+use alloc::vec::Vec;
+
+use super::failure::DecodeError;
+use crate::codec::{Reader, put_varint};
+
+/// The length before each frame.
+const PREFIX_BYTES: usize = 4;
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// From a client: a command.
+    Request,
+    /// From a client: the request of this id is not wanted any more.
+    Cancel,
+    /// From a client: is anybody there?
+    Ping,
+    /// From a server: its limits, once, before anything else.
+    Hello,
+    /// From a server: the command of this id was carried out.
+    Reply,
+    /// From a server: the command of this id was not carried out.
+    Failure,
+    /// From a server: the ping of this id was read.
+    Pong,
+    /// From a server: it closes the connection.
+    Goodbye,
+}
+
+/// A frame as it lies in the bytes received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    pub kind: Kind,
+    /// The request that it is about; 0 for `Hello` and `Goodbye`.
+    pub id: u64,
+    /// What the kind says.
+    pub payload: &'a [u8],
+}
+
+impl Kind {
+    pub(super) const fn code(self) -> u8 {
+        match self {
+            Self::Request => 1,
+            Self::Cancel => 2,
+            Self::Ping => 3,
+            Self::Hello => 16,
+            Self::Reply => 17,
+            Self::Failure => 18,
+            Self::Pong => 19,
+            Self::Goodbye => 20,
+        }
+    }
+
+    fn of(code: u8) -> Option<Self> {
+        [
+            Self::Request,
+            Self::Cancel,
+            Self::Ping,
+            Self::Hello,
+            Self::Reply,
+            Self::Failure,
+            Self::Pong,
+            Self::Goodbye,
+        ]
+        .into_iter()
+        .find(|kind| kind.code() == code)
+    }
+}
+
+/// Appends a frame whose payload `put` appends. Where it is longer than `max_frame_bytes`,
+/// nothing is appended.
+pub(super) fn put_frame(
+    out: &mut Vec<u8>,
+    (kind, id): (Kind, u64),
+    max_frame_bytes: u32,
+    put: impl FnOnce(&mut Vec<u8>),
+) -> Result<(), DecodeError> {
+    let start = out.len();
+    out.extend_from_slice(&[0; PREFIX_BYTES]);
+    out.push(kind.code());
+    put_varint(out, id);
+    put(out);
+    let bytes = u32::try_from(out.len() - start - PREFIX_BYTES)
+        .ok()
+        .filter(|bytes| *bytes <= max_frame_bytes);
+    let prefix = out.get_mut(start..start + PREFIX_BYTES);
+    let (Some(bytes), Some(prefix)) = (bytes, prefix) else {
+        out.truncate(start);
+        return Err(DecodeError::FrameTooLarge {
+            maximum: max_frame_bytes,
+        });
+    };
+    prefix.copy_from_slice(&bytes.to_le_bytes());
+    Ok(())
+}
+
+/// Takes frames out of the bytes of a stream, wherever these were cut.
+#[derive(Debug)]
+pub struct Decoder {
+    bytes: Vec<u8>,
+    /// Bytes that were taken.
+    taken: usize,
+    max_frame_bytes: u32,
+}
+
+impl Decoder {
+    /// A decoder that refuses frames with more than `max_frame_bytes` behind their length.
+    pub fn new(max_frame_bytes: u32) -> Self {
+        Self {
+            bytes: Vec::new(),
+            taken: 0,
+            max_frame_bytes,
+        }
+    }
+
+    /// The buffer at whose end received bytes are to be appended. What it holds already is
+    /// the decoder's.
+    pub fn received(&mut self) -> &mut Vec<u8> {
+        if self.taken == self.bytes.len() {
+            self.bytes.clear();
+            self.taken = 0;
+        } else if self.taken > 0 {
+            self.bytes.drain(..self.taken);
+            self.taken = 0;
+        }
+        &mut self.bytes
+    }
+
+    /// Gives memory back that is not in use.
+    pub fn release(&mut self) {
+        self.received().shrink_to_fit();
+    }
+
+    /// Bytes that were received and not taken: none, or a part of a frame once
+    /// [`next_frame`](Self::next_frame) has given `None`.
+    pub fn unread(&self) -> usize {
+        self.bytes.len() - self.taken
+    }
+
+    /// What was received and not taken.
+    pub(super) fn peek(&self) -> &[u8] {
+        self.bytes.get(self.taken..).unwrap_or_default()
+    }
+
+    /// Takes so many bytes, if they are there: for what is before the first frame.
+    pub(super) fn take(&mut self, length: usize) -> Option<&[u8]> {
+        let taken = self.bytes.get(self.taken..self.taken + length)?;
+        self.taken += length;
+        Some(taken)
+    }
+
+    /// The next frame, `None` if not all of it is there yet. After an error the stream is of
+    /// no more use.
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, DecodeError> {
+        let Some((prefix, rest)) = self
+            .bytes
+            .get(self.taken..)
+            .unwrap_or_default()
+            .split_first_chunk::<PREFIX_BYTES>()
+        else {
+            return Ok(None);
+        };
+        let length = u32::from_le_bytes(*prefix);
+        if length > self.max_frame_bytes {
+            return Err(DecodeError::FrameTooLarge {
+                maximum: self.max_frame_bytes,
+            });
+        }
+        let length = usize::try_from(length).map_err(|_| DecodeError::Malformed)?;
+        let Some(frame) = rest.get(..length) else {
+            return Ok(None);
+        };
+        self.taken += PREFIX_BYTES + length;
+        let mut reader = Reader::new(frame);
+        let kind = reader.byte().ok_or(DecodeError::Malformed)?;
+        let kind = Kind::of(kind).ok_or(DecodeError::UnknownKind)?;
+        let id = reader.varint().ok_or(DecodeError::Malformed)?;
+        Ok(Some(Frame {
+            kind,
+            id,
+            payload: reader.rest(),
+        }))
+    }
+}

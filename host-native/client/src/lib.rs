@@ -1,0 +1,48 @@
+//! A client of the Burrow message queue.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), burrow_client::Error> {
+//! use std::time::Duration;
+//! use burrow_client::{Claiming, Client, Put};
+//!
+//! let jobs = Client::connect("http://127.0.0.1:8080")?.queue("shop", "jobs");
+//! jobs.put(Put::new("pack the parcel").ttl(Duration::from_secs(3600))).await?;
+//!
+//! let mut claims = jobs.claims(Claiming::default());
+//! loop {
+//!     let held = claims.next().await?; // extended until it is acknowledged or dropped
+//!     println!("{:?}", held.messages());
+//!     held.ack().await?;
+//! }
+//! # }
+//! ```
+//!
+//! **Trying again.** What certainly did not happen is tried again, with growing pauses, until
+//! the deadline. What may have happened is tried again only where a second time does no
+//! harm: reads, puts (they carry an id, which the client gives if the caller does not),
+//! and what shows a claim. Never a claim or a pop.
+//!
+//! **Several servers.** Each queue lives on one of them, by rendezvous hashing of account and
+//! queue. With [`Builder::failover`] above 1 the next in the queue's own order stand in for it:
+//! a put goes to the first that takes it, and whoever takes or looks for messages asks each in
+//! turn. A queue is then in order for each server, and a put whose outcome is unknown may
+//! be on two: messages come at least once, as ever.
+
+mod claims;
+mod client;
+mod error;
+mod options;
+mod queue;
+mod rest;
+mod retry;
+mod servers;
+mod transport;
+
+pub use burrow_core::{ClaimToken, Order, Settings};
+pub use claims::{Claiming, Claims, Held};
+pub use client::{Builder, Client};
+pub use error::Error;
+pub use options::{Listing, Put, QueueStats, Settle, Taking};
+pub use queue::Queue;
+pub use rest::Rest;
+pub use transport::{Answer, Calling, Message, Transport};

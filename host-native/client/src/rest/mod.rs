@@ -1,0 +1,120 @@
+//! REST v1.0 over HTTP/1.1, on connections that are kept.
+
+mod answer;
+mod request;
+
+use std::time::Duration;
+
+use burrow_core::Command;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::error::Error;
+use crate::transport::{Answer, Calling, Transport};
+
+#[cfg(feature = "tls")]
+type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
+#[cfg(not(feature = "tls"))]
+type Connector = HttpConnector;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Well below the time after which servers close a connection without a request: one that
+/// is closed while a request goes out leaves its outcome unknown.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// No answer is larger; what claims to be is not one.
+const MOST_ANSWER_BYTES: usize = 2 << 30;
+
+/// A server, over HTTP.
+#[derive(Debug)]
+pub struct Rest {
+    base: String,
+    client: Client<Connector, Full<Bytes>>,
+}
+
+impl Rest {
+    /// The server whose URLs begin so, as `http://127.0.0.1:8080`. Connects when called.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        let base = url.trim_end_matches('/');
+        let bad = |reason: &str| Error::Invalid(format!("{url}: {reason}"));
+        let uri: Uri = base.parse().map_err(|_| bad("not a URL"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") if cfg!(feature = "tls") => {}
+            Some("https") => return Err(bad("made without the feature tls")),
+            _ => return Err(bad("a server's URL begins with http:// or https://")),
+        }
+        if uri.query().is_some() {
+            return Err(bad("a server's URL has no query"));
+        }
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_timer(TokioTimer::new())
+            .build(connector());
+        Ok(Self {
+            base: base.to_owned(),
+            client,
+        })
+    }
+
+    async fn exchange(&self, command: &Command<'_>) -> Result<Answer, Error> {
+        let request = request::write(&self.base, command)?;
+        let response = self.client.request(request).await;
+        let response = response.map_err(|error| self.broken(&error))?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, MOST_ANSWER_BYTES).collect().await;
+        let body = body.map_err(|error| {
+            Error::OutcomeUnknown(format!("{}: the answer broke off: {error}", self.base))
+        })?;
+        answer::read(command, &head, &body.to_bytes())
+    }
+
+    fn broken(&self, error: &hyper_util::client::legacy::Error) -> Error {
+        let text = format!("{}: {}", self.base, innermost(error));
+        let hyper_error = std::error::Error::source(error)
+            .and_then(|source| source.downcast_ref::<hyper::Error>());
+        // A request that was cancelled was still waiting for its connection.
+        if error.is_connect() || hyper_error.is_some_and(hyper::Error::is_canceled) {
+            Error::NotDone(text)
+        } else {
+            Error::OutcomeUnknown(text)
+        }
+    }
+}
+
+impl Transport for Rest {
+    fn call<'a>(&'a self, command: &'a Command<'a>) -> Calling<'a> {
+        Box::pin(self.exchange(command))
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+fn connector() -> Connector {
+    let mut http = HttpConnector::new();
+    http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    http.set_nodelay(true);
+    #[cfg(feature = "tls")]
+    {
+        http.enforce_http(false);
+        hyper_rustls::HttpsConnectorBuilder::new()
+            .with_webpki_roots()
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http)
+    }
+    #[cfg(not(feature = "tls"))]
+    http
+}
+
+const NEXT_PIECE: HeaderName = HeaderName::from_static("burrow-next");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -1,0 +1,88 @@
+//! What stands between the client and a queue: HTTP, or an engine in the same process.
+
+use std::fmt::Debug;
+use std::pin::Pin;
+
+use burrow_core::{ClaimToken, Command, MessageRef, Reply, Settings};
+
+use crate::error::Error;
+
+/// A call under way. Dropping it gives up a wait, and a claim whose answer has not left.
+pub type Calling<'a> = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send + 'a>>;
+
+/// Carries one command to one server, once. Trying again is the client's affair.
+pub trait Transport: Debug + Send + Sync {
+    fn call<'a>(&'a self, command: &'a Command<'a>) -> Calling<'a>;
+}
+
+/// What a command is answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    Names(Vec<String>),
+    Messages(Vec<Message>),
+    /// False if it took the place of a message with the same id.
+    Put {
+        created: bool,
+    },
+    /// The ids, in the order of the command.
+    PutBatch(Vec<String>),
+    Settled(Vec<Result<(), Error>>),
+    Settings(Settings),
+    Exported {
+        piece: Vec<u8>,
+        next: Option<u64>,
+    },
+    /// It is done, and there is nothing to tell.
+    Done,
+}
+
+/// A message as it was given out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    pub id: String,
+    pub body: Vec<u8>,
+    /// Milliseconds that remain, 0 = never expires. Over HTTP in whole seconds.
+    pub ttl_ms: u64,
+    /// Milliseconds until it is visible, 0 = visible. Over HTTP in whole seconds.
+    pub hide_ms: u64,
+    /// Claims so far, 0 where the call was not a claim.
+    pub attempts: u32,
+    /// The claim that this very call made.
+    pub claim: Option<ClaimToken>,
+}
+
+impl From<MessageRef<'_>> for Message {
+    fn from(message: MessageRef<'_>) -> Self {
+        Self {
+            id: message.id.to_owned(),
+            body: message.body.to_vec(),
+            ttl_ms: message.ttl_ms,
+            hide_ms: message.hide_ms,
+            attempts: message.attempts,
+            claim: message.claim,
+        }
+    }
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        let owned = |names: Vec<Box<str>>| names.into_iter().map(String::from).collect();
+        match reply {
+            Reply::Names(names) => Self::Names(owned(names)),
+            Reply::Messages(messages) => {
+                Self::Messages(messages.iter().map(Message::from).collect())
+            }
+            Reply::Put { created } => Self::Put { created },
+            Reply::PutBatch(ids) => Self::PutBatch(owned(ids)),
+            Reply::Settled(results) => Self::Settled(
+                results
+                    .into_iter()
+                    .map(|result| result.map_err(Error::from))
+                    .collect(),
+            ),
+            Reply::Settings(settings) => Self::Settings(settings),
+            Reply::Exported { piece, next } => Self::Exported { piece, next },
+            Reply::Imported { .. } | Reply::Done => Self::Done,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The client on a data folder, without a server: the engine runs in the same process.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burrow_client::{Answer, Calling, Client, Error, Transport};
+use burrow_core::{Command, Config};
+
+use crate::engine::{Engine, EngineConfig, Failure, StartError, StoreConfig, SystemClock};
+
+/// A data folder that this process has to itself.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    engine: Engine,
+}
+
+impl Embedded {
+    /// Opens the folder, which is made if it is not there. What the queues' settings leave to
+    /// the server is as a server without settings has it. Blocks until all is restored.
+    pub fn open(folder: &Path) -> Result<Self, StartError> {
+        let config = EngineConfig {
+            node: Config::default(),
+            store: StoreConfig::Sqlite {
+                dir: folder.to_owned(),
+            },
+        };
+        let (engine, _) = Engine::start(config, Arc::new(SystemClock::new()))?;
+        Ok(Self { engine })
+    }
+
+    /// A client of it. [`stop`](Self::stop) it at the end.
+    pub fn client(&self) -> Result<Client, Error> {
+        let transport = Arc::new(self.clone());
+        Client::builder()
+            .transport("this process", transport)
+            .build()
+    }
+
+    /// Stores what is decided and closes the folder.
+    pub async fn stop(&self) {
+        self.engine.stop().await;
+    }
+}
+
+impl Transport for Embedded {
+    fn call<'a>(&'a self, command: &'a Command<'a>) -> Calling<'a> {
+        Box::pin(async move {
+            let outcome = self.engine.execute(command.clone()).await;
+            outcome.map(Answer::from).map_err(|failure| match failure {
+                Failure::Refused(refusal) => refusal.into(),
+                Failure::NotStored | Failure::Stopping => Error::NotDone(failure.to_string()),
+                Failure::OutcomeUnknown => Error::OutcomeUnknown(failure.to_string()),
+            })
+        })
+    }
+}

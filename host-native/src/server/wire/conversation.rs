@@ -1,0 +1,263 @@
+//! One connection: its bytes to a session, commands to the engine, and answers back.
+//!
+//! One task does all of it. It reads what is there, has that carried out, and writes the
+//! answers to all of it, with those that have come meanwhile, in one go.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+
+use burrow_core::Reply;
+use burrow_core::wire::{Event, Failure, Offer, Session};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use crate::engine::{self, Mailbox};
+use crate::server::Shared;
+use crate::server::peer::Activity;
+
+/// Bytes that are read at once, at the least and at the most.
+const SMALL_READ: usize = 4 << 10;
+const LARGE_READ: usize = 256 << 10;
+/// While more answers than this are to be sent, nothing is read.
+const MAX_UNSENT: usize = 256 << 10;
+/// A frame makes progress if so much of it arrives in time.
+const PROGRESS_BYTES: usize = 64 << 10;
+
+type Outcome = Result<Reply, engine::Failure>;
+
+pub(super) struct Conversation<S> {
+    stream: S,
+    session: Session,
+    mailbox: Mailbox,
+    fetched: Vec<(u64, Outcome)>,
+    out: Vec<u8>,
+    /// Bytes of `out` that were sent.
+    sent: usize,
+    /// How much is read at once: more after a read that was not enough.
+    read_bytes: usize,
+    /// Bytes of the present frame since it last made progress.
+    progress: usize,
+    is_finishing: bool,
+    is_ended: bool,
+    arriving: Arriving,
+    activity: Arc<Activity>,
+}
+
+/// How a conversation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The server has said its last word.
+    Told,
+    /// The client has closed its side.
+    Left,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
+    pub(super) fn new(
+        stream: S,
+        offer: Offer,
+        activity: Arc<Activity>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            stream,
+            session: Session::new(offer),
+            mailbox: shared.engine.mailbox(),
+            fetched: Vec::new(),
+            out: Vec::new(),
+            sent: 0,
+            read_bytes: SMALL_READ,
+            progress: 0,
+            is_finishing: false,
+            is_ended: false,
+            arriving: Arriving { shared, bytes: 0 },
+            activity,
+        }
+    }
+
+    /// Goes on until the end. The future may be dropped and another one be made.
+    pub(super) async fn go_on(&mut self) -> io::Result<End> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// Takes no more requests, and ends when those under way are answered.
+    pub(super) fn finish(&mut self) {
+        self.is_finishing = true;
+        self.session.stop();
+    }
+
+    pub(super) fn into_stream(self) -> S {
+        self.stream
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<End>> {
+        loop {
+            self.take_outcomes(cx);
+            if self.is_finishing && !self.is_ended && self.session.in_flight() == 0 {
+                let is_stopping = self.arriving.shared.stopping.load(Relaxed);
+                self.end(&match is_stopping {
+                    true => Failure::Stopping,
+                    false => Failure::TooSlow,
+                });
+            }
+            let is_sent = self.poll_send(cx)?.is_ready();
+            if self.is_ended {
+                return match is_sent {
+                    true => Poll::Ready(Ok(End::Told)),
+                    false => Poll::Pending,
+                };
+            }
+            if self.out.len() - self.sent > MAX_UNSENT {
+                return Poll::Pending;
+            }
+            let Poll::Ready(bytes) = self.poll_receive(cx)? else {
+                self.rest();
+                return Poll::Pending;
+            };
+            if bytes == 0 {
+                return Poll::Ready(Ok(End::Left));
+            }
+            self.take_frames();
+        }
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let received = self.session.received();
+        received.reserve(self.read_bytes);
+        let room = received.capacity() - received.len();
+        let bytes = ready!(pin!(self.stream.read_buf(received)).poll(cx))?;
+        self.activity.bytes_in.fetch_add(bytes as u64, Relaxed);
+        self.progress += bytes;
+        self.read_bytes = match bytes == room {
+            true => (self.read_bytes * 4).min(LARGE_READ),
+            false => SMALL_READ.max(self.read_bytes / 2),
+        };
+        Poll::Ready(Ok(bytes))
+    }
+
+    fn take_frames(&mut self) {
+        let mut frames = 0;
+        while let Some(event) = self.session.next(&mut self.out) {
+            frames += 1;
+            match event {
+                Event::Answered => {}
+                Event::Submit { id, command } => {
+                    if let Some(outcome) = self.mailbox.submit(id, command) {
+                        self.session.answer(id, &told(outcome), &mut self.out);
+                    }
+                }
+                Event::Cancel { id } => {
+                    if self.mailbox.cancel(id) {
+                        let outcome = Err(Failure::Cancelled);
+                        self.session.answer(id, &outcome, &mut self.out);
+                    }
+                }
+                Event::End => {
+                    self.is_ended = true;
+                    break;
+                }
+            }
+        }
+        if frames > 0 || self.progress >= PROGRESS_BYTES {
+            self.progress = 0;
+            self.activity.requests.fetch_add(frames.max(1), Relaxed);
+        }
+        self.count_in_flight();
+        if !self.arriving.is_bearable(self.session.unread()) {
+            self.end(&Failure::Busy);
+        }
+    }
+
+    fn take_outcomes(&mut self, cx: &mut Context<'_>) {
+        while !self.mailbox.is_empty() && self.mailbox.poll(cx, &mut self.fetched).is_ready() {
+            for (id, outcome) in self.fetched.drain(..) {
+                self.session.answer(id, &told(outcome), &mut self.out);
+            }
+            self.count_in_flight();
+        }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(unsent @ [_, ..]) = self.out.get(self.sent..) {
+            let Poll::Ready(sent) = Pin::new(&mut self.stream).poll_write(cx, unsent)? else {
+                self.activity.blocked.store(true, Relaxed);
+                return Poll::Pending;
+            };
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.sent += sent;
+            self.activity.bytes_out.fetch_add(sent as u64, Relaxed);
+            self.activity.blocked.store(false, Relaxed);
+        }
+        self.out.clear();
+        self.sent = 0;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn end(&mut self, failure: &Failure) {
+        self.session.end(failure, &mut self.out);
+        self.is_ended = true;
+    }
+
+    /// A connection with nothing to do keeps no buffers.
+    fn rest(&mut self) {
+        if self.session.unread() == 0 {
+            self.session.release();
+            self.read_bytes = SMALL_READ;
+        }
+        if self.out.is_empty() {
+            self.out = Vec::new();
+        }
+    }
+
+    fn count_in_flight(&self) {
+        let in_flight = self.session.in_flight();
+        self.activity.in_service.store(in_flight, Relaxed);
+    }
+}
+
+/// Bytes of a frame that has arrived in part, in the account of all connections.
+struct Arriving {
+    shared: Arc<Shared>,
+    bytes: u64,
+}
+
+impl Arriving {
+    /// Takes so many bytes into account instead of those before. False if all connections
+    /// together have too many.
+    fn is_bearable(&mut self, unread: usize) -> bool {
+        // What one read leaves over is not worth the counting.
+        let bytes = if unread > LARGE_READ {
+            unread as u64
+        } else {
+            0
+        };
+        if bytes == self.bytes {
+            return true;
+        }
+        let account = &self.shared.arriving_bytes;
+        account.fetch_sub(self.bytes, Relaxed);
+        let before = account.fetch_add(bytes, Relaxed);
+        self.bytes = bytes;
+        before + bytes <= self.shared.settings.max_arriving_bytes.0
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.shared.arriving_bytes.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+fn told(outcome: Outcome) -> Result<Reply, Failure> {
+    outcome.map_err(|failure| match failure {
+        engine::Failure::Refused(refusal) => Failure::Refused(refusal),
+        engine::Failure::NotStored => Failure::NotStored,
+        engine::Failure::OutcomeUnknown => Failure::OutcomeUnknown,
+        engine::Failure::Stopping => Failure::Stopping,
+    })
+}

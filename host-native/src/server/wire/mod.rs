@@ -1,0 +1,81 @@
+//! The wire protocol in front of an engine, over TCP and Unix sockets.
+//!
+//! What frames mean is decided by [`burrow_core::wire`]; this module moves their bytes.
+
+mod conversation;
+mod listener;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use burrow_core::wire::{self, Failure, Offer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+pub use listener::WireListener;
+pub(super) use listener::{Accepting, Stream};
+
+use super::Shared;
+use super::peer::Activity;
+use conversation::{Conversation, End};
+
+/// How long a client may take to read the last that it is told.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Serves the connection until it ends, or until its requests are answered once
+/// [`Activity::finish`] is told.
+pub(super) async fn run(stream: Stream, activity: Arc<Activity>, shared: Arc<Shared>) {
+    let mut conversation = Conversation::new(stream, offer(&shared), Arc::clone(&activity), shared);
+    let ended = loop {
+        // Both are left off only where nothing is lost.
+        tokio::select! {
+            ended = conversation.go_on() => break ended,
+            () = activity.finish.notified() => conversation.finish(),
+        }
+    };
+    match ended {
+        Ok(End::Told) => linger(conversation.into_stream()).await,
+        Ok(End::Left) => {}
+        Err(error) => tracing::debug!(%error, "connection ended"),
+    }
+}
+
+/// Tells a client that there is no room for it.
+pub(super) async fn refuse(mut stream: Stream) {
+    let mut session = wire::Session::new(Offer::default());
+    let mut out = Vec::new();
+    let told = pin!(async {
+        while session.next(&mut out).is_none() {
+            if stream.read_buf(session.received()).await? == 0 {
+                return Ok(());
+            }
+        }
+        session.end(&Failure::Busy, &mut out);
+        stream.write_all(&out).await
+    });
+    if let Ok(Ok(())) = timeout(LINGER, told).await {
+        linger(stream).await;
+    }
+}
+
+fn offer(shared: &Shared) -> Offer {
+    let settings = &shared.settings;
+    let in_u32 = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    Offer {
+        max_frame_bytes: in_u32(settings.max_request_bytes.0).max(wire::LEAST_FRAME_BYTES),
+        max_in_flight: in_u32(settings.max_in_flight),
+        max_batch_messages: shared.rest.max_batch_messages,
+    }
+}
+
+/// Closes the sending side and reads what the client has sent, for a while: a socket that
+/// is closed with bytes unread takes back what the client has not read yet.
+async fn linger(mut stream: Stream) {
+    let closing = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    // A client that does not listen is none of our concern.
+    let _ = timeout(LINGER, closing).await;
+}

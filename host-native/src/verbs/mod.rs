@@ -1,0 +1,153 @@
+//! `burrow put`, `claim` and the other verbs that use a queue.
+
+mod args;
+mod look;
+mod put;
+mod take;
+mod work;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use burrow::embedded::Embedded;
+use burrow::engine::StartError;
+use burrow_client::{Client, Error, Queue};
+
+pub(crate) use args::Verb;
+use args::{QueueArgs, Target};
+
+use crate::inspecting::{open_failure, restore_failure};
+use crate::{FAILED, USAGE, fail};
+
+/// There is nothing, also after waiting.
+const NOTHING: u8 = 4;
+/// Somebody else has the message, or it is gone.
+const LOST: u8 = 5;
+
+const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+
+#[derive(Debug, thiserror::Error)]
+enum VerbError {
+    #[error(transparent)]
+    Client(#[from] Error),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("{0}")]
+    Usage(String),
+    #[error("{path}: {error}")]
+    File { path: String, error: io::Error },
+    #[error("{error}; {messages} messages were put before")]
+    Part { error: Error, messages: u64 },
+    #[error("nothing came in time")]
+    Nothing,
+    #[error("cannot run {command}: {error}")]
+    Command { command: String, error: io::Error },
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl VerbError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Client(Error::NotFound(_)) | Self::Nothing => NOTHING,
+            Self::Client(Error::ClaimLost) => LOST,
+            Self::Start(StartError::Open(error)) => open_failure(error),
+            Self::Start(StartError::Restore(error)) => restore_failure(error),
+            Self::Usage(_) => USAGE,
+            _ => FAILED,
+        }
+    }
+}
+
+/// Does what the verb says. `url` is the value of the variable.
+pub(crate) fn run(verb: Verb, url: Option<OsString>) -> ExitCode {
+    match run_verb(verb, url) {
+        Ok(()) => ExitCode::SUCCESS,
+        // As with `burrow peek … | head`: whoever reads has seen enough.
+        Err(VerbError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(error.exit_code(), &error),
+    }
+}
+
+fn run_verb(verb: Verb, url: Option<OsString>) -> Result<(), VerbError> {
+    let target = target(&verb).clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let Some(folder) = &target.data else {
+            return carry_out(verb, &remote(&target, url)?).await;
+        };
+        let embedded = Embedded::open(folder)?;
+        let outcome = carry_out(verb, &embedded.client()?).await;
+        embedded.stop().await;
+        outcome
+    })
+}
+
+async fn carry_out(verb: Verb, client: &Client) -> Result<(), VerbError> {
+    match verb {
+        Verb::Put(args) => put::put(args, client).await,
+        Verb::Claim(args) => take::claim(&args, client).await,
+        Verb::Ack(args) => take::ack(&args, client).await,
+        Verb::Extend(args) => take::extend(&args, client).await,
+        Verb::Release(args) => take::release(&args, client).await,
+        Verb::Pop(args) => take::pop(&args, client).await,
+        Verb::Peek(args) => take::peek(&args, client).await,
+        Verb::Watch(args) => take::watch(&args, client).await,
+        Verb::Ls(args) => look::ls(&args, client).await,
+        Verb::Purge(args) => Ok(queue(&args, client).purge().await?),
+        Verb::Settings(args) => look::settings(&args, client).await,
+        Verb::Stats(args) => look::stats(&args, client).await,
+        Verb::Work(args) => work::work(args, client).await,
+    }
+}
+
+fn target(verb: &Verb) -> &Target {
+    match verb {
+        Verb::Put(args) => &args.queue.target,
+        Verb::Claim(args) => &args.take.queue.target,
+        Verb::Ack(args) => &args.queue.target,
+        Verb::Extend(args) => &args.settle.queue.target,
+        Verb::Release(args) => &args.settle.queue.target,
+        Verb::Pop(args) => &args.queue.target,
+        Verb::Peek(args) => &args.take.queue.target,
+        Verb::Watch(args) => &args.queue.target,
+        Verb::Ls(args) | Verb::Stats(args) => &args.target,
+        Verb::Purge(args) => &args.target,
+        Verb::Settings(args) => &args.queue.target,
+        Verb::Work(args) => &args.queue.target,
+    }
+}
+
+fn remote(target: &Target, variable: Option<OsString>) -> Result<Client, VerbError> {
+    let variable = variable.map(OsString::into_string).transpose();
+    let variable = variable.map_err(|_| VerbError::Usage("BURROW_URL is not UTF-8".to_owned()))?;
+    let mut urls = target.url.clone();
+    if urls.is_empty() {
+        let given = variable.as_deref().unwrap_or_default().split_whitespace();
+        urls.extend(given.map(str::to_owned));
+    }
+    if urls.is_empty() {
+        urls.push(DEFAULT_URL.to_owned());
+    }
+    let mut builder = Client::builder()
+        .failover(target.failover)
+        .deadline(target.deadline);
+    for url in &urls {
+        let usage = |error: Error| VerbError::Usage(error.to_string());
+        builder = builder.server(url).map_err(usage)?;
+    }
+    Ok(builder.build()?)
+}
+
+fn queue(args: &QueueArgs, client: &Client) -> Queue {
+    args.queue.of(client)
+}
+
+/// Prints a value as a line of JSON.
+fn print_json(out: &mut dyn Write, value: &serde_json::Value) -> io::Result<()> {
+    writeln!(out, "{value}")
+}

@@ -1,0 +1,221 @@
+//! `burrow work`: a command for each message.
+
+use std::ffi::OsString;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use burrow_client::{Claiming, Client, Held, Queue};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::VerbError;
+use super::args::WorkArgs;
+
+/// How long one request waits for messages.
+const TURN: Duration = Duration::from_secs(20);
+/// Time for a command to end after SIGTERM.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+
+/// What the workers share.
+struct Job {
+    queue: Queue,
+    name: String,
+    command: Vec<OsString>,
+    claiming: Claiming,
+    delay: Duration,
+    is_endless: bool,
+    /// True once the program is told to stop.
+    stop: watch::Receiver<bool>,
+}
+
+pub(super) async fn work(args: WorkArgs, client: &Client) -> Result<(), VerbError> {
+    let (tell, stop) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tell.send_replace(true);
+        // The receivers see the value as long as the sender is there.
+        tell.closed().await;
+    });
+    let job = Arc::new(Job {
+        queue: args.queue.queue.of(client),
+        name: args.queue.queue.to_string(),
+        claiming: Claiming {
+            batch: args.batch,
+            hide: args.hide,
+            wait: args.wait.unwrap_or(TURN),
+        },
+        command: args.command,
+        delay: args.delay,
+        is_endless: args.wait.is_none(),
+        stop,
+    });
+    let mut workers = JoinSet::new();
+    for _ in 0..args.parallel {
+        workers.spawn(Arc::clone(&job).run());
+    }
+    let mut outcome = Ok(());
+    while let Some(ended) = workers.join_next().await {
+        let ended = ended.map_err(std::io::Error::other)?;
+        if outcome.is_ok() {
+            outcome = ended;
+        }
+    }
+    outcome
+}
+
+impl Job {
+    async fn run(self: Arc<Self>) -> Result<(), VerbError> {
+        let mut claims = self.queue.claims(self.claiming);
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = self.stopped() => return Ok(()),
+                next = claims.next_within(self.claiming.wait) => next?,
+            };
+            match next {
+                Some(held) => self.handle(held).await?,
+                None if self.is_endless => {}
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Completes when the program is told to stop.
+    async fn stopped(&self) {
+        let mut stop = self.stop.clone();
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn handle(&self, held: Held) -> Result<(), VerbError> {
+        let (mut child, feeding) = match self.start(&held) {
+            Ok(started) => started,
+            Err(error) => {
+                held.release(Duration::ZERO).await?;
+                return Err(error);
+            }
+        };
+        let status = tokio::select! {
+            status = child.wait() => status,
+            () = self.stopped() => {
+                end(&mut child).await?;
+                feeding.abort();
+                held.release(Duration::ZERO).await?;
+                return Ok(());
+            }
+            () = held.lost() => {
+                end(&mut child).await?;
+                feeding.abort();
+                tell(&held, "the claim is lost, somebody else has the message");
+                return Ok(());
+            }
+        };
+        // A command need not read its input.
+        feeding.abort();
+        self.settle(held, status?).await
+    }
+
+    async fn settle(&self, held: Held, status: ExitStatus) -> Result<(), VerbError> {
+        let lost = if status.success() {
+            held.ack().await?
+        } else {
+            let delay = self.delay_of(&held);
+            let text = format!("{status}; again in {delay:.0?}");
+            tell(&held, &text);
+            held.release(delay).await?
+        };
+        for id in lost {
+            eprintln!("burrow: {id}: the claim was lost, the message will be worked on again");
+        }
+        Ok(())
+    }
+
+    /// Doubled with each attempt.
+    fn delay_of(&self, held: &Held) -> Duration {
+        let attempts = held.messages().iter().map(|message| message.attempts);
+        let doublings = attempts.max().unwrap_or(1).saturating_sub(1).min(31);
+        self.delay
+            .saturating_mul(1 << doublings)
+            .min(LONGEST_DELAY.max(self.delay))
+    }
+
+    fn start(&self, held: &Held) -> Result<(Child, tokio::task::JoinHandle<()>), VerbError> {
+        let (program, arguments) = self
+            .command
+            .split_first()
+            .ok_or_else(|| VerbError::Usage("no command is given".to_owned()))?;
+        let first = held.messages().first();
+        let mut child = Command::new(program)
+            .args(arguments)
+            .env("BURROW_ID", first.map_or("", |first| &first.id))
+            .env(
+                "BURROW_ATTEMPTS",
+                first.map_or(0, |first| first.attempts).to_string(),
+            )
+            .env("BURROW_QUEUE", &self.name)
+            .env("BURROW_COUNT", held.messages().len().to_string())
+            .stdin(Stdio::piped())
+            // A group of its own: Ctrl-C on a terminal is for this program to pass on.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| VerbError::Command {
+                command: program.display().to_string(),
+                error,
+            })?;
+        let mut input = Vec::new();
+        for message in held.messages() {
+            input.extend_from_slice(&message.body);
+            if self.claiming.batch > 1 {
+                input.push(b'\n');
+            }
+        }
+        let stdin = child.stdin.take();
+        let feeding = tokio::spawn(async move {
+            if let Some(mut stdin) = stdin {
+                // A command that does not want its input is no failure.
+                let _ = stdin.write_all(&input).await;
+            }
+        });
+        Ok((child, feeding))
+    }
+}
+
+/// Asks the command, and what it has started, to end, and ends it if it does not.
+async fn end(child: &mut Child) -> std::io::Result<()> {
+    let group = child.id().and_then(|id| i32::try_from(id).ok());
+    let send = |signal| {
+        if let Some(group) = group {
+            // It may have ended just now.
+            let _ = killpg(Pid::from_raw(group), signal);
+        }
+    };
+    send(Signal::SIGTERM);
+    if let Ok(status) = timeout(PATIENCE, child.wait()).await {
+        return status.map(drop);
+    }
+    send(Signal::SIGKILL);
+    child.wait().await.map(drop)
+}
+
+fn tell(held: &Held, text: &str) {
+    let id = held.messages().first().map_or("", |first| &first.id);
+    match held.messages().len() {
+        1 => eprintln!("burrow: {id}: {text}"),
+        count => eprintln!("burrow: {count} messages from {id}: {text}"),
+    }
+}

@@ -1,0 +1,298 @@
+//! The verbs that use a queue, as a user types them: on a server and on a data folder.
+
+mod support;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use burrow_tests::process::plain;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::{PATIENCE, launch, server};
+
+/// Where the queues are, as two arguments.
+type Place<'a> = [&'a str; 2];
+
+fn burrow(place: Place<'_>, arguments: &[&str]) -> Command {
+    let (verb, rest) = arguments.split_first().expect("a verb");
+    let mut command = plain(env!("CARGO_BIN_EXE_burrow"));
+    command.arg(verb).args(place).args(rest);
+    command
+}
+
+fn run(place: Place<'_>, arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = burrow(place, arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut stdin = child.stdin.take().expect("it has an input");
+    // What is told what to do otherwise reads nothing.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
+/// Asserts the exit code and gives the output.
+fn told(place: Place<'_>, arguments: &[&str], input: &str, code: i32) -> String {
+    let output = run(place, arguments, input.as_bytes());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+    assert_eq!(code == 0, errors.is_empty(), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).expect("output is text")
+}
+
+fn every_verb(place: Place<'_>) {
+    let told = |arguments: &[&str], code| told(place, arguments, "from stdin", code);
+    assert_eq!(told(&["ls"], 4), "");
+    assert_eq!(told(&["put", "a%2Fb/q", "--id=1", "one"], 0), "1\n");
+    assert_eq!(told(&["put", "a%2Fb/q", "--id=2", "--ttl=0"], 0), "2\n");
+    assert_eq!(told(&["put", "a%2Fb/q", "@@x", "y"], 0).lines().count(), 2);
+    assert_eq!(told(&["ls"], 0), "a/b\n");
+    assert_eq!(told(&["ls", "a%2Fb", "--json"], 0), "{\"id\":\"q\"}\n");
+    assert!(told(&["ls", "a%2Fb/q"], 0).contains("2\tttl 0\thide 0\n"));
+    assert_eq!(
+        told(&["peek", "a%2Fb/q", "--limit=9"], 0),
+        "one\nfrom stdin\n@x\ny\n"
+    );
+    assert_eq!(told(&["peek", "a%2Fb/q", "--marker=1"], 0), "from stdin\n");
+    assert_eq!(
+        told(&["peek", "a%2Fb/q", "--id=2", "--json"], 0),
+        "{\"body\":\"from stdin\",\"hide\":0,\"id\":\"2\",\"ttl\":0}\n"
+    );
+    assert_eq!(
+        told(&["watch", "a%2Fb/q", "--limit=2"], 0),
+        "one\nfrom stdin\n"
+    );
+    assert_eq!(told(&["watch", "a%2Fb/none", "--wait=0.1"], 4), "");
+
+    let claimed = told(&["claim", "a%2Fb/q", "--hide=90"], 0);
+    let [id, claim, attempts, body] = claimed.trim().split('\t').collect::<Vec<_>>()[..] else {
+        panic!("{claimed}");
+    };
+    assert_eq!((id, attempts, body), ("1", "1", "one"));
+    let stats = told(&["stats", "a%2Fb/q"], 0);
+    assert_eq!(stats, "a/b/q\t4 messages\t3 visible\t1 hidden\n");
+    told(&["extend", "a%2Fb/q", id, claim, "--hide=100"], 0);
+    told(&["release", "a%2Fb/q", id, claim], 0);
+    let again = told(&["claim", "a%2Fb/q", "--json"], 0);
+    let again: serde_json::Value = serde_json::from_str(&again).expect("a line of JSON");
+    assert_eq!((&again["id"], &again["attempts"]), (&"1".into(), &2.into()));
+    told(&["ack", "a%2Fb/q", id, claim], 5);
+    told(&["ack", "a%2Fb/q", id, "junk"], 5);
+    told(&["ack", "a%2Fb/q", id, again["claim"].as_str().unwrap()], 0);
+    told(&["ack", "a%2Fb/q", id], 4);
+
+    told(
+        &["settings", "a%2Fb/q", "max_attempts=3", "dead_letter=dead"],
+        0,
+    );
+    told(&["settings", "a%2Fb/q", "order=lifo", "default_ttl=0.5"], 0);
+    let settings = told(&["settings", "a%2Fb/q"], 0);
+    assert_eq!(
+        settings,
+        "dead_letter=dead\ndefault_ttl=0.5\nmax_attempts=3\norder=lifo\n"
+    );
+    told(&["settings", "a%2Fb/q", "oder=lifo"], 2);
+    told(&["settings", "a%2Fb/q", "--clear"], 0);
+    assert_eq!(
+        told(&["pop", "a%2Fb/q", "--limit=2"], 0),
+        "from stdin\n@x\n"
+    );
+    told(&["purge", "a%2Fb/q"], 0);
+    told(&["pop", "a%2Fb/q", "--wait=0.1"], 4);
+    told(&["purge", "a%2Fb/q"], 4);
+    for usage in [
+        &["put", "a"][..],
+        &["put", "a/q", "--id=1", "x", "y"],
+        &["claim", "a/q", "--hide=0"],
+        &["pop", "a/q", "--limit=0"],
+        &["work", "a/q"],
+        &["ls", "a/q/m"],
+    ] {
+        told(usage, 2);
+    }
+    told(&["put", "a/q", "@/nowhere/file"], 1);
+}
+
+fn url(server: &burrow_tests::process::Server) -> String {
+    format!("http://{}", server.address())
+}
+
+#[test]
+fn every_verb_works_on_a_server_and_on_a_data_folder() {
+    let server = server(&[]);
+    every_verb(["--url", &url(&server)]);
+    let folder = tempfile::tempdir().unwrap();
+    every_verb(["--data", folder.path().to_str().unwrap()]);
+    let nobody = run(
+        ["--url", "http://127.0.0.1:1"],
+        &["ls", "--deadline=0.2"],
+        b"",
+    );
+    assert_eq!(nobody.status.code(), Some(1));
+    told(["--url", "ftp://x"], &["ls"], "", 2);
+}
+
+#[test]
+fn a_hundred_thousand_lines_go_in_and_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = launch().data(folder.path().join("data")).start().unwrap();
+    let url = url(&server);
+    let lines: String = (0..100_000).map(|number| format!("{number}\n")).collect();
+    let put = told(["--url", &url], &["put", "a/q", "--lines"], &lines, 0);
+    assert_eq!(put, "100000 messages\n");
+    let out = folder.path().join("out");
+    let script = format!("cat >> {}", out.display());
+    let work = [
+        "work",
+        "a/q",
+        "--batch=1000",
+        "--wait=0",
+        "--",
+        "sh",
+        "-c",
+        &script,
+    ];
+    told(["--url", &url], &work, "", 0);
+    assert!(
+        std::fs::read_to_string(out).unwrap() == lines,
+        "in order and whole"
+    );
+    told(["--url", &url], &["peek", "a/q", "--hidden"], "", 4);
+}
+
+fn start(place: Place<'_>, arguments: &[&str]) -> Child {
+    let mut command = burrow(place, arguments);
+    command.stdin(Stdio::null()).spawn().expect("it runs")
+}
+
+fn wait_for(file: &Path) {
+    let start = Instant::now();
+    while !file.exists() {
+        assert!(
+            start.elapsed() < PATIENCE,
+            "{} does not come",
+            file.display()
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).expect("it is there");
+}
+
+#[test]
+fn work_acknowledges_releases_and_survives_what_is_done_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&[]);
+    let url = url(&server);
+    let place = ["--url", url.as_str()];
+    let file = |name: &str| folder.path().join(name);
+    let begin = |script: &str| {
+        let work = [
+            "work",
+            "a/q",
+            "--hide=1.5",
+            "--delay=0.1",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ];
+        start(place, &work)
+    };
+
+    // The first attempt fails, the second succeeds: the second finds the id and the body.
+    told(place, &["put", "a/q", "--id=m", "body"], "", 0);
+    let done = file("done");
+    let script = format!(
+        "[ $BURROW_ATTEMPTS = 2 ] && cat > {0}.new && echo $BURROW_ID >> {0}.new && mv {0}.new {0}",
+        done.display()
+    );
+    let mut worker = begin(&script);
+    wait_for(&done);
+    signal(&worker, Signal::SIGINT);
+    assert!(worker.wait().unwrap().success());
+    assert_eq!(std::fs::read_to_string(&done).unwrap(), "bodym\n");
+    told(place, &["peek", "a/q", "--hidden"], "", 4);
+
+    // Killed: the message comes back, once its time is over.
+    told(place, &["put", "a/q", "--id=n", "body"], "", 0);
+    let began = file("began");
+    let mut worker = begin(&format!("touch {}; exec sleep 3", began.display()));
+    wait_for(&began);
+    signal(&worker, Signal::SIGKILL);
+    worker.wait().unwrap();
+    told(place, &["claim", "a/q"], "", 4);
+    let back = told(
+        place,
+        &["claim", "a/q", "--wait=20", "--hide=0.1", "--json"],
+        "",
+        0,
+    );
+    assert!(back.contains(r#""attempts":2"#), "{back}");
+
+    // Interrupted, after longer than the claim holds by itself: it was extended meanwhile, its
+    // command is ended, and the message is there at once.
+    let slow = file("slow");
+    let mut worker = begin(&format!("sleep 4; touch {}; exec sleep 60", slow.display()));
+    wait_for(&slow);
+    told(place, &["claim", "a/q"], "", 4);
+    signal(&worker, Signal::SIGINT);
+    assert!(worker.wait().unwrap().success());
+    let back = told(place, &["claim", "a/q", "--json"], "", 0);
+    assert!(back.contains(r#""attempts":4"#), "{back}");
+}
+
+#[test]
+fn a_restart_of_the_server_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = launch().data(&data).start().unwrap();
+    let (url, address) = (url(&server), server.address().to_string());
+    let place = ["--url", url.as_str()];
+    server.kill();
+    let mut put = start(place, &["put", "a/q", "--id=1", "x"]);
+    std::thread::sleep(Duration::from_millis(300));
+    let restarted = plain(env!("CARGO_BIN_EXE_burrow"))
+        .args(["serve", "--listen", &address, "--data"])
+        .arg(&data)
+        .stdout(Stdio::null())
+        .spawn();
+    let mut restarted = restarted.unwrap();
+    let status = put.wait().unwrap();
+    let popped = run(place, &["pop", "a/q"], b"");
+    restarted.kill().unwrap();
+    restarted.wait().unwrap();
+    assert!(status.success());
+    assert_eq!(popped.stdout, b"x\n");
+}
+
+#[test]
+fn completions_and_manual_pages_are_made() {
+    let burrow = |arguments: &[&str]| {
+        let output = plain(env!("CARGO_BIN_EXE_burrow")).args(arguments).output();
+        let output = output.unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, script) = burrow(&["completions", shell]);
+        assert!(code == Some(0) && script.contains("burrow"), "{shell}");
+    }
+    let (code, page) = burrow(&["man"]);
+    assert!(
+        code == Some(0) && page.contains(".TH burrow 1"),
+        "{page:.200}"
+    );
+    let (code, page) = burrow(&["man", "work"]);
+    assert!(
+        code == Some(0) && page.contains("BURROW_ATTEMPTS"),
+        "{page:.200}"
+    );
+    assert_eq!(burrow(&["man", "nothing"]).0, Some(2));
+}

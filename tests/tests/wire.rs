@@ -1,0 +1,210 @@
+//! The wire protocol: commands and replies come out as they went in, and the conversations
+//! on record are held to the byte, with the pure session and with the real server.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use burrow_core::wire::{self, Answer, Decoder, Offer};
+use burrow_core::{Command, Reply};
+use burrow_tests::process::{Launch, program};
+use burrow_tests::wire::{PureServer, any_command};
+use fastrand::Rng;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn every_command_comes_out_as_it_went_in() {
+    let mut rng = Rng::with_seed(1);
+    let mut server = PureServer::new(Offer::default());
+    let mut hello = Vec::new();
+    wire::encode_hello(&mut hello);
+    server.feed(&hello, |_| ());
+    for id in 1..5_000 {
+        let command = any_command(&mut rng);
+        let mut bytes = Vec::new();
+        wire::encode_request(&mut bytes, id, &command, u32::MAX).unwrap();
+        let mut seen = 0;
+        // Cut anywhere, the last byte apart: only then is there a command.
+        let (start, last) = bytes.split_at(bytes.len() - 1);
+        let (one, two) = start.split_at(rng.usize(..=start.len()));
+        for part in [one, two] {
+            server.feed(part, |_| seen += 1);
+        }
+        assert_eq!(seen, 0, "{command:?}");
+        server.feed(last, |decoded| {
+            seen += 1;
+            assert_eq!(*decoded, command);
+        });
+        assert_eq!(seen, 1, "{command:?}");
+        server.advance(rng.u64(..1_000));
+    }
+    assert!(!server.is_ended);
+}
+
+#[test]
+fn every_reply_comes_out_as_it_went_in() {
+    let mut rng = Rng::with_seed(2);
+    let mut server = PureServer::new(Offer::default());
+    let mut kinds = [0; 10];
+    for _ in 0..20_000 {
+        let command = any_command(&mut rng);
+        server.node.submit(server.now, command);
+        while let Some((_, outcome)) = server.node.poll_reply() {
+            let place = match &outcome {
+                Ok(Reply::Names(_)) => 0,
+                Ok(Reply::Messages(_)) => 1,
+                Ok(Reply::Put { .. }) => 2,
+                Ok(Reply::PutBatch(_)) => 3,
+                Ok(Reply::Settled(_)) => 4,
+                Ok(Reply::Settings(_)) => 5,
+                Ok(Reply::Exported { .. }) => 6,
+                Ok(Reply::Imported { .. }) => 7,
+                Ok(Reply::Done) => 8,
+                Err(_) => 9,
+            };
+            kinds[place] += 1;
+            if let Ok(Reply::Exported { piece, .. }) = &outcome {
+                let queue = burrow_core::QueueName {
+                    account: "a".into(),
+                    queue: "b".into(),
+                };
+                let piece = piece.clone().into();
+                server
+                    .node
+                    .submit(server.now, Command::Import { queue, piece });
+            }
+            let outcome = outcome.map_err(wire::Failure::Refused);
+            let mut bytes = Vec::new();
+            wire::encode_outcome(&mut bytes, 1, &outcome);
+            let mut decoder = Decoder::new(u32::MAX);
+            decoder.received().extend_from_slice(&bytes);
+            let frame = decoder.next_frame().unwrap().unwrap();
+            let decoded = wire::decode_answer(&frame).unwrap();
+            assert_eq!(decoded, Answer::Outcome { id: 1, outcome });
+        }
+        server.now = server.now.after_ms(rng.u64(..20));
+    }
+    assert!(kinds.iter().all(|count| *count > 0), "{kinds:?}");
+}
+
+/// A conversation on record.
+struct Recorded {
+    title: String,
+    sent: Vec<u8>,
+    received: Vec<u8>,
+}
+
+fn recorded() -> Vec<Recorded> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/wire.hex");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut all: Vec<Recorded> = Vec::new();
+    for line in text.lines() {
+        let bytes = |hex: &str| -> Vec<u8> {
+            hex.split_whitespace()
+                .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+                .collect()
+        };
+        if let Some(title) = line.strip_prefix("== ") {
+            all.push(Recorded {
+                title: title.to_owned(),
+                sent: Vec::new(),
+                received: Vec::new(),
+            });
+        } else if let Some(hex) = line.strip_prefix("> ") {
+            all.last_mut().unwrap().sent.extend(bytes(hex));
+        } else if let Some(hex) = line.strip_prefix("< ") {
+            all.last_mut().unwrap().received.extend(bytes(hex));
+        } else {
+            assert!(line.is_empty() || line.starts_with('#'), "{line}");
+        }
+    }
+    all
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.chunks(32).fold(String::new(), |mut text, line| {
+        text.push('<');
+        for byte in line {
+            write!(text, " {byte:02x}").unwrap();
+        }
+        text.push('\n');
+        text
+    })
+}
+
+/// Kind, id and payload.
+type AnyFrame = (u8, u64, Vec<u8>);
+
+/// What comes before the first frame, and the frames, sorted by kind and id.
+fn in_order_of_id(answered: &[u8]) -> (Vec<u8>, Vec<AnyFrame>) {
+    let (start, rest) = answered.split_at(answered.len().min(wire::WELCOME_BYTES));
+    let mut decoder = Decoder::new(u32::MAX);
+    if start.last() != Some(&wire::VERSION) {
+        return (answered.to_vec(), Vec::new());
+    }
+    decoder.received().extend_from_slice(rest);
+    let mut frames = Vec::new();
+    while let Some(frame) = decoder.next_frame().unwrap() {
+        frames.push((frame.kind as u8, frame.id, frame.payload.to_vec()));
+    }
+    frames.sort();
+    (start.to_vec(), frames)
+}
+
+#[test]
+fn the_record_holds_for_the_pure_session() {
+    let mut server = PureServer::new(Offer::default());
+    let mut failures = String::new();
+    for Recorded {
+        title,
+        sent,
+        received,
+    } in recorded()
+    {
+        server.reconnect(Offer::default());
+        // Where the stream is cut makes no difference.
+        for byte in &sent {
+            server.feed(&[*byte], |_| ());
+        }
+        if server.out != received {
+            write!(failures, "== {title}\n{}", hex(&server.out)).unwrap();
+        }
+    }
+    assert!(failures.is_empty(), "answered:\n{failures}");
+}
+
+#[test]
+fn the_record_holds_for_the_server() {
+    let server = Launch::new(program())
+        .memory()
+        .argument("--clock=manual")
+        .argument("--listen-wire=127.0.0.1:0")
+        .start()
+        .unwrap();
+    let address = server.wire_address().unwrap();
+    for Recorded {
+        title,
+        sent,
+        received,
+    } in recorded()
+    {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(&sent).unwrap();
+        let mut answered = vec![0; received.len()];
+        stream.read_exact(&mut answered).unwrap();
+        // Answers leave as they are ready: their order is the server's own affair.
+        assert!(
+            in_order_of_id(&answered) == in_order_of_id(&received),
+            "== {title}\n{}",
+            hex(&answered)
+        );
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut more = Vec::new();
+        stream.read_to_end(&mut more).unwrap();
+        assert!(more.is_empty(), "== {title}: more came\n{}", hex(&more));
+    }
+}
