@@ -1,7 +1,9 @@
 //! One log of commands on several hosts: the same answers and the same state.
 //! The Worker and the component are held to it by their own tests.
 
-use burrow_tests::parity::{HttpReplica, Step, replay, the_log};
+use std::path::Path;
+
+use burrow_tests::parity::{HttpReplica, Step, WireReplica, replay, the_log};
 use burrow_tests::process::{Launch, program};
 
 #[test]
@@ -26,12 +28,23 @@ fn a_log_is_eventful_and_follows_from_its_seed() {
     assert!(dead.count() > 1_000, "lists with messages");
 }
 
+/// The server with its data in a folder, on a clock that the log moves.
+fn native(folder: &Path) -> Launch {
+    Launch::new(program())
+        .data(folder.join("data"))
+        .argument("--clock=manual")
+}
+
 #[test]
 fn the_native_server_answers_as_the_machine() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let launch = Launch::new(program())
-        .data(folder.path().join("data"))
-        .argument("--clock=manual");
-    let mut native = HttpReplica::start(launch);
+    let mut native = HttpReplica::start(native(folder.path()));
     replay(&the_log(), &mut native).unwrap_or_else(|difference| panic!("{difference}"));
+}
+
+#[test]
+fn the_wire_protocol_answers_as_the_machine() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut wire = WireReplica::start(native(folder.path()));
+    replay(&the_log(), &mut wire).unwrap_or_else(|difference| panic!("{difference}"));
 }

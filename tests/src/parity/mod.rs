@@ -10,6 +10,7 @@ mod generate;
 mod http;
 mod record;
 mod reference;
+mod wire;
 
 use std::io;
 
@@ -19,6 +20,7 @@ use crate::conformance::{Answer, Request};
 
 pub use http::HttpReplica;
 pub use record::record;
+pub use wire::WireReplica;
 
 /// What is sent, in order, and what must come back.
 #[derive(Debug, Default)]
