@@ -55,8 +55,10 @@ export async function hold(queue, { steps }) {
       const sent = { leave, settled: false };
       sent.response = queue.fetch(request).finally(() => { sent.settled = true; });
       sent.response.catch(() => {});
-      if (start) open.set(start, sent);
-      else answer = await sent.response;
+      if (start) {
+        open.set(start, sent);
+        await settle();
+      } else answer = await sent.response;
       start = undefined;
     } else if (step.kind === 'pending') {
       await settle();
@@ -102,11 +104,9 @@ function joined(lines, render) {
 }
 
 function fill(line, variables) {
-  return line.replace(/\{\{([^{}]*?)\}\}/g, (whole, name) => {
-    const repeated = /^(.*)\*(\d+)$/.exec(name);
-    if (repeated) return repeated[1].repeat(Number(repeated[2]));
-    return variables.get(name) ?? whole;
-  });
+  return line
+    .replace(/\{\{(.+?)\*(\d+)\}\}/g, (_, text, times) => text.repeat(Number(times)))
+    .replace(/\{\{([^{}]*?)\}\}/g, (whole, name) => variables.get(name) ?? whole);
 }
 
 function build({ head: [first, ...headers], body }, signal) {
