@@ -19,7 +19,10 @@ export class Engine {
   /** Set while what is stored must be read again, after a write that failed. */
   #recovering;
   #timer;
+  /** Writes that failed. */
+  #failures = 0;
   #closed = false;
+  #closing;
 
   constructor(storage, settings, clock) {
     this.#storage = storage;
@@ -74,15 +77,21 @@ export class Engine {
   /** Moves a manual clock on, and resolves when what that changed is stored. */
   async advance(spanMs) {
     if (this.#clock) throw new TypeError("only a queue with clock: 'manual' can be advanced");
+    const before = this.#failures;
     await this.run((machine) => {
       machine.advance(spanMs);
     });
     while (this.#storing) await this.#storing;
+    if (this.#failures !== before) throw new OutcomeUnknown(new Error('the storage failed'));
   }
 
   /** Stores what is to be stored. Whoever still waits is told so. */
-  async close() {
-    if (this.#closed) return;
+  close() {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close() {
     while (this.#storing) await this.#storing;
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -134,6 +143,7 @@ export class Engine {
     try {
       await this.#storage.append(batch);
     } catch (error) {
+      this.#failures += 1;
       this.#machine.free();
       this.#machine = undefined;
       clearTimeout(this.#timer);

@@ -162,7 +162,7 @@ export declare class Queue {
   putBatch(account: string, queue: string, messages: NewMessage[]): Promise<string[]>;
   /** Takes messages for a while: 30 seconds and one message unless said otherwise. */
   claim(account: string, queue: string, options?: Selection & Times): Promise<Message[]>;
-  /** Claims one message after the other, and waits for those to come. Ends with its signal. */
+  /** Claims one message after the other, and waits for those to come. Ends with its signal; with a `wait` of 0, when there is none. */
   claims(account: string, queue: string, options?: Selection & Times): AsyncGenerator<Message, void>;
   extend(account: string, queue: string, message: Claimed, hide: Span): Promise<Message>;
   release(account: string, queue: string, message: Claimed): Promise<Message>;

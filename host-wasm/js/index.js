@@ -79,14 +79,19 @@ export class Queue {
     });
   }
 
-  /** Claims one message after the other, and waits for those to come. Ends with its signal. */
-  async *claims(account, queue, options = {}) {
+  /** Claims one message after the other, and waits for those to come. Ends with its signal; with a `wait` of 0, when there is none. */
+  async *claims(account, queue, { wait = '60s', ...options } = {}) {
+    const comesBack = input.span('wait', wait) > 0;
     while (!options.signal?.aborted) {
+      let found;
       try {
-        yield* await this.claim(account, queue, { wait: '60s', ...options });
+        found = await this.claim(account, queue, { wait, ...options });
       } catch (error) {
-        if (!options.signal?.aborted) throw error;
+        if (options.signal?.aborted) return;
+        throw error;
       }
+      if (found.length === 0 && !comesBack) return;
+      yield* found;
     }
   }
 

@@ -11,19 +11,23 @@ export async function respond(engine, request) {
   const { pathname, search } = new URL(request.url);
   const body = new Uint8Array(await request.arrayBuffer());
   const header = (name) => request.headers.get(name) ?? undefined;
+  return render(await exchange(engine, request.method, pathname + search, header, body, request.signal));
+}
+
+/** The answer as the machine gives it: `{ status, headers, body, head }`. */
+export async function exchange(engine, method, target, header, body, signal) {
   try {
-    return render(await engine.run((machine, now) => {
+    return await engine.run((machine, now) => {
       const read = new HttpRequest(
-        request.method, pathname + search, header('content-type'), header('origin'),
-        header('access-control-request-method'), body);
+        method, target, header('content-type'), header('origin'), header('access-control-request-method'), body);
       try {
         return machine.handle(now, read);
       } finally {
         read.free();
       }
-    }, request.signal));
+    }, signal);
   } catch (error) {
-    if (error instanceof OutcomeUnknown) return render(Machine.outcomeUnknown());
+    if (error instanceof OutcomeUnknown) return Machine.outcomeUnknown();
     throw error;
   }
 }

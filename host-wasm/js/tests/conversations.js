@@ -1,6 +1,8 @@
 // Reads the conversations of tests/conformance and holds them with a queue. What they may say is told
 // there. Nothing in here is of one runtime.
 
+import { Queue } from '../index.js';
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('latin1');
 const latin1 = (text) => decoder.decode(encoder.encode(text));
@@ -37,6 +39,24 @@ export function parse(text) {
     }
   });
   return conversations;
+}
+
+/** Holds all conversations of files, given as pairs of name and text, each with a queue of its own. */
+export async function holdAll(files) {
+  const result = { passed: 0, skipped: 0, failures: [] };
+  for (const [name, text] of files) {
+    for (const conversation of parse(text)) {
+      const queue = await Queue.open({ clock: 'manual' });
+      try {
+        if (await hold(queue, conversation)) result.passed += 1;
+        else result.skipped += 1;
+      } catch (error) {
+        result.failures.push(`${name}: ${conversation.title}: ${error.message}`);
+      }
+      await queue.close();
+    }
+  }
+  return result;
 }
 
 /** Holds a conversation. False if a `Request` cannot say what is sent in it. */

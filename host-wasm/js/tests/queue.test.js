@@ -95,6 +95,41 @@ test('a write that fails is told, and the queue is as the storage has it', async
   await queue.put('a', 'q', { id: 'again', body: '' });
 });
 
+test('a move of the clock that cannot be stored is told', async () => {
+  const storage = new MemoryStorage();
+  const queue = await manual({ storage });
+  await queue.put('a', 'q', { id: 'm', body: '', ttl: '5s' });
+  const append = storage.append;
+  const waiting = queue.claim('a', 'other', { wait: '60s' });
+  storage.append = () => Promise.reject(new Error('disk full'));
+  const putting = assert.rejects(queue.put('a', 'q', { id: 'n', body: '' }), OutcomeUnknown);
+  const moving = assert.rejects(queue.advance('10s'), OutcomeUnknown);
+  await assert.rejects(waiting, OutcomeUnknown);
+  await Promise.all([putting, moving]);
+  storage.append = append;
+  assert.equal((await queue.get('a', 'q', 'm')).id, 'm');
+});
+
+test('claims end with their signal, or where nothing is left', async () => {
+  const queue = await manual();
+  await queue.putBatch('a', 'q', [{ body: '1' }, { body: '2' }]);
+  const texts = [];
+  for await (const message of queue.claims('a', 'q', { wait: 0 })) texts.push(message.text());
+  assert.deepEqual(texts, ['1', '2']);
+  const leaving = new AbortController();
+  const claims = queue.claims('a', 'q', { signal: leaving.signal });
+  const next = claims.next();
+  leaving.abort();
+  assert.equal((await next).done, true);
+});
+
+test('a queue that is closed tells who waits, and those who come later', async () => {
+  const queue = await manual();
+  const waiting = assert.rejects(queue.claim('a', 'q', { wait: '60s' }), /was closed/);
+  await Promise.all([queue.close(), queue.close(), waiting]);
+  await assert.rejects(queue.put('a', 'q', { id: 'm' }), /is closed/);
+});
+
 test('a folder survives a process, has one owner, and leaves out what was half written', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'burrow-'));
   const queue = await manual({ storage: await FileStorage.open(folder) });
