@@ -18,11 +18,12 @@ impl Count {
     }
 
     /// Takes a line of a runner's output into account, if it is a closing line of
-    /// cargo-nextest, of `cargo test` or of `node --test`.
+    /// cargo-nextest, of `cargo test`, of `node --test` or of a plain count.
     pub(crate) fn read(&mut self, line: &str) {
         if let Some(count) = nextest(line)
             .or_else(|| libtest(line))
             .or_else(|| node(line))
+            .or_else(|| plain(line))
         {
             self.add(count);
         }
@@ -77,6 +78,16 @@ fn node(line: &str) -> Option<Count> {
         }),
         _ => None,
     }
+}
+
+/// `142 passed, 0 failed, 1 skipped`
+fn plain(line: &str) -> Option<Count> {
+    let (passed, others) = line.split_once(" passed, ")?;
+    let (failed, _) = others.split_once(" failed, ")?;
+    Some(Count {
+        passed: passed.parse().ok()?,
+        failed: failed.parse().ok()?,
+    })
 }
 
 fn without_colour(line: &str) -> String {
@@ -173,6 +184,7 @@ mod tests {
             ("\u{1b}[34mℹ fail 2\u{1b}[39m", 0, 2),
             ("ℹ cancelled 1", 0, 1),
             ("ℹ skipped 4", 0, 0),
+            ("142 passed, 1 failed, 2 skipped", 142, 1),
             (
                 "a test that prints: test result: ok. 3 passed; 0 failed",
                 0,
