@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use burrow_tests::process::plain;
+use burrow_tests::process::{Server, plain};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::{PATIENCE, launch, server};
@@ -115,7 +115,7 @@ fn every_verb(place: Place<'_>) {
     told(&["put", "a/q", "@/nowhere/file"], 1);
 }
 
-fn url(server: &burrow_tests::process::Server) -> String {
+fn url(server: &Server) -> String {
     format!("http://{}", server.address())
 }
 
@@ -125,6 +125,14 @@ fn every_verb_works_on_a_server_and_on_a_data_folder() {
     every_verb(["--url", &url(&server)]);
     let folder = tempfile::tempdir().unwrap();
     every_verb(["--data", folder.path().to_str().unwrap()]);
+    let socket = folder.path().join("socket");
+    let listen = format!("--listen-wire=127.0.0.1:0,unix:{}", socket.display());
+    let wired = |serve: &dyn Fn(&Server) -> String| {
+        let server = support::server(&[&listen]);
+        every_verb(["--url", &serve(&server)]);
+    };
+    wired(&|server| format!("burrow://{}", server.wire_address().expect("it listens")));
+    wired(&|_| format!("burrow+unix://{}", socket.display()));
     let nobody = run(
         ["--url", "http://127.0.0.1:1"],
         &["ls", "--deadline=0.2"],

@@ -37,6 +37,7 @@ mod rest;
 mod retry;
 mod servers;
 mod transport;
+mod wire;
 
 pub use burrow_core::{ClaimToken, Order, Settings};
 pub use claims::{Claiming, Claims, Held};
@@ -46,3 +47,4 @@ pub use options::{Listing, Put, QueueStats, Settle, Taking};
 pub use queue::Queue;
 pub use rest::Rest;
 pub use transport::{Answer, Calling, Message, Transport};
+pub use wire::Wire;
