@@ -1,6 +1,7 @@
 //! The native host of the Burrow queue.
 
 pub mod config;
+pub mod desk;
 pub mod embedded;
 pub mod engine;
 pub mod inspect;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use burrow::config::{ClockSource, Settings};
 use burrow::engine::{Clock, Engine, ManualClock, StartError, StartReport, SystemClock};
 use burrow::logging;
-use burrow::server::{self, Listeners, ServeError, WireListener};
+use burrow::server::{self, Listeners, ManualTime, ServeError, WireListener};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::inspecting::{open_failure, restore_failure};
@@ -77,7 +77,9 @@ fn serve(settings: &Settings) -> Result<(), ServingError> {
             http: listener,
             wire,
         };
-        server::serve(listeners, engine, manual_clock, rest, connections, stop).await?;
+        let desk = engine.desk();
+        let manual_time = manual_clock.map(|clock| ManualTime { engine, clock });
+        server::serve(listeners, desk, manual_time, rest, connections, stop).await?;
         tracing::info!("stopped");
         Ok(())
     })

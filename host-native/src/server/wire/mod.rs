@@ -1,4 +1,4 @@
-//! The wire protocol in front of an engine, over TCP and Unix sockets.
+//! The wire protocol, over TCP and Unix sockets.
 //!
 //! What frames mean is decided by [`burrow_core::wire`]; this module moves their bytes.
 
