@@ -6,5 +6,6 @@ pub mod embedded;
 pub mod engine;
 pub mod inspect;
 pub mod logging;
+pub mod proxy;
 pub mod server;
 pub mod storage;

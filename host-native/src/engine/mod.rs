@@ -8,7 +8,6 @@
 //! in one transaction, and lets the replies go. It also keeps the node's deadlines. No
 //! I/O happens while the mutex is held.
 
-mod admission;
 mod clock;
 mod committer;
 mod shared;

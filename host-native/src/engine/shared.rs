@@ -9,9 +9,8 @@ use std::time::Duration;
 use burrow_core::{Command, Node, Ticket, Timestamp};
 use tokio::sync::watch;
 
-use super::admission::is_change;
 use super::{Clock, Failure, Health, ManualClock, Stats};
-use crate::desk::{Cancel, Deliveries, Outcome, Place, Recipient, Submitted};
+use crate::desk::{Cancel, Deliveries, Outcome, Place, Recipient, Submitted, is_change};
 
 /// The committer looks at the clock at least so often while there is a deadline: a clock
 /// may jump, as after a suspend.

@@ -20,7 +20,7 @@ use super::body::{self, BodyError};
 use super::peer::{InService, Peer};
 use super::response::{self, text, to_http};
 use super::{ManualTime, Shared};
-use crate::desk::{Desk, Failure, Health};
+use crate::desk::{Desk, Failure, Health, may_wait};
 
 const HEALTH_PATH: &str = "/healthz";
 
@@ -165,15 +165,6 @@ fn render_failure(failure: Failure) -> rest::Response {
             response::busy("Too much is on its way to the queue's server: nothing was done")
         }
         Failure::CommandTooLarge { maximum_bytes } => rest::Response::body_too_large(maximum_bytes),
-    }
-}
-
-fn may_wait(command: &Command<'_>) -> bool {
-    match command {
-        Command::ListMessages { wait_ms, .. }
-        | Command::UpdateMessages { wait_ms, .. }
-        | Command::DeleteMessages { wait_ms, .. } => *wait_ms > 0,
-        _ => false,
     }
 }
 

@@ -33,6 +33,7 @@ use crate::desk::{Desk, Health};
 use crate::engine::{Engine, ManualClock};
 use connection::{Http, refuse};
 use watch::Connections;
+pub(crate) use wire::Stream;
 pub use wire::WireListener;
 
 /// Connections that the kernel holds until they are accepted.
