@@ -121,7 +121,7 @@ fn resolve_from(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     file: Option<PathBuf>,
 ) -> Result<Settings, ConfigError> {
-    let layers = Layers::read(file, variables)?;
+    let layers = Layers::read::<Settings>("serve", file, variables)?;
     let flag = flag.map(|(key, value)| format!("--{}={value}", key.replace('_', "-")));
     let command = layers.apply(Settings::augment_args(Command::new("burrow")));
     let arguments = std::iter::once("burrow".to_owned()).chain(flag);

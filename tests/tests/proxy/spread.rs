@@ -1,8 +1,11 @@
 //! A queue that all servers have a part of.
 
+use std::io::Write as _;
+use std::process::Stdio;
 use std::thread;
 
 use burrow_tests::conformance::Answer;
+use burrow_tests::process::{plain, program};
 use serde_json::Value;
 
 use super::support::{Client, Cluster};
@@ -67,7 +70,10 @@ fn equal_ids_meet_and_claims_are_even() {
         let ack = client.ask("DELETE", &format!("{QUEUE}/{id}?claim={token}"), "");
         assert_eq!(ack.status, 204, "{id}");
     }
-    assert_eq!(counts(&cluster, "&echo=true").iter().sum::<usize>(), 90);
+    assert_eq!(
+        counts(&cluster, "&match_hidden=true").iter().sum::<usize>(),
+        90
+    );
     // More than there is: every server gives all it has.
     assert_eq!(claim(&mut client, "limit=100").len(), 90);
     let none = client.ask("POST", &format!("{QUEUE}?hide=60"), "");
@@ -110,12 +116,9 @@ fn batches_are_parted_and_their_results_are_in_order() {
 
     let mut settle: Vec<Value> = ids
         .iter()
-        .map(|id| serde_json::json!({ "id": id, "action": "delete" }))
+        .map(|id| serde_json::json!({ "id": id, "delete": true }))
         .collect();
-    settle.insert(
-        30,
-        serde_json::json!({ "id": "nobody", "action": "delete" }),
-    );
+    settle.insert(30, serde_json::json!({ "id": "nobody", "delete": true }));
     let settled = json(&client.ask("POST", QUEUE, &Value::from(settle).to_string()));
     let settled = settled.as_array().expect("results");
     assert_eq!(settled.len(), 61);
@@ -176,4 +179,37 @@ fn takers_go_on_while_a_server_is_down() {
     let rest = json(&client.ask("POST", &target, ""));
     let put = statuses.iter().filter(|status| **status == 201).count();
     assert_eq!(rest.as_array().map(Vec::len), Some(lost + put));
+}
+
+#[test]
+fn it_can_be_exported_and_imported() {
+    let cluster = cluster();
+    let mut client = cluster.client();
+    let ids: Vec<String> = (10..60).map(|number| number.to_string()).collect();
+    for id in &ids {
+        assert_eq!(client.ask("PUT", &format!("{QUEUE}/{id}"), "x").status, 201);
+    }
+    let url = format!("http://{}", cluster.proxy.address());
+    let exported = plain(program())
+        .args(["export", &url, "shop/clicks"])
+        .output()
+        .expect("burrow runs");
+    assert!(exported.status.success(), "{exported:?}");
+    for queue in ["shop/copy", "other/one"] {
+        let mut import = plain(program())
+            .args(["import", &url, queue])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("burrow runs");
+        let mut stdin = import.stdin.take().expect("it is piped");
+        stdin.write_all(&exported.stdout).expect("it reads");
+        drop(stdin);
+        assert!(import.wait().expect("it ends").success());
+        let mut copied = client.ids(&format!("/v1.0/{queue}?detail=id"));
+        copied.sort();
+        assert_eq!(copied, ids, "{queue}");
+        // Wherever it was put, it is found by its id.
+        let deleted = client.ask("DELETE", &format!("/v1.0/{queue}/42"), "");
+        assert_eq!(deleted.status, 204, "{queue}");
+    }
 }
