@@ -167,14 +167,16 @@ fn start(place: Place<'_>, arguments: &[&str]) -> Child {
     command.stdin(Stdio::null()).spawn().expect("it runs")
 }
 
+#[track_caller]
 fn wait_for(file: &Path) {
+    until(|| file.exists());
+}
+
+#[track_caller]
+fn until(is_so: impl Fn() -> bool) {
     let start = Instant::now();
-    while !file.exists() {
-        assert!(
-            start.elapsed() < PATIENCE,
-            "{} does not come",
-            file.display()
-        );
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "it does not come");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -213,10 +215,11 @@ fn work_acknowledges_releases_and_survives_what_is_done_to_it() {
     );
     let mut worker = begin(&script);
     wait_for(&done);
+    // The command has done its work by now, but may not have ended.
+    until(|| run(place, &["peek", "a/q", "--hidden"], b"").status.code() == Some(4));
     signal(&worker, Signal::SIGINT);
     assert!(worker.wait().unwrap().success());
     assert_eq!(std::fs::read_to_string(&done).unwrap(), "bodym\n");
-    told(place, &["peek", "a/q", "--hidden"], "", 4);
 
     // Killed: the message comes back, once its time is over.
     told(place, &["put", "a/q", "--id=n", "body"], "", 0);

@@ -150,6 +150,16 @@ impl Launch {
         launch.argument(config)
     }
 
+    /// A server in another language, which prints its address as `burrow` does.
+    pub fn other(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            folder: None,
+        }
+    }
+
     /// Keeps everything in memory.
     pub fn memory(self) -> Self {
         self.argument("--memory")
