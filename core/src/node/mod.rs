@@ -34,6 +34,11 @@ impl Ticket {
     pub const fn number(self) -> u64 {
         self.0
     }
+
+    /// The ticket of that number, which the node may not have given.
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 /// What a node holds, at the last instant it was told.

@@ -32,6 +32,7 @@ mod claims;
 mod client;
 mod error;
 mod options;
+pub mod placement;
 mod queue;
 mod rest;
 mod retry;

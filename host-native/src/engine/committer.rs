@@ -11,8 +11,8 @@ use burrow_core::journal::Batch;
 use burrow_core::{Config, Node};
 
 use super::shared::{Core, Shared};
-use super::waiting::Deliveries;
 use super::{Failure, Health, StartError};
+use crate::desk::Deliveries;
 use crate::storage::{AppendError, Storage};
 
 /// Between two tries whether storing works again.

@@ -9,9 +9,8 @@ use std::time::Duration;
 use burrow_core::{Command, Node, Ticket, Timestamp};
 use tokio::sync::watch;
 
-use super::admission::is_change;
-use super::waiting::{Deliveries, Outcome, Place, Recipient};
 use super::{Clock, Failure, Health, ManualClock, Stats};
+use crate::desk::{Cancel, Deliveries, Outcome, Place, Recipient, Submitted, is_change};
 
 /// The committer looks at the clock at least so often while there is a deadline: a clock
 /// may jump, as after a suspend.
@@ -33,6 +32,13 @@ pub(super) struct Counters {
     pub(super) commits: AtomicU64,
     pub(super) committed_bytes: AtomicU64,
     pub(super) outages: AtomicU64,
+}
+
+impl Cancel for Shared {
+    fn cancel(&self, generation: u64, number: u64) -> bool {
+        self.contain_panic(|| self.cancel_uncontained(generation, number))
+            .unwrap_or(false)
+    }
 }
 
 /// What the mutex guards. It is held for the node's own work only: no I/O, no waiting,
@@ -63,11 +69,6 @@ enum Sleep {
     Forever,
 }
 
-pub(super) enum Submitted {
-    Answered(Outcome),
-    Waiting(Place),
-}
-
 impl Shared {
     pub(super) fn new(node: Node, clock: Arc<dyn Clock>, durable: bool) -> Self {
         let behind_ms = node.now().since_ms(clock.now());
@@ -93,7 +94,7 @@ impl Shared {
 
     /// `recipient` is told the outcome if the command waits.
     pub(super) fn submit(
-        &self,
+        self: &Arc<Self>,
         command: Command<'_>,
         recipient: impl FnOnce() -> Recipient,
     ) -> Submitted {
@@ -102,7 +103,7 @@ impl Shared {
     }
 
     fn submit_uncontained(
-        &self,
+        self: &Arc<Self>,
         command: Command<'_>,
         recipient: impl FnOnce() -> Recipient,
     ) -> Submitted {
@@ -115,8 +116,9 @@ impl Shared {
             Ok(Started::Pending(ticket)) => {
                 core.pending.insert(ticket, recipient());
                 Submitted::Waiting(Place {
+                    owner: Arc::clone(self) as _,
                     generation: core.generation,
-                    ticket,
+                    number: ticket.number(),
                 })
             }
         };
@@ -125,23 +127,18 @@ impl Shared {
         submitted
     }
 
-    /// The client that waits there went away. False if its outcome is out already.
-    pub(super) fn cancel(&self, place: Place) -> bool {
-        self.contain_panic(|| self.cancel_uncontained(place))
-            .unwrap_or(false)
-    }
-
-    fn cancel_uncontained(&self, place: Place) -> bool {
+    fn cancel_uncontained(&self, generation: u64, number: u64) -> bool {
         let mut deliveries = Deliveries::default();
         let mut core = self.lock();
-        if core.generation != place.generation || core.condemned {
+        if core.generation != generation || core.condemned {
             return false;
         }
-        let Some(recipient) = core.pending.remove(&place.ticket) else {
+        let ticket = Ticket::from_number(number);
+        let Some(recipient) = core.pending.remove(&ticket) else {
             return false;
         };
         if let Some(node) = &mut core.node {
-            node.cancel(place.ticket);
+            node.cancel(ticket);
         }
         core.take_replies(None, &mut deliveries);
         self.leave(core, true, deliveries);

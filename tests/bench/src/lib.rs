@@ -11,6 +11,7 @@ pub mod machine;
 pub mod memory;
 pub mod paths;
 pub mod pause;
+pub mod proxy;
 pub mod report;
 pub mod restart;
 pub mod server;

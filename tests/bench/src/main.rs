@@ -1,7 +1,8 @@
 //! The figures of Burrow, by name.
 
 use burrow_bench::{
-    Size, component, heap, http, machine, memory, pause, report, restart, wire, worker, writes,
+    Size, component, heap, http, machine, memory, pause, proxy, report, restart, wire, worker,
+    writes,
 };
 use clap::{Parser, Subcommand};
 
@@ -45,6 +46,8 @@ enum Figures {
     Component,
     /// Messages for each second over the wire protocol, beside a bare TCP echo.
     Wire,
+    /// Messages for each second and latency through a proxy, beside the same server directly.
+    Proxy,
     /// One row of `memory`, as two numbers.
     #[command(hide = true)]
     MemoryOf {
@@ -74,6 +77,7 @@ fn main() -> anyhow::Result<()> {
         Figures::Worker => &[worker::run],
         Figures::Component => &[component::run],
         Figures::Wire => &[wire::run],
+        Figures::Proxy => &[proxy::run],
         _ => &[
             restart::run,
             pause::run,
@@ -83,6 +87,7 @@ fn main() -> anyhow::Result<()> {
             http::run,
             component::run,
             wire::run,
+            proxy::run,
         ],
     };
     all.iter().try_for_each(|figure| figure(size))

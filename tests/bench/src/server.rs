@@ -40,6 +40,11 @@ impl Server {
         Self::start(command)
     }
 
+    /// A proxy in front of a server that speaks the wire protocol at this address.
+    pub fn proxy(server: SocketAddr) -> anyhow::Result<Self> {
+        Self::start(Launch::proxy(program(), &[server.to_string()]).command())
+    }
+
     /// The echo of this very program.
     pub fn echo() -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);

@@ -55,3 +55,8 @@ fn component() {
 fn wire() {
     prints_a_table("wire");
 }
+
+#[test]
+fn proxy() {
+    prints_a_table("proxy");
+}

@@ -84,7 +84,8 @@ pub fn run(size: Size) -> anyhow::Result<()> {
     unpin()
 }
 
-fn wire_address(greeting: &str) -> Option<SocketAddr> {
+/// Where a server that has said this speaks the wire protocol.
+pub(crate) fn wire_address(greeting: &str) -> Option<SocketAddr> {
     let (_, wire) = greeting.split_once(", wire on ")?;
     wire.split(',').next()?.parse().ok()
 }
