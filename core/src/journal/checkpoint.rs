@@ -12,7 +12,7 @@
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-use super::pieces::{CURSOR, Cursor, END, MARKERS, Runs, write_copy, write_queue};
+use super::pieces::{CURSOR, Cursor, END, MarkerRuns, Runs, write_copy, write_queue};
 use super::records::put_record;
 use crate::codec::put_varint;
 use crate::state::{Block, Place, State, place_of};
@@ -185,23 +185,18 @@ impl Checkpoint {
 
     /// True once all markers are written.
     fn write_markers(&mut self, state: &State, out: &mut Vec<u8>, budget: &mut Budget) -> bool {
-        let mut payload = Vec::new();
+        let mut runs = MarkerRuns::default();
         let mut complete = true;
         for (number, marker) in state.markers.iter_from(self.next_marker) {
-            if payload.len() >= budget.bytes || budget.steps == 0 {
+            if runs.len() >= budget.bytes || budget.steps == 0 {
                 complete = false;
                 break;
             }
             budget.steps -= 1;
-            payload.extend_from_slice(&marker.queue.to_le_bytes());
-            payload.extend_from_slice(&marker.key.to_le_bytes());
-            put_varint(&mut payload, marker.position);
-            put_varint(&mut payload, marker.keep_until);
+            runs.push(marker);
             self.next_marker = number + 1;
         }
-        if !payload.is_empty() {
-            put_record(out, MARKERS, &payload);
-        }
+        runs.finish(out);
         complete
     }
 }
