@@ -260,6 +260,9 @@ struct Before {
     keep_until: u64,
 }
 
+/// In place of the checkpoint's first blob, where a blob does not stay for its markers.
+pub(crate) const NOT_KEPT: u64 = 0;
+
 impl MarkerRuns {
     /// Bytes so far.
     pub(super) fn len(&self) -> usize {
@@ -291,16 +294,20 @@ impl MarkerRuns {
         }
     }
 
-    pub(super) fn finish(mut self, out: &mut Vec<u8>) {
+    /// `checkpoint`: the first blob of the checkpoint that tells them, or [`NOT_KEPT`].
+    pub(super) fn finish(mut self, out: &mut Vec<u8>, checkpoint: u64) {
         self.flush();
-        if !self.payload.is_empty() {
-            put_record(out, MARKERS, &self.payload);
-        }
+        let mut payload = Vec::with_capacity(self.payload.len() + 10);
+        put_varint(&mut payload, checkpoint);
+        payload.append(&mut self.payload);
+        put_record(out, MARKERS, &payload);
     }
 }
 
-pub(crate) fn read_markers(payload: &[u8], mut each: impl FnMut(Marker)) -> Option<()> {
+/// Gives the first blob of the checkpoint that told these markers, or [`NOT_KEPT`].
+pub(crate) fn read_markers(payload: &[u8], mut each: impl FnMut(Marker)) -> Option<u64> {
     let mut reader = Reader::new(payload);
+    let checkpoint = reader.varint()?;
     let mut last = Before::default();
     while !reader.is_empty() {
         let queue = reader.u64()?;
@@ -317,7 +324,7 @@ pub(crate) fn read_markers(payload: &[u8], mut each: impl FnMut(Marker)) -> Opti
             });
         }
     }
-    Some(())
+    Some(checkpoint)
 }
 
 pub(crate) fn read_cursor(payload: &[u8]) -> Option<Cursor> {

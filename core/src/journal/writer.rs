@@ -246,7 +246,7 @@ impl Writer {
             self.checkpoint_start = checkpoint.start();
             self.checkpoint_bytes = checkpoint.bytes();
             blob::set_checkpoint(&mut self.open, self.checkpoint_start);
-            self.drops = checkpoint.into_needless();
+            self.drops = state.markers.without_kept(checkpoint.into_needless());
             state.extents.finish_checkpoint();
         }
     }
