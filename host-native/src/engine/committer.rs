@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use burrow_core::journal::Batch;
 use burrow_core::{Config, Node};
 
+use super::group::Group;
 use super::shared::{Core, Shared};
 use super::waiting::Deliveries;
 use super::{Failure, Health, StartError};
@@ -30,6 +31,7 @@ pub(super) struct Committer {
     durable: Option<u64>,
     /// The last batch before the end was asked for.
     flushed: bool,
+    group: Group,
 }
 
 struct Store {
@@ -48,6 +50,8 @@ struct Outage {
 /// What the committer found to do when it looked at the node.
 enum Work {
     Store(Batch),
+    /// Wait for so long for others to share the next commit.
+    Gather(Duration),
     /// Send the replies that were taken, then look again.
     Send,
     /// See whether the outage is over.
@@ -65,6 +69,7 @@ impl Committer {
             deliveries: Deliveries::default(),
             durable: None,
             flushed: false,
+            group: Group::default(),
         }
     }
 
@@ -115,7 +120,7 @@ impl Committer {
         }
         match work {
             Work::Store(batch) => self.store_batch(&batch),
-            Work::Send => {}
+            Work::Send | Work::Gather(_) => {}
             Work::Retry => self.retry(),
             Work::Rebuild => return self.rebuild(),
             Work::End => return ControlFlow::Break(None),
@@ -127,8 +132,13 @@ impl Committer {
         let shared = Arc::clone(&self.shared);
         loop {
             let mut core = shared.lock();
-            if let Some(work) = self.find_work(&mut core) {
-                return work;
+            match self.find_work(&mut core) {
+                Some(Work::Gather(at_most)) => {
+                    shared.gather(core, self.group.size(), at_most);
+                    continue;
+                }
+                Some(work) => return work,
+                None => {}
             }
             let to_retry = self
                 .outage()
@@ -141,8 +151,10 @@ impl Committer {
         if core.condemned {
             return Some(Work::Rebuild);
         }
+        let stored = self.durable.take();
+        let held = core.held_replies();
         if let Some(node) = &mut core.node {
-            if let Some(sequence) = self.durable.take() {
+            if let Some(sequence) = stored {
                 node.handle_durable(sequence);
             }
             let now = self.shared.now();
@@ -151,11 +163,23 @@ impl Committer {
             }
         }
         core.take_replies(None, &mut self.deliveries);
+        if stored.is_some() {
+            self.group.answered(held);
+        }
         // A checkpoint may be under way for long: when all are answered, what is decided
         // fits into one more batch.
         let answered = core.stopping && core.pending.is_empty();
         let enough = answered && std::mem::replace(&mut self.flushed, answered);
         if self.store.is_some() && core.storing && !enough {
+            if let Some(at_most) = self.group.wanting(core.held_replies())
+                && !core.stopping
+            {
+                return Some(if self.deliveries.is_empty() {
+                    Work::Gather(at_most)
+                } else {
+                    Work::Send
+                });
+            }
             // One batch is one transaction: it holds everything decided so far, and a
             // further one would hold pieces of a checkpoint only, for which no reply
             // should have to wait.
@@ -180,7 +204,10 @@ impl Committer {
 
     fn store_batch(&mut self, batch: &Batch) {
         let Some(store) = &mut self.store else { return };
-        let Err(error) = store.storage.append(batch) else {
+        let started = Instant::now();
+        let appended = store.storage.append(batch);
+        self.group.commit_took(started.elapsed());
+        let Err(error) = appended else {
             return self.stored(batch);
         };
         let recovered = store.storage.recover();

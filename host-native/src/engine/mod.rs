@@ -11,6 +11,7 @@
 mod admission;
 mod clock;
 mod committer;
+mod group;
 mod health;
 mod mailbox;
 mod shared;
