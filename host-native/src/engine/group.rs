@@ -11,8 +11,8 @@ const LONGEST_GATHERING: Duration = Duration::from_millis(5);
 #[derive(Debug, Default)]
 pub(super) struct Group {
     size: usize,
-    /// When a commit is made even if not all of them are back: to wait for as long as a
-    /// commit takes costs at most half of the throughput.
+    /// When a commit is made even if not all of them are back. Who is missed then is not
+    /// counted the next time, so this is waited for only when fewer come than before.
     until: Option<Instant>,
     commit_time: Duration,
 }
@@ -30,7 +30,7 @@ impl Group {
     /// A commit is made; before it let replies go, so many were held back.
     pub(super) fn answered(&mut self, held: usize) {
         self.size = held;
-        self.until = Some(Instant::now() + self.commit_time.min(LONGEST_GATHERING));
+        self.until = Some(Instant::now() + (self.commit_time * 2).min(LONGEST_GATHERING));
     }
 
     /// For how long the next commit is to wait, with so many replies held back by now.
