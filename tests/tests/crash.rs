@@ -147,7 +147,7 @@ fn a_full_disk_refuses_and_forgets_nothing() {
     let Some(disk) = mounted("a_full_disk_refuses_and_forgets_nothing") else {
         return;
     };
-    disk.occupy(9 << 20)
+    disk.occupy(6 << 20)
         .expect("the disk has room for the filler");
     let folder = disk.path().join("data");
     let launch = durable(&folder)

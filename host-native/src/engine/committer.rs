@@ -18,7 +18,9 @@ use crate::storage::{AppendError, Storage};
 
 /// Between two tries whether storing works again.
 const RETRY: Duration = Duration::from_millis(250);
-/// A probe is as large as the write that failed, up to this.
+/// A probe is as large as the write that failed, within these limits. A disk on which
+/// hardly anything fits is better left alone: storing would fail again at once.
+const SMALLEST_PROBE_BYTES: usize = 512 << 10;
 const LARGEST_PROBE_BYTES: usize = 16 << 20;
 
 pub(super) struct Committer {
@@ -223,7 +225,10 @@ impl Committer {
         };
         store.outage = Some(Outage {
             next_try: Instant::now() + RETRY,
-            probe_bytes: batch.blob.len().min(LARGEST_PROBE_BYTES),
+            probe_bytes: batch
+                .blob
+                .len()
+                .clamp(SMALLEST_PROBE_BYTES, LARGEST_PROBE_BYTES),
         });
         self.begin_outage(error.to_string(), failure);
     }
@@ -267,8 +272,11 @@ impl Committer {
         if let Err(reason) = self.restore_node() {
             tracing::error!(%reason, "what is stored cannot be read");
         }
+        // Whoever is told of the outage can read again.
+        self.deliveries.send();
     }
 
+    /// What the pending are told is still to be sent.
     fn discard_node(&mut self, failure: &Failure) {
         let mut core = self.shared.lock();
         let node = core.node.take();
@@ -280,7 +288,6 @@ impl Committer {
         for (_, sender) in pending {
             self.deliveries.push(sender, Err(failure.clone()));
         }
-        self.deliveries.send();
         // A node that panicked once may do so again.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(node)));
     }
@@ -336,7 +343,9 @@ impl Committer {
         let stale = last != store.restored;
         if stale || self.shared.lock().node.is_none() {
             self.discard_node(&Failure::NotStored);
-            self.restore_node()?;
+            let restored = self.restore_node();
+            self.deliveries.send();
+            restored?;
         }
         let Some(store) = &mut self.store else {
             return Ok(());
@@ -356,6 +365,7 @@ impl Committer {
             Failure::NotStored
         };
         self.discard_node(&last_word);
+        self.deliveries.send();
         if let Some(store) = self.store.take() {
             let closed = catch_unwind(AssertUnwindSafe(|| store.storage.close()));
             if failure.is_none() && !matches!(closed, Ok(Ok(()))) {

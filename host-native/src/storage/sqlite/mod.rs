@@ -56,6 +56,8 @@ pub struct SqliteStore {
     /// `None` while it is not certain what is stored.
     slots: Option<Slots>,
     tail: Option<Tail>,
+    /// Nothing failed since it was last made certain what is stored.
+    settled: bool,
     log_pages: u32,
     // Last, so that the lock outlives the connections.
     _folder: DataFolder,
@@ -120,6 +122,7 @@ impl SqliteStore {
             data_file,
             slots: Some(slots),
             tail: None,
+            settled: true,
             log_pages,
             _folder: folder,
         })
@@ -138,6 +141,7 @@ impl SqliteStore {
     fn reopen(&mut self) -> Result<(), StoreError> {
         self.open = None;
         self.slots = None;
+        self.settled = false;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let writer = Connection::open_with_flags(&self.data_file, flags)?;
         self.open = Some(Connections::new(writer, &self.data_file)?);
@@ -157,11 +161,14 @@ impl SqliteStore {
         if !writer.is_autocommit() {
             writer.execute_batch("ROLLBACK")?;
         }
-        // Something new each time: SQLite does not write a page that stays the same.
-        writer.execute(
-            "REPLACE INTO notes VALUES (?1, randomblob(16))",
-            [PROBE_KEY],
-        )?;
+        if !self.settled {
+            // Something new each time: SQLite does not write a page that stays the same.
+            writer.execute(
+                "REPLACE INTO notes VALUES (?1, randomblob(16))",
+                [PROBE_KEY],
+            )?;
+            self.settled = true;
+        }
         if self.slots.is_none() {
             self.slots = Some(Slots::scan(self.writer()?)?);
         }
@@ -268,6 +275,7 @@ impl Storage for SqliteStore {
                 Ok(())
             }
             Err(error) => {
+                self.settled = false;
                 if matches!(error, AppendError::Unknown(_)) {
                     self.slots = None;
                 }
