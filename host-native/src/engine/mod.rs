@@ -10,6 +10,7 @@
 
 mod clock;
 mod committer;
+mod group;
 mod shared;
 mod stats;
 

@@ -67,6 +67,8 @@ enum Sleep {
     Awake,
     Until(Timestamp),
     Forever,
+    /// Until so many replies are held back.
+    Gathering(usize),
 }
 
 impl Shared {
@@ -282,6 +284,20 @@ impl Shared {
         }
     }
 
+    /// The committer sleeps until so many replies are held back, but not for longer.
+    pub(super) fn gather<'s>(
+        &'s self,
+        mut core: MutexGuard<'s, Core>,
+        replies: usize,
+        at_most: Duration,
+    ) {
+        core.sleep = Sleep::Gathering(replies);
+        drop(
+            self.wake
+                .wait_timeout_while(core, at_most, |core| core.sleep != Sleep::Awake),
+        );
+    }
+
     /// Unlocks, wakes the committer if there is something for it, and sends what is to be
     /// sent. `decided`: there may be something new to store.
     fn leave(&self, mut core: MutexGuard<'_, Core>, decided: bool, mut deliveries: Deliveries) {
@@ -370,11 +386,21 @@ impl Core {
         own_outcome
     }
 
+    /// Replies that wait until what they depend on is durable.
+    pub(super) fn held_replies(&self) -> usize {
+        self.node.as_ref().map_or(0, |node| {
+            usize::try_from(node.stats().replies).unwrap_or(usize::MAX)
+        })
+    }
+
     fn needs_committer(&self, decided: bool) -> bool {
         let asleep_until = match self.sleep {
             Sleep::Awake => return false,
             Sleep::Until(instant) => Some(instant),
             Sleep::Forever => None,
+            Sleep::Gathering(enough) => {
+                return self.stopping || self.condemned || self.held_replies() >= enough;
+            }
         };
         if self.stopping || self.condemned || (decided && self.durable) {
             return true;

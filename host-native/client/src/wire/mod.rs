@@ -138,6 +138,7 @@ fn told(failure: Failure) -> Error {
         Failure::Refused(refusal) => refusal.into(),
         Failure::NotStored
         | Failure::Stopping
+        | Failure::Unreachable
         | Failure::Busy
         | Failure::TooManyInFlight { .. } => Error::NotDone(text),
         Failure::OutcomeUnknown | Failure::Cancelled => Error::OutcomeUnknown(text),

@@ -29,7 +29,6 @@ const PROGRESS_BYTES: usize = 64 << 10;
 type Outcome = Result<Reply, desk::Failure>;
 
 pub(super) struct Conversation<S> {
-    stream: S,
     session: Session,
     mailbox: Mailbox,
     fetched: Vec<(u64, Outcome)>,
@@ -44,6 +43,8 @@ pub(super) struct Conversation<S> {
     is_ended: bool,
     arriving: Arriving,
     activity: Arc<Activity>,
+    /// Last, so that it is closed last: who sees that knows that its requests are given up.
+    stream: S,
 }
 
 /// How a conversation ended.
@@ -63,7 +64,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         shared: Arc<Shared>,
     ) -> Self {
         Self {
-            stream,
             session: Session::new(offer),
             mailbox: shared.desk.mailbox(),
             fetched: Vec::new(),
@@ -75,6 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             is_ended: false,
             arriving: Arriving { shared, bytes: 0 },
             activity,
+            stream,
         }
     }
 
