@@ -204,6 +204,7 @@ fn a_failed_commit_does_not_come_back() {
     )
     .unwrap();
 
+    store.settled = false;
     assert_eq!(store.recover().unwrap(), 1);
     let crashed = tempfile::tempdir().unwrap();
     copy_to(dir.path(), crashed.path());
