@@ -139,7 +139,8 @@ fn told(failure: Failure) -> Error {
         Failure::NotStored
         | Failure::Stopping
         | Failure::Busy
-        | Failure::TooManyInFlight { .. } => Error::NotDone(text),
+        | Failure::TooManyInFlight { .. }
+        | Failure::Unreachable => Error::NotDone(text),
         Failure::OutcomeUnknown | Failure::Cancelled => Error::OutcomeUnknown(text),
         Failure::Malformed
         | Failure::UnknownCommand

@@ -29,9 +29,10 @@ const PROGRESS_BYTES: usize = 64 << 10;
 type Outcome = Result<Reply, desk::Failure>;
 
 pub(super) struct Conversation<S> {
+    /// Dropped first: when the client sees the connection go, its waits have ended.
+    mailbox: Mailbox,
     stream: S,
     session: Session,
-    mailbox: Mailbox,
     fetched: Vec<(u64, Outcome)>,
     out: Vec<u8>,
     /// Bytes of `out` that were sent.
