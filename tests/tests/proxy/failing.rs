@@ -115,7 +115,7 @@ fn wait_for(
 /// A change that was on its way may have been made; nothing is sent twice.
 #[test]
 fn a_hanging_server_is_given_up_and_taken_back() {
-    let cluster = Cluster::start(1, &["--check-interval=0.05", "--check-timeout=0.3"]);
+    let cluster = Cluster::start(1, &["--check-interval=0.1", "--check-timeout=3"]);
     let mut client = cluster.client();
     assert_eq!(client.ask("PUT", "/v1.0/a/q/1", "x").status, 201);
     cluster.servers[0].pause();

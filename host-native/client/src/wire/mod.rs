@@ -140,7 +140,8 @@ fn told(failure: Failure) -> Error {
         | Failure::Stopping
         | Failure::Unreachable
         | Failure::Busy
-        | Failure::TooManyInFlight { .. } => Error::NotDone(text),
+        | Failure::TooManyInFlight { .. }
+        | Failure::Unreachable => Error::NotDone(text),
         Failure::OutcomeUnknown | Failure::Cancelled => Error::OutcomeUnknown(text),
         Failure::Malformed
         | Failure::UnknownCommand

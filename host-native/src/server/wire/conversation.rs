@@ -29,8 +29,10 @@ const PROGRESS_BYTES: usize = 64 << 10;
 type Outcome = Result<Reply, desk::Failure>;
 
 pub(super) struct Conversation<S> {
-    session: Session,
+    /// Dropped first: when the client sees the connection go, its waits have ended.
     mailbox: Mailbox,
+    stream: S,
+    session: Session,
     fetched: Vec<(u64, Outcome)>,
     out: Vec<u8>,
     /// Bytes of `out` that were sent.
@@ -43,8 +45,6 @@ pub(super) struct Conversation<S> {
     is_ended: bool,
     arriving: Arriving,
     activity: Arc<Activity>,
-    /// Last, so that it is closed last: who sees that knows that its requests are given up.
-    stream: S,
 }
 
 /// How a conversation ended.
@@ -64,6 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         shared: Arc<Shared>,
     ) -> Self {
         Self {
+            stream,
             session: Session::new(offer),
             mailbox: shared.desk.mailbox(),
             fetched: Vec::new(),
@@ -75,7 +76,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             is_ended: false,
             arriving: Arriving { shared, bytes: 0 },
             activity,
-            stream,
         }
     }
 
