@@ -120,7 +120,7 @@ fn a_folder_without_data_is_an_error_and_stays_empty() {
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(
         inspect::check(dir.path()),
-        Err(OpenError::Missing { .. })
+        Err(OpenError::NoData { .. })
     ));
     assert!(matches!(
         inspect::check(&dir.path().join("none")),
