@@ -55,7 +55,7 @@ fn throughput(contestants: &[Ways], size: Size) -> anyhow::Result<()> {
         "ratio",
         "wanted",
     ];
-    let mut report = Report::new("through a proxy: messages for each second", &columns);
+    let mut report = Report::new("proxy: messages for each second", &columns);
     let loads = [
         ("HTTP PUT, 50 connections, one at a time", Load::Http),
         (
@@ -119,7 +119,7 @@ fn rate(ways: &Ways, front: &Server, load: Load, size: Size) -> anyhow::Result<f
 
 fn latency(contestants: &[Ways], size: Size) -> anyhow::Result<()> {
     let columns = ["server", "way", "p50 us", "p99 us", "p99 added us"];
-    let mut report = Report::new("through a proxy: one HTTP PUT after another", &columns);
+    let mut report = Report::new("proxy: one HTTP PUT after another", &columns);
     for ways in contestants {
         let mut direct = Vec::new();
         let mut proxied = Vec::new();

@@ -140,8 +140,7 @@ fn told(failure: Failure) -> Error {
         | Failure::Stopping
         | Failure::Unreachable
         | Failure::Busy
-        | Failure::TooManyInFlight { .. }
-        | Failure::Unreachable => Error::NotDone(text),
+        | Failure::TooManyInFlight { .. } => Error::NotDone(text),
         Failure::OutcomeUnknown | Failure::Cancelled => Error::OutcomeUnknown(text),
         Failure::Malformed
         | Failure::UnknownCommand
