@@ -108,7 +108,7 @@ fn figures(arguments: &[String]) -> Result<(), Failure> {
     ])
     .args(arguments);
     let asks_for = |name: &str| arguments.iter().any(|argument| argument == name);
-    if asks_for("component") || asks_for("all") {
+    if asks_for("component") || asks_for("layers") || asks_for("all") {
         run.env("BURROW_COMPONENT", wasm::build_component()?).run()
     } else {
         run.run()
