@@ -103,7 +103,7 @@ fn contestants() -> anyhow::Result<(Vec<Contestant>, Vec<String>)> {
         Some(servers) => all.extend(servers),
         None => missing.push(
             "Missing: the Worker on workerd beside an empty Durable Object, which BURROW_WORKERD names; \
-             `cargo xtask worker figures layers` installs it."
+             `cargo xtask figures layers` installs it."
                 .to_owned(),
         ),
     }
