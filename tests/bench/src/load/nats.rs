@@ -81,7 +81,9 @@ fn message(input: &[u8]) -> anyhow::Result<Option<(usize, Message<'_>)>> {
         return Ok(None);
     };
     let line = &input[..line_bytes - 2];
-    let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    // Two spaces stand where no subject to answer to is given.
+    let words = line.split(|byte| *byte == b' ');
+    let words: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();
     let (has_status, head, total, reply_to) = match words[..] {
         [b"MSG", _, _, total] => (false, None, total, None),
         [b"MSG", _, _, reply, total] => (false, None, total, Some(reply)),
