@@ -152,8 +152,11 @@ pub enum Kind {
         rest: Option<SocketAddr>,
     },
     /// In this process: messages for each second of every part.
-    Within(Box<dyn FnMut(Shape, u64) -> anyhow::Result<Vec<(Part, f64)>>>),
+    Within(Within),
 }
+
+/// Works for about so many milliseconds.
+pub type Within = Box<dyn FnMut(Shape, u64) -> anyhow::Result<Vec<(Part, f64)>>>;
 
 /// What a contestant has reached in one part.
 #[derive(Clone, Debug, Default)]

@@ -1,13 +1,12 @@
 //! The same work through other queues, each started here on a free port with a folder of its own.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
@@ -180,20 +179,42 @@ const fn nats(name: &'static str, speech: Speech, durability: &'static str) -> P
     }
 }
 
-/// A peer that runs, with all that it has started. It is killed when this is dropped.
+/// Names the folder of a peer to all that it starts.
+const MARK: &str = "BURROW_BENCH_PEER";
+
+/// A peer that runs. It is killed when this is dropped, with all that it has started.
 struct Running {
     child: Child,
     address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Ok(group) = i32::try_from(self.child.id()) {
-            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-        }
+        let _ = self.child.kill();
         let _ = self.child.wait();
+        for process in started_by(self.folder.path()) {
+            let _ =
+                i32::try_from(process).map(|process| kill(Pid::from_raw(process), Signal::SIGKILL));
+        }
     }
+}
+
+/// The processes that bear the mark. Some peers are scripts, and some start a helper that
+/// outlives them.
+fn started_by(folder: &Path) -> Vec<u32> {
+    let mark = format!("{MARK}={}", folder.display());
+    let entries = std::fs::read_dir("/proc").into_iter().flatten();
+    let processes = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    // Processes come and go while they are looked at.
+    let is_marked = |process: &u32| {
+        std::fs::read(format!("/proc/{process}/environ")).is_ok_and(|environment| {
+            environment
+                .split(|byte| *byte == 0)
+                .any(|line| line == mark.as_bytes())
+        })
+    };
+    processes.filter(is_marked).collect()
 }
 
 pub fn run(size: Size, options: &Options) -> anyhow::Result<()> {
@@ -220,7 +241,7 @@ pub fn run(size: Size, options: &Options) -> anyhow::Result<()> {
         match version(peer) {
             Some(version) => {
                 let running = start(peer).with_context(|| peer.name)?;
-                let (address, process) = (running.address, largest(&running.child)?);
+                let (address, process) = (running.address, busiest(&running));
                 let name = format!("{}, {version}", peer.name);
                 contestants.push(contestant(
                     &name,
@@ -333,7 +354,7 @@ fn start(peer: &Peer) -> anyhow::Result<Running> {
     (peer.command)(&mut command, port, folder.path());
     let child = command
         .env("PATH", search_path())
-        .process_group(0)
+        .env(MARK, folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -341,7 +362,7 @@ fn start(peer: &Peer) -> anyhow::Result<Running> {
     let mut running = Running {
         child,
         address: SocketAddr::from(([127, 0, 0, 1], port)),
-        _folder: folder,
+        folder,
     };
     let started = Instant::now();
     while TcpStream::connect(running.address).is_err() {
@@ -353,24 +374,12 @@ fn start(peer: &Peer) -> anyhow::Result<Running> {
     Ok(running)
 }
 
-/// The process of its group that has worked most: some are started by a script.
-fn largest(child: &Child) -> anyhow::Result<u32> {
-    let mut most = (Duration::ZERO, child.id());
-    for entry in std::fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(process) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
-            continue;
-        };
-        // Processes come and go while they are looked at.
-        let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else {
-            continue;
-        };
-        let group = stat
-            .rsplit_once(')')
-            .and_then(|(_, fields)| fields.split_whitespace().nth(2));
-        if group.is_some_and(|group| group == child.id().to_string()) {
-            most = most.max((process_cpu(process).unwrap_or_default(), process));
-        }
-    }
-    Ok(most.1)
+/// The one of its processes that has worked most: some are started by a script.
+fn busiest(running: &Running) -> u32 {
+    let cpu = |process: &u32| process_cpu(*process).unwrap_or_default();
+    let processes = started_by(running.folder.path());
+    processes
+        .into_iter()
+        .max_by_key(cpu)
+        .unwrap_or(running.child.id())
 }

@@ -43,7 +43,7 @@ const LINES_HEIGHT: u32 = 360;
 
 /// Bars below bars, each group on a scale of its own that begins with 0.
 pub fn bars(file: &Path, groups: &[Bars]) -> anyhow::Result<()> {
-    let heights: Vec<u32> = groups.iter().map(|group| height(group)).collect();
+    let heights: Vec<u32> = groups.iter().map(height).collect();
     let root = SVGBackend::new(file, (WIDTH, heights.iter().sum())).into_drawing_area();
     root.fill(&WHITE).map_err(failed)?;
     let mut rest = root.clone();
