@@ -105,8 +105,59 @@ impl MessageList {
         })
     }
 
+    /// Puts the messages of another list behind these.
+    pub fn append(&mut self, other: Self) {
+        let base = self.bytes.len();
+        let moved = |range: Range<usize>| range.start + base..range.end + base;
+        self.bytes.extend_from_slice(&other.bytes);
+        self.entries
+            .extend(other.entries.into_iter().map(|entry| Entry {
+                id: moved(entry.id),
+                content_type: entry.content_type.map(moved),
+                body: moved(entry.body),
+                ..entry
+            }));
+        self.matched = self.matched.saturating_add(other.matched);
+    }
+
     fn text(&self, range: &Range<usize>) -> &str {
         let bytes = self.bytes.get(range.clone()).unwrap_or_default();
         core::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_appended_list_is_behind_the_other() {
+        let list = |id: &str, body: &str, content_type: Option<&str>| {
+            let text = [id, body, content_type.unwrap_or_default()].concat();
+            let body = id.len()..id.len() + body.len();
+            MessageList {
+                entries: [Entry {
+                    id: 0..id.len(),
+                    content_type: content_type.map(|_| body.end..text.len()),
+                    body,
+                    ttl_ms: 1,
+                    hide_ms: 2,
+                    attempts: 3,
+                    claim: None,
+                }]
+                .into(),
+                bytes: text.into_bytes(),
+                matched: 1,
+            }
+        };
+        let mut all = list("a", "first", None);
+        all.append(list("bb", "second", Some("text/plain")));
+        let seen: Vec<_> = all
+            .iter()
+            .map(|message| (message.id, message.body, message.content_type))
+            .collect();
+        let wanted: [(_, &[u8], _); 2] =
+            [("a", b"first", None), ("bb", b"second", Some("text/plain"))];
+        assert_eq!((seen.as_slice(), all.matched()), (wanted.as_slice(), 2));
     }
 }

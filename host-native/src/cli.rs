@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use burrow::config::layers::{Layers, bad_flag, is_bad_value};
-use burrow::config::{ConfigError, Settings};
+use burrow::config::{ConfigError, ProxySettings, Settings};
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::moving::{QueuePath, Site};
@@ -24,6 +24,9 @@ enum Verb {
     /// Run the server until SIGTERM or Ctrl-C
     #[command(after_help = SERVE_HELP)]
     Serve(Box<ServeArgs>),
+    /// Make many servers one: each queue lives on one of them, and clients need not know which
+    #[command(after_help = PROXY_HELP)]
+    Proxy(Box<ProxyArgs>),
     /// Verify the data of a server that does not run; changes nothing
     ///
     /// Reads everything that is stored, checks the checksums, and says what it found; of damage, where it is.
@@ -75,6 +78,15 @@ struct ServeArgs {
 }
 
 #[derive(Args, Debug)]
+struct ProxyArgs {
+    /// TOML file with settings [variable: BURROW_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: ProxySettings,
+}
+
+#[derive(Args, Debug)]
 struct FolderArgs {
     /// The folder that the server was given as --data
     #[arg(value_name = "DIR")]
@@ -85,6 +97,7 @@ struct FolderArgs {
 #[derive(Debug)]
 pub(crate) enum Action {
     Serve(Box<Settings>),
+    Proxy(Box<ProxySettings>),
     Check(PathBuf),
     Dump(PathBuf),
     Export(Site, QueuePath),
@@ -109,28 +122,54 @@ pub(crate) fn read(
 ) -> Result<Action, Rejected> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let first = Cli::try_parse_from(&arguments).map_err(rejected)?;
-    let config = match first.command {
-        Verb::Serve(serve) => serve.config,
-        Verb::Check(args) => return Ok(Action::Check(args.folder)),
-        Verb::Dump(args) => return Ok(Action::Dump(args.folder)),
-        Verb::Export(args) => return Ok(Action::Export(args.site, args.queue)),
-        Verb::Import(args) => return Ok(Action::Import(args.site, args.queue)),
+    match first.command {
+        Verb::Serve(serve) => read_serve(serve.config, &arguments, variables),
+        Verb::Proxy(proxy) => read_proxy(proxy.config, &arguments, variables),
+        Verb::Check(args) => Ok(Action::Check(args.folder)),
+        Verb::Dump(args) => Ok(Action::Dump(args.folder)),
+        Verb::Export(args) => Ok(Action::Export(args.site, args.queue)),
+        Verb::Import(args) => Ok(Action::Import(args.site, args.queue)),
         Verb::Use(verb) => {
             let mut variables = variables.into_iter();
             let url = variables.find(|(name, _)| name == "BURROW_URL");
-            return Ok(Action::Use(Box::new(verb), url.map(|(_, url)| url)));
+            Ok(Action::Use(Box::new(verb), url.map(|(_, url)| url)))
         }
-        Verb::Completions { shell } => return Ok(Action::Print(completions(shell))),
-        Verb::Man { command } => return man(command.as_deref()).map(Action::Print),
-    };
-    let layers = Layers::read(config, variables).map_err(Rejected::Config)?;
-    let command = Cli::command().mut_subcommand("serve", |serve| layers.apply(serve));
-    let matches = command.try_get_matches_from(&arguments).map_err(rejected)?;
-    let serve = matches.subcommand_matches("serve").unwrap_or(&matches);
-    layers
-        .settings(serve)
-        .map(|settings| Action::Serve(Box::new(settings)))
-        .map_err(Rejected::Config)
+        Verb::Completions { shell } => Ok(Action::Print(completions(shell))),
+        Verb::Man { command } => man(command.as_deref()).map(Action::Print),
+    }
+}
+
+fn read_serve(
+    config: Option<PathBuf>,
+    arguments: &[OsString],
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Action, Rejected> {
+    let layers = Layers::read::<Settings>("serve", config, variables).map_err(Rejected::Config)?;
+    let matches = matches_of("serve", &layers, arguments)?;
+    let settings = layers.settings(&matches).map_err(Rejected::Config)?;
+    Ok(Action::Serve(Box::new(settings)))
+}
+
+fn read_proxy(
+    config: Option<PathBuf>,
+    arguments: &[OsString],
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Action, Rejected> {
+    let layers =
+        Layers::read::<ProxySettings>("proxy", config, variables).map_err(Rejected::Config)?;
+    let matches = matches_of("proxy", &layers, arguments)?;
+    let settings = layers.proxy_settings(&matches).map_err(Rejected::Config)?;
+    Ok(Action::Proxy(Box::new(settings)))
+}
+
+/// What the command line says on top of the layers.
+fn matches_of(verb: &str, layers: &Layers, arguments: &[OsString]) -> Result<ArgMatches, Rejected> {
+    let command = Cli::command().mut_subcommand(verb, |command| layers.apply(command));
+    let mut matches = command.try_get_matches_from(arguments).map_err(rejected)?;
+    Ok(match matches.remove_subcommand() {
+        Some((_, own)) => own,
+        None => matches,
+    })
 }
 
 fn completions(shell: Shell) -> Vec<u8> {
@@ -175,7 +214,9 @@ Examples:
   burrow completions bash          for the shell; burrow man: the manual page
   burrow check burrow-data         is the data sound?
   burrow export burrow-data shop/jobs > jobs
-  burrow help serve                every setting
+  burrow proxy --server 10.0.0.1:8081 --server 10.0.0.2:8081
+                                   two servers as one
+  burrow help serve                every setting; burrow help proxy: those of a proxy
 
 Exit codes:
   0  done; or the server was asked to stop, and has
@@ -209,6 +250,39 @@ Exit codes:
   1  could not start or go on, for the reason told
   2  wrong usage, or a bad setting
   3  the stored data is damaged";
+
+const PROXY_HELP: &str = "\
+Where a queue lives:
+  On one server, which follows from the names of the queue and of the servers alone. A proxy
+  keeps nothing: start as many as you like, with the same servers and spread queues. A further
+  server takes its share of the queues from all others; move those that hold something with
+  burrow export and burrow import. To move a server, keep its name: --server east=10.0.0.9:8081
+
+  A queue that is too much for one server is given as --spread ACCOUNT/QUEUE: equal ids are
+  put on the same server, takers get messages from all, and the order is each server's own.
+
+While a server is down:
+  What concerns its queues, or all queues, is answered 503 with Retry-After: 1; the other
+  queues do not notice. The proxy connects again by itself. It sends nothing twice: where it
+  does not know what became of a change, it says so (503, outcome unknown). GET /healthz
+  answers 200 while any server can be reached.
+
+Settings:
+  Every option except --config can be given in two more ways, here for --spread a/b:
+    as a variable           BURROW_SPREAD=a/b
+    in the file (--config)  spread = \"a/b\"
+  A flag wins over a variable, a variable over the file, the file over the default. An
+  unknown name or a bad value stops the start.
+
+Examples:
+  burrow serve --listen-wire 10.0.0.1:8081 --data /var/lib/burrow      on each server
+  burrow proxy --listen 0.0.0.0:8080 --server 10.0.0.1:8081 --server 10.0.0.2:8081
+  burrow proxy --server big=10.0.0.1:8081@3,small=10.0.0.2:8081 --spread shop/clicks
+
+Exit codes:
+  0  stopped as asked
+  1  could not start or go on, for the reason told
+  2  wrong usage, or a bad setting";
 
 const CHECK_HELP: &str = "\
 Examples:

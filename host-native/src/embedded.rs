@@ -48,7 +48,11 @@ impl Transport for Embedded {
             let outcome = self.engine.execute(command.clone()).await;
             outcome.map(Answer::from).map_err(|failure| match failure {
                 Failure::Refused(refusal) => refusal.into(),
-                Failure::NotStored | Failure::Stopping => Error::NotDone(failure.to_string()),
+                Failure::NotStored
+                | Failure::Stopping
+                | Failure::Unreachable
+                | Failure::Busy
+                | Failure::CommandTooLarge { .. } => Error::NotDone(failure.to_string()),
                 Failure::OutcomeUnknown => Error::OutcomeUnknown(failure.to_string()),
             })
         })

@@ -3,6 +3,8 @@
 mod cli;
 mod inspecting;
 mod moving;
+mod proxying;
+mod running;
 mod serving;
 mod verbs;
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     };
     match action {
         Action::Serve(settings) => serving::run(&settings),
+        Action::Proxy(settings) => proxying::run(&settings),
         Action::Check(folder) => inspecting::check(&folder),
         Action::Dump(folder) => inspecting::dump(&folder),
         Action::Export(from, queue) => moving::export(&from, &queue),

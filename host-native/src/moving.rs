@@ -7,11 +7,11 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use burrow::config::queue_name;
 use burrow::embedded::Embedded;
 use burrow::engine::StartError;
 use burrow::inspect::{self, DumpError};
 use burrow_client::{Client, Queue};
-use burrow_core::rest::{Place, place};
 use burrow_core::{Command, Node, QueueName, Refusal, Reply, Timestamp};
 
 use crate::fail;
@@ -82,17 +82,12 @@ impl std::str::FromStr for QueuePath {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let path = format!("/v1.0/{text}");
-        match place(&path) {
-            Place::Queue(name) if text.matches('/').count() == 1 => Ok(Self {
-                name: QueueName {
-                    account: name.account.into_owned().into(),
-                    queue: name.queue.into_owned().into(),
-                },
-                text: text.to_owned(),
-            }),
-            _ => Err("not of the form ACCOUNT/QUEUE, each percent-encoded as in a URL"),
-        }
+        let not_so = "not of the form ACCOUNT/QUEUE, each percent-encoded as in a URL";
+        let name = queue_name(text).map_err(|_| not_so)?;
+        Ok(Self {
+            text: text.to_owned(),
+            name,
+        })
     }
 }
 

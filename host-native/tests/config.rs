@@ -121,7 +121,7 @@ fn resolve_from(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     file: Option<PathBuf>,
 ) -> Result<Settings, ConfigError> {
-    let layers = Layers::read(file, variables)?;
+    let layers = Layers::read::<Settings>("serve", file, variables)?;
     let flag = flag.map(|(key, value)| format!("--{}={value}", key.replace('_', "-")));
     let command = layers.apply(Settings::augment_args(Command::new("burrow")));
     let arguments = std::iter::once("burrow".to_owned()).chain(flag);
@@ -300,7 +300,7 @@ fn the_file_takes_numbers_and_truths_as_they_are() {
     let settings =
         read("memory = true\nmax_wait = 60\ndefault_ttl = 0.25\nmax_body_bytes = 4096 # small\n")
             .unwrap();
-    assert!(settings.server.memory);
+    assert!(settings.data.memory);
     assert_eq!(settings.messages.max_wait.ms, 60_000);
     assert_eq!(settings.messages.default_ttl.ms, 250);
     assert_eq!(settings.messages.max_body_bytes.0, 4096);
@@ -369,5 +369,5 @@ fn settings_that_contradict_each_other_are_refused() {
     fs::write(&path, "memory = true\ndata = \"here\"").unwrap();
     resolve_from(None, [], Some(path)).expect_err("both at once from one place");
     let settings = resolve(Some(("memory", "true")), Some(("data", "here")), None).unwrap();
-    assert!(settings.server.memory, "the stronger source decides");
+    assert!(settings.data.memory, "the stronger source decides");
 }

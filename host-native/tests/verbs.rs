@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use burrow_tests::process::plain;
+use burrow_tests::process::{Server, plain};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::{PATIENCE, launch, server};
@@ -115,7 +115,7 @@ fn every_verb(place: Place<'_>) {
     told(&["put", "a/q", "@/nowhere/file"], 1);
 }
 
-fn url(server: &burrow_tests::process::Server) -> String {
+fn url(server: &Server) -> String {
     format!("http://{}", server.address())
 }
 
@@ -125,6 +125,14 @@ fn every_verb_works_on_a_server_and_on_a_data_folder() {
     every_verb(["--url", &url(&server)]);
     let folder = tempfile::tempdir().unwrap();
     every_verb(["--data", folder.path().to_str().unwrap()]);
+    let socket = folder.path().join("socket");
+    let listen = format!("--listen-wire=127.0.0.1:0,unix:{}", socket.display());
+    let wired = |serve: &dyn Fn(&Server) -> String| {
+        let server = support::server(&[&listen]);
+        every_verb(["--url", &serve(&server)]);
+    };
+    wired(&|server| format!("burrow://{}", server.wire_address().expect("it listens")));
+    wired(&|_| format!("burrow+unix://{}", socket.display()));
     let nobody = run(
         ["--url", "http://127.0.0.1:1"],
         &["ls", "--deadline=0.2"],
@@ -167,14 +175,16 @@ fn start(place: Place<'_>, arguments: &[&str]) -> Child {
     command.stdin(Stdio::null()).spawn().expect("it runs")
 }
 
+#[track_caller]
 fn wait_for(file: &Path) {
+    until(|| file.exists());
+}
+
+#[track_caller]
+fn until(is_so: impl Fn() -> bool) {
     let start = Instant::now();
-    while !file.exists() {
-        assert!(
-            start.elapsed() < PATIENCE,
-            "{} does not come",
-            file.display()
-        );
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "it does not come");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -213,10 +223,11 @@ fn work_acknowledges_releases_and_survives_what_is_done_to_it() {
     );
     let mut worker = begin(&script);
     wait_for(&done);
+    // The command has done its work by now, but may not have ended.
+    until(|| run(place, &["peek", "a/q", "--hidden"], b"").status.code() == Some(4));
     signal(&worker, Signal::SIGINT);
     assert!(worker.wait().unwrap().success());
     assert_eq!(std::fs::read_to_string(&done).unwrap(), "bodym\n");
-    told(place, &["peek", "a/q", "--hidden"], "", 4);
 
     // Killed: the message comes back, once its time is over.
     told(place, &["put", "a/q", "--id=n", "body"], "", 0);

@@ -119,6 +119,23 @@ impl Launch {
         }
     }
 
+    /// `burrow proxy` in front of servers at these addresses, on free ports of 127.0.0.1. The
+    /// first is called `s0`, and so on.
+    pub fn proxy(program: impl Into<PathBuf>, servers: &[String]) -> Self {
+        let launch = Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            folder: None,
+        };
+        let listening = ["proxy", "--listen=127.0.0.1:0", "--listen-wire=127.0.0.1:0"];
+        let launch = listening.iter().fold(launch, Self::argument);
+        let servers = servers.iter().enumerate();
+        servers.fold(launch, |launch, (number, address)| {
+            launch.argument(format!("--server=s{number}={address}"))
+        })
+    }
+
     /// `workerd serve` with this configuration, on a free port of 127.0.0.1.
     pub fn workerd(program: impl Into<PathBuf>, config: &Path) -> Self {
         let arguments = ["serve", "--socket-addr=http=127.0.0.1:0", "--control-fd=1"]
@@ -131,6 +148,16 @@ impl Launch {
             folder: None,
         };
         launch.argument(config)
+    }
+
+    /// A server in another language, which prints its address as `burrow` does.
+    pub fn other(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            folder: None,
+        }
     }
 
     /// Keeps everything in memory.

@@ -14,7 +14,7 @@ use burrow_tests::crash::hoard::Hoard;
 use burrow_tests::crash::{Load, Watch};
 use burrow_tests::process::{Launch, Server, program};
 use nix::sys::signal::Signal;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use tempfile::TempDir;
 
 /// Small, so that checkpoints, drops and copying forward happen all the time.
@@ -48,7 +48,7 @@ fn kill_over_and_over(
         .argument(format!("--checkpoint-bytes={checkpoint_bytes}"))
         .argument(format!("--extent-bytes={extent_bytes}"));
     let mut load = Load::new(random.u64(..));
-    let (mut answered, mut oldest) = (0, 0);
+    let (mut answered, mut dropped_by) = (0, 0);
     for kill in 0..kills {
         if kill > 0 && random.u8(..3) == 0 {
             kill_while_starting(&launch, &mut random);
@@ -77,7 +77,7 @@ fn kill_over_and_over(
         answered += watch.answered();
         check(folder.path());
         if kill == 0 {
-            oldest = oldest_key(folder.path());
+            dropped_by = last_drop(folder.path());
         }
     }
     let server = start(&launch);
@@ -87,7 +87,7 @@ fn kill_over_and_over(
     assert!(ended.status.success(), "{ended:?}");
     check(folder.path());
     if kills > 1 {
-        let dropped = oldest_key(folder.path()) > oldest;
+        let dropped = last_drop(folder.path()) > dropped_by;
         assert!(
             dropped,
             "nothing of the journal was dropped: no checkpoint was put to the test"
@@ -147,7 +147,7 @@ fn a_full_disk_refuses_and_forgets_nothing() {
     let Some(disk) = mounted("a_full_disk_refuses_and_forgets_nothing") else {
         return;
     };
-    disk.occupy(9 << 20)
+    disk.occupy(6 << 20)
         .expect("the disk has room for the filler");
     let folder = disk.path().join("data");
     let launch = durable(&folder)
@@ -305,8 +305,9 @@ fn check(folder: &Path) {
     );
 }
 
-/// Where the journal that is kept begins. Looks at a copy: to open the file would repair it.
-fn oldest_key(folder: &Path) -> i64 {
+/// The commit that last dropped something of the journal, 0 if none did. Looks at a copy: to
+/// open the file would repair it.
+fn last_drop(folder: &Path) -> u64 {
     let copies = tempfile::tempdir().expect("a temporary folder");
     for name in ["journal.db", "journal.db-wal"] {
         if folder.join(name).exists() {
@@ -315,10 +316,16 @@ fn oldest_key(folder: &Path) -> i64 {
         }
     }
     let data = Connection::open(copies.path().join("journal.db")).expect("the copy opens");
-    data.query_row("SELECT coalesce(min(key), 0) FROM journal", [], |row| {
-        row.get(0)
+    let roll: Option<Vec<u8>> = data
+        .query_row("SELECT bytes FROM notes WHERE key = 1", [], |row| {
+            row.get(0)
+        })
+        .optional()
+        .expect("the journal can be read");
+    roll.map_or(0, |roll| {
+        let last = roll[..8].try_into().expect("eight bytes");
+        u64::from_le_bytes(last)
     })
-    .expect("the journal can be read")
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use burrow_tests::parity::{HttpReplica, Step, WireReplica, replay, the_log};
+use burrow_tests::parity::{HttpReplica, ProxyReplica, Step, WireReplica, replay, the_log};
 use burrow_tests::process::{Launch, program};
 
 #[test]
@@ -47,4 +47,14 @@ fn the_wire_protocol_answers_as_the_machine() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut wire = WireReplica::start(native(folder.path()));
     replay(&the_log(), &mut wire).unwrap_or_else(|difference| panic!("{difference}"));
+}
+
+#[test]
+fn a_proxy_answers_as_the_machine() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let socket = format!("unix:{}", folder.path().join("wire").display());
+    let server = native(folder.path()).argument(format!("--listen-wire={socket}"));
+    let proxy = Launch::proxy(program(), &[socket]);
+    let mut proxied = ProxyReplica::start(server, &proxy);
+    replay(&the_log(), &mut proxied).unwrap_or_else(|difference| panic!("{difference}"));
 }

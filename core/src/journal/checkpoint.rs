@@ -8,14 +8,22 @@
 //!
 //! Bodies stay where they are, but for those in extents that hold little else that is
 //! alive: those are copied into the piece, and the extents can go.
+//!
+//! At last come the markers, as a rule only those that no checkpoint told before: a blob
+//! with markers stays until hardly any of them is left.
 
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-use super::pieces::{CURSOR, Cursor, END, MARKERS, Runs, write_copy, write_queue};
+use super::pieces::{CURSOR, Cursor, END, MarkerRuns, NOT_KEPT, Runs, write_copy, write_queue};
 use super::records::put_record;
 use crate::codec::put_varint;
 use crate::state::{Block, Place, State, place_of};
+
+/// Markers in one piece, at the most.
+const PIECE_MARKERS: usize = 32 << 10;
+/// A blob stays for its markers if the rest of it is smaller than they are, or than this.
+const SMALL_BYTES: usize = 4 << 10;
 
 /// What one piece may cost: steps of the walk, and bytes. A blob that is large anyway takes
 /// a piece of a quarter of its size along, so that checkpoints keep up with the journal.
@@ -30,6 +38,8 @@ pub(crate) struct Checkpoint {
     cursor: Cursor,
     /// The next marker to write, by its number, once all queues are covered.
     next_marker: u64,
+    /// So far, the blobs with markers stay.
+    keeps_markers: bool,
     bytes: u64,
     written_by: Option<u64>,
 }
@@ -42,6 +52,7 @@ impl Checkpoint {
             needless,
             cursor: Cursor::START,
             next_marker: 0,
+            keeps_markers: true,
             bytes: 0,
             written_by: None,
         }
@@ -92,7 +103,10 @@ impl Checkpoint {
             put_varint(&mut payload, self.cursor.queue);
             put_varint(&mut payload, self.cursor.position);
             put_record(out, CURSOR, &payload);
-        } else if self.write_markers(state, out, &mut budget) {
+            if self.cursor == Cursor::END {
+                self.turn_to_markers(state, clock);
+            }
+        } else if self.write_markers(state, out, sequence) {
             let mut payload = Vec::new();
             for field in [
                 self.start,
@@ -183,26 +197,42 @@ impl Checkpoint {
         }
     }
 
-    /// True once all markers are written.
-    fn write_markers(&mut self, state: &State, out: &mut Vec<u8>, budget: &mut Budget) -> bool {
-        let mut payload = Vec::new();
-        let mut complete = true;
-        for (number, marker) in state.markers.iter_from(self.next_marker) {
-            if payload.len() >= budget.bytes || budget.steps == 0 {
-                complete = false;
-                break;
+    fn turn_to_markers(&mut self, state: &mut State, clock: u64) {
+        for blob in state.markers.release_blobs(clock) {
+            // One that an extent needs goes with the extent.
+            if !state.extents.has_blob(blob) {
+                self.needless.push(blob..=blob);
             }
-            budget.steps -= 1;
-            payload.extend_from_slice(&marker.queue.to_le_bytes());
-            payload.extend_from_slice(&marker.key.to_le_bytes());
-            put_varint(&mut payload, marker.position);
-            put_varint(&mut payload, marker.keep_until);
+        }
+        self.next_marker = state.markers.saved_up_to();
+    }
+
+    /// True once all markers are written.
+    fn write_markers(&mut self, state: &mut State, out: &mut Vec<u8>, sequence: u64) -> bool {
+        let mut runs = MarkerRuns::default();
+        let mut count = 0;
+        for (number, marker) in state
+            .markers
+            .iter_from(self.next_marker)
+            .take(PIECE_MARKERS)
+        {
+            runs.push(marker);
             self.next_marker = number + 1;
+            count += 1;
         }
-        if !payload.is_empty() {
-            put_record(out, MARKERS, &payload);
+        if count == 0 {
+            return true;
         }
-        complete
+        self.keeps_markers &= out.len() <= runs.len().max(SMALL_BYTES);
+        if self.keeps_markers {
+            state
+                .markers
+                .set_saved(self.start, sequence, self.next_marker, count);
+            runs.finish(out, self.start);
+        } else {
+            runs.finish(out, NOT_KEPT);
+        }
+        state.markers.iter_from(self.next_marker).next().is_none()
     }
 }
 

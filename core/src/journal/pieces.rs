@@ -6,7 +6,7 @@ use super::change::StoredMessage;
 use super::records::{
     put_instant, put_message, put_record, put_settings, read_instant, read_message, read_settings,
 };
-use crate::codec::{Reader, put_bytes, put_varint};
+use crate::codec::{Reader, put_bytes, put_varint, unzigzag, zigzag};
 use crate::settings::Settings;
 use crate::state::{Marker, State, View};
 
@@ -242,17 +242,89 @@ pub(crate) fn read_messages(payload: &[u8], clock: u64, into: &mut Vec<Expected>
     Some(())
 }
 
-pub(crate) fn read_markers(payload: &[u8], mut each: impl FnMut(Marker)) -> Option<()> {
-    let mut reader = Reader::new(payload);
-    while !reader.is_empty() {
-        each(Marker {
-            queue: reader.u64()?,
-            key: reader.u64()?,
-            position: reader.varint()?,
-            keep_until: reader.varint()?,
-        });
+/// Markers as runs of one queue each. They come in the order of removal, so a marker is
+/// told by its key and by what little separates it from the one before.
+#[derive(Debug, Default)]
+pub(super) struct MarkerRuns {
+    payload: Vec<u8>,
+    queue: u64,
+    run: Vec<u8>,
+    length: u64,
+    last: Before,
+}
+
+/// Position and time of the marker before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Before {
+    position: u64,
+    keep_until: u64,
+}
+
+/// In place of the checkpoint's first blob, where a blob does not stay for its markers.
+pub(crate) const NOT_KEPT: u64 = 0;
+
+impl MarkerRuns {
+    /// Bytes so far.
+    pub(super) fn len(&self) -> usize {
+        self.payload.len() + self.run.len()
     }
-    Some(())
+
+    pub(super) fn push(&mut self, marker: &Marker) {
+        if self.queue != marker.queue {
+            self.flush();
+            self.queue = marker.queue;
+        }
+        self.length += 1;
+        self.run.extend_from_slice(&marker.key.to_le_bytes());
+        for (value, last) in [
+            (marker.position, &mut self.last.position),
+            (marker.keep_until, &mut self.last.keep_until),
+        ] {
+            put_varint(&mut self.run, zigzag(value.wrapping_sub(*last) as i64));
+            *last = value;
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.length > 0 {
+            self.payload.extend_from_slice(&self.queue.to_le_bytes());
+            put_varint(&mut self.payload, self.length);
+            self.payload.append(&mut self.run);
+            self.length = 0;
+        }
+    }
+
+    /// `checkpoint`: the first blob of the checkpoint that tells them, or [`NOT_KEPT`].
+    pub(super) fn finish(mut self, out: &mut Vec<u8>, checkpoint: u64) {
+        self.flush();
+        let mut payload = Vec::with_capacity(self.payload.len() + 10);
+        put_varint(&mut payload, checkpoint);
+        payload.append(&mut self.payload);
+        put_record(out, MARKERS, &payload);
+    }
+}
+
+/// Gives the first blob of the checkpoint that told these markers, or [`NOT_KEPT`].
+pub(crate) fn read_markers(payload: &[u8], mut each: impl FnMut(Marker)) -> Option<u64> {
+    let mut reader = Reader::new(payload);
+    let checkpoint = reader.varint()?;
+    let mut last = Before::default();
+    while !reader.is_empty() {
+        let queue = reader.u64()?;
+        for _ in 0..reader.varint()? {
+            let key = reader.u64()?;
+            for value in [&mut last.position, &mut last.keep_until] {
+                *value = value.wrapping_add(unzigzag(reader.varint()?) as u64);
+            }
+            each(Marker {
+                queue,
+                key,
+                position: last.position,
+                keep_until: last.keep_until,
+            });
+        }
+    }
+    Some(checkpoint)
 }
 
 pub(crate) fn read_cursor(payload: &[u8]) -> Option<Cursor> {

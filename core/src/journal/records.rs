@@ -91,9 +91,7 @@ pub(crate) fn encode(out: &mut Vec<u8>, change: &Change<'_>, number: u64, clock:
             }
             put_lists(out, UPDATED, number, &head, positions);
         }
-        Change::Removed { positions, .. } => {
-            put_lists(out, REMOVED, number, &[], positions);
-        }
+        Change::Removed { positions, .. } => encode_removed(out, number, positions),
         Change::Moved {
             position,
             attempts,
@@ -120,6 +118,11 @@ pub(crate) fn encode(out: &mut Vec<u8>, change: &Change<'_>, number: u64, clock:
             put_record_with(out, SETTINGS_CLEARED, |out| put_varint(out, number))
         }
     }
+}
+
+/// Appends the removal of the messages at these positions of the queue `number`.
+pub(crate) fn encode_removed(out: &mut Vec<u8>, number: u64, positions: &[u64]) {
+    put_lists(out, REMOVED, number, &[], positions);
 }
 
 /// A body is written straight to its place: it may be large.

@@ -6,7 +6,7 @@ use super::RestoreError;
 use super::blob::{self, Records};
 use super::change::{Change, StoredMessage};
 use super::pieces::{
-    self, COPIED, CURSOR, Copied, Cursor, END, Ending, Expected, MARKERS, MESSAGES, QUEUE,
+    self, COPIED, CURSOR, Copied, Cursor, END, Ending, Expected, MARKERS, MESSAGES, NOT_KEPT, QUEUE,
 };
 use super::records::{self, CLOCK, Decoded, PUT};
 use super::restore::{Plan, read_clock};
@@ -26,6 +26,8 @@ pub(super) struct Walk {
     cursor: Cursor,
     /// The checkpoint's pieces are still to come, or being read.
     in_checkpoint: bool,
+    /// The blob that is being read stays for the markers that this checkpoint told in it.
+    told_markers: Option<u64>,
 }
 
 impl Walk {
@@ -46,6 +48,7 @@ impl Walk {
             start,
             cursor,
             in_checkpoint,
+            told_markers: None,
         }
     }
 
@@ -79,6 +82,9 @@ impl Walk {
             extent_bytes,
             sequence + 1 == self.start,
         );
+        if let Some(checkpoint) = self.told_markers.take() {
+            self.state.markers.end_saved(checkpoint, sequence);
+        }
         Ok(())
     }
 
@@ -110,11 +116,15 @@ impl Walk {
                         .map_err(|problem| records.damaged(problem))?;
                 }
             }
-            MARKERS if replaying && self.in_checkpoint => {
+            // Of a checkpoint that was not completed, the changes tell all.
+            MARKERS if !replaying || self.in_checkpoint => {
                 let clock = self.state.clock;
                 let markers = &mut self.state.markers;
-                pieces::read_markers(payload, |marker| markers.insert(marker, clock))
-                    .ok_or_else(unreadable)?;
+                let each = |marker| markers.insert_saved(marker, clock);
+                let checkpoint = pieces::read_markers(payload, each).ok_or_else(unreadable)?;
+                if checkpoint != NOT_KEPT {
+                    self.told_markers = Some(checkpoint);
+                }
             }
             CURSOR => {
                 let cursor = pieces::read_cursor(payload).ok_or_else(unreadable)?;
@@ -157,7 +167,9 @@ impl Walk {
 
     fn advance(&mut self, clock: u64) {
         // Queues that time empties are closed by records of their own.
-        self.state.advance(clock, &mut Touched::default());
+        if self.state.pass(clock) {
+            self.state.let_happen(&mut Touched::default());
+        }
     }
 
     /// A body that was stored at `home`: loads it if the checkpoint expects it.

@@ -27,6 +27,9 @@ pub(crate) struct Writer {
     config: JournalConfig,
     /// The open blob, empty until its first record.
     open: Vec<u8>,
+    /// Removals that are to be written next, with the number of their queue. Those that
+    /// follow each other, as in a batch of acknowledgements, share a record.
+    removed: Option<(u64, Vec<u64>)>,
     /// The open blob has something that a reply may depend on.
     dirty: bool,
     /// The instant of the last record.
@@ -51,6 +54,7 @@ impl Writer {
         Self {
             config,
             open: Vec::new(),
+            removed: None,
             dirty: false,
             clock: 0,
             deferred_until: None,
@@ -121,13 +125,33 @@ impl Writer {
         };
         self.begin(state);
         if self.clock != state.clock {
+            self.write_removed();
             let mut delta = Vec::new();
             put_varint(&mut delta, state.clock - self.clock);
             records::put_record(&mut self.open, CLOCK, &delta);
             self.clock = state.clock;
         }
-        records::encode(&mut self.open, change, number, self.clock);
         self.dirty |= !passive;
+        if let Change::Removed { positions, .. } = change {
+            if self
+                .removed
+                .as_ref()
+                .is_some_and(|(queue, _)| *queue != number)
+            {
+                self.write_removed();
+            }
+            let (_, removed) = self.removed.get_or_insert((number, Vec::new()));
+            removed.extend_from_slice(positions);
+            return;
+        }
+        self.write_removed();
+        records::encode(&mut self.open, change, number, self.clock);
+    }
+
+    fn write_removed(&mut self) {
+        if let Some((number, positions)) = self.removed.take() {
+            records::encode_removed(&mut self.open, number, &positions);
+        }
     }
 
     /// As [`append`](Self::append), for the changes that make a claim.
@@ -185,6 +209,7 @@ impl Writer {
             return None;
         }
         self.begin(state);
+        self.write_removed();
         let sequence = self.next_sequence;
         self.bytes_since_checkpoint += self.open.len() as u64;
         if let Some(checkpoint) = &mut self.checkpoint {
@@ -246,7 +271,7 @@ impl Writer {
             self.checkpoint_start = checkpoint.start();
             self.checkpoint_bytes = checkpoint.bytes();
             blob::set_checkpoint(&mut self.open, self.checkpoint_start);
-            self.drops = checkpoint.into_needless();
+            self.drops = state.markers.without_kept(checkpoint.into_needless());
             state.extents.finish_checkpoint();
         }
     }

@@ -178,7 +178,7 @@ impl Node {
 
     fn require_claim(&self, message: Place, claim: Option<ClaimToken>) -> Result<(), Refusal> {
         let Some(claim) = claim else { return Ok(()) };
-        if self.state.view(message).fence == claim.fence {
+        if self.state.fence(message) == claim.fence {
             Ok(())
         } else {
             Err(Refusal::ClaimLost)
@@ -274,7 +274,7 @@ impl Node {
     pub(super) fn positions(&self, messages: &[Place]) -> Vec<u64> {
         messages
             .iter()
-            .map(|&message| self.state.view(message).position)
+            .map(|&message| self.state.position(message))
             .collect()
     }
 
@@ -366,7 +366,7 @@ impl Node {
         };
         let is_current = |&(position, fence): &(u64, u64)| {
             let place = self.state.locate(queue, position)?;
-            (self.state.view(place).fence == fence).then_some(position)
+            (self.state.fence(place) == fence).then_some(position)
         };
         let positions: Vec<u64> = claimed.messages.iter().filter_map(is_current).collect();
         if !positions.is_empty() {

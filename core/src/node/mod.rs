@@ -34,6 +34,11 @@ impl Ticket {
     pub const fn number(self) -> u64 {
         self.0
     }
+
+    /// The ticket of that number, which the node may not have given.
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 /// What a node holds, at the last instant it was told.
@@ -257,14 +262,17 @@ impl Node {
     /// Brings the state to the instant `now`, serves whom that lets be served, and ends
     /// the waiting of those whose time is over.
     fn advance(&mut self, now: Timestamp) {
-        let mut touched = Touched::default();
-        self.state.advance(now.as_millis(), &mut touched);
+        let is_due = self.state.pass(now.as_millis());
         self.journal.advance(self.state.clock);
-        for queue in touched.woken {
-            self.wake(queue);
-        }
-        for queue in touched.emptied {
-            self.close_if_idle(queue, true);
+        if is_due {
+            let mut touched = Touched::default();
+            self.state.let_happen(&mut touched);
+            for queue in touched.woken {
+                self.wake(queue);
+            }
+            for queue in touched.emptied {
+                self.close_if_idle(queue, true);
+            }
         }
         self.serve_woken();
         self.time_out(self.state.clock);

@@ -95,7 +95,10 @@ impl Node {
                 maximum: self.state.messages,
             });
         }
-        self.open(queue)
+        match place {
+            Some(place) => Ok(place),
+            None => self.open(queue),
+        }
     }
 
     /// What the messages add exactly, replacements considered, also within the batch.

@@ -81,34 +81,28 @@ impl Node {
     /// An update that hides: visible messages are claimed, or buried if they were claimed
     /// too often; hidden ones get the new times.
     fn claim(&mut self, queue: u32, search: &Search, update: Update) -> Option<Found> {
-        let mut positions: Vec<u64> = Vec::new();
+        let mut list = MessageList::default();
         let mut claims: Vec<(u64, u64)> = Vec::new();
         let mut after = search.after;
         loop {
-            let limit = search.limit.map(|limit| limit - positions.len() as u64);
+            let limit = search.limit.map(|limit| limit - list.matched);
             let found = self.state.select(queue, after, limit, search.match_hidden);
             let Some(&last) = found.last() else { break };
             after = Some(self.state.position(last));
-            let (exhausted, found): (Vec<Place>, Vec<Place>) = found
-                .into_iter()
-                .partition(|&place| self.is_exhausted(queue, place));
+            let (exhausted, found) = self.split_exhausted(queue, found);
             let buried = self.positions(&exhausted);
-            positions.extend(self.positions(&found));
-            self.hide(queue, &found, update, &mut claims);
+            let made = self.hide(queue, &found, update);
+            self.describe_claimed(&mut list, &found, &made, search.detail);
+            claims.extend(made);
             // Burying last: it may move what the places name.
             self.bury(queue, &buried);
-            if buried.is_empty()
-                || search
-                    .limit
-                    .is_none_or(|limit| positions.len() as u64 >= limit)
-            {
+            if buried.is_empty() || search.limit.is_none_or(|limit| list.matched >= limit) {
                 break;
             }
         }
-        if positions.is_empty() {
+        if list.matched == 0 {
             return None;
         }
-        let list = self.describe_claimed(queue, &positions, &claims, search.detail);
         let number = self.state.queue(queue).number;
         let claimed = (!claims.is_empty()).then_some(Claimed {
             queue: number,
@@ -117,27 +111,30 @@ impl Node {
         Some((list, claimed))
     }
 
-    fn is_exhausted(&self, queue: u32, place: Place) -> bool {
+    /// Those that may not be claimed once more, and the others.
+    fn split_exhausted(&self, queue: u32, found: Vec<Place>) -> (Vec<Place>, Vec<Place>) {
         let settings = self.state.queue(queue).settings.as_deref();
-        let Some(max_attempts) = settings.and_then(|settings| settings.max_attempts()) else {
-            return false;
-        };
-        self.state.is_visible(place) && self.state.view(place).attempts >= max_attempts
+        match settings.and_then(|settings| settings.max_attempts()) {
+            None => (Vec::new(), found),
+            Some(max_attempts) => found.into_iter().partition(|&place| {
+                self.state.is_visible(place) && self.state.view(place).attempts >= max_attempts
+            }),
+        }
     }
 
-    /// Hides messages; those that were visible are claimed.
-    fn hide(&mut self, queue: u32, found: &[Place], update: Update, claims: &mut Vec<(u64, u64)>) {
+    /// Hides messages. Those that were visible are claimed: the position and the fence of each.
+    fn hide(&mut self, queue: u32, found: &[Place], update: Update) -> Vec<(u64, u64)> {
         let visible_at = self.state.clock + update.hide_ms.unwrap_or(0);
         let (visible, hidden): (Vec<Place>, Vec<Place>) = found
             .iter()
             .partition(|&&place| self.state.is_visible(place));
         self.update_places(queue, &hidden, update);
         if visible.is_empty() {
-            return;
+            return Vec::new();
         }
         let claimed = self.positions(&visible);
         let fence = self.state.next_stamp();
-        claims.extend(claimed.iter().copied().zip(fence..));
+        let claims = claimed.iter().copied().zip(fence..).collect();
         self.apply_claim(&Change::Claimed {
             queue,
             visible_at,
@@ -152,6 +149,7 @@ impl Node {
                 ..update
             },
         );
+        claims
     }
 
     /// Moves messages, given by position, to the dead-letter queue. It takes them whatever
@@ -195,29 +193,33 @@ impl Node {
 
     fn describe_all(&self, found: &[Place], detail: Detail) -> MessageList {
         let mut list = MessageList::default();
-        for &place in found {
-            self.describe(&mut list, place, detail, None);
-        }
+        self.describe_claimed(&mut list, found, &[], detail);
         list
     }
 
+    /// Adds messages to a list, with the claims that were made on them, in the same order.
     fn describe_claimed(
         &self,
-        queue: u32,
-        positions: &[u64],
+        list: &mut MessageList,
+        found: &[Place],
         claims: &[(u64, u64)],
         detail: Detail,
-    ) -> MessageList {
-        let mut list = MessageList::default();
-        let mut claims = claims.iter().peekable();
-        for &position in positions {
-            let claim = claims.next_if(|(claimed, _)| *claimed == position);
-            let claim = claim.map(|&(_, fence)| ClaimToken { fence });
-            if let Some(place) = self.state.locate(queue, position) {
-                self.describe(&mut list, place, detail, claim);
-            }
+    ) {
+        if detail != Detail::None {
+            list.entries.reserve(found.len());
         }
-        list
+        let mut claims = claims.iter();
+        let mut next = claims.next();
+        for &place in found {
+            let mut claim = None;
+            if let Some(&(position, fence)) = next
+                && self.state.position(place) == position
+            {
+                claim = Some(ClaimToken { fence });
+                next = claims.next();
+            }
+            self.describe(list, place, detail, claim);
+        }
     }
 
     /// Adds a message to a list, as far as `detail` asks.

@@ -196,19 +196,11 @@ impl Block {
 
     #[inline]
     fn bytes(&self, slot: usize) -> &[u8] {
-        let offset = self.offsets.get(slot).copied().unwrap_or_default();
-        self.arena.get(usize::from(offset)..).unwrap_or_default()
+        bytes_of(&self.offsets, &self.arena, slot)
     }
 
     fn record(&self, slot: usize) -> Record<'_> {
-        let empty = Record {
-            id: &[],
-            position: 0,
-            expires_at: NEVER,
-            content_type: None,
-            body: &[],
-        };
-        Record::decode(self.base, slot, self.bytes(slot)).unwrap_or(empty)
+        record_of(self.base, slot, self.bytes(slot))
     }
 
     /// The id of the message in a slot.
@@ -216,6 +208,11 @@ impl Block {
         Record::decode_head(self.base, slot, self.bytes(slot))
             .unwrap_or_default()
             .0
+    }
+
+    /// The fence of the current claim of the message in a slot, 0 if there is none.
+    pub(crate) fn fence(&self, slot: usize) -> u64 {
+        self.extra(slot).map_or(0, |extra| extra.fence)
     }
 
     /// The position of the message in a slot.
@@ -311,23 +308,27 @@ impl Block {
 
     /// The changeable part of a live message. Call [`settle`](Self::settle) after changing it.
     pub(crate) fn extra_mut(&mut self, slot: usize) -> &mut Extra {
-        let record = self.record(slot);
-        let fresh = Extra {
-            slot: slot as u16,
-            attempts: 0,
-            fence: 0,
-            visible_at: 0,
-            expires_at: record.expires_at,
-            home: record.position,
-            replacement: None,
+        let key = slot as u16;
+        let fresh = || {
+            let bytes = bytes_of(&self.offsets, &self.arena, slot);
+            let record = record_of(self.base, slot, bytes);
+            Extra {
+                slot: key,
+                attempts: 0,
+                fence: 0,
+                visible_at: 0,
+                expires_at: record.expires_at,
+                home: record.position,
+                replacement: None,
+            }
         };
         self.extras
             .entry(
-                spread(fresh.slot),
-                |extra| extra.slot == fresh.slot,
+                spread(key),
+                |extra| extra.slot == key,
                 |extra| spread(extra.slot),
             )
-            .or_insert(fresh)
+            .or_insert_with(fresh)
             .into_mut()
     }
 
@@ -485,6 +486,24 @@ impl Block {
     pub(crate) fn has_room_for(&self, other: &Block, slot: usize) -> bool {
         self.has_room(&other.record(slot))
     }
+}
+
+/// The bytes from a slot's record on.
+#[inline]
+fn bytes_of<'a>(offsets: &[u16], arena: &'a [u8], slot: usize) -> &'a [u8] {
+    let offset = offsets.get(slot).copied().unwrap_or_default();
+    arena.get(usize::from(offset)..).unwrap_or_default()
+}
+
+fn record_of(base: Base, slot: usize, bytes: &[u8]) -> Record<'_> {
+    let empty = Record {
+        id: &[],
+        position: 0,
+        expires_at: NEVER,
+        content_type: None,
+        body: &[],
+    };
+    Record::decode(base, slot, bytes).unwrap_or(empty)
 }
 
 fn spread(slot: u16) -> u64 {

@@ -121,6 +121,17 @@ impl Extents {
         }
     }
 
+    /// True if the blob belongs to an extent that is not gone.
+    pub(crate) fn has_blob(&self, blob: u64) -> bool {
+        let behind = self
+            .list
+            .partition_point(|extent| extent.first_blob <= blob);
+        behind
+            .checked_sub(1)
+            .and_then(|place| self.list.get(place))
+            .is_some_and(|extent| blob <= extent.last_blob)
+    }
+
     /// A checkpoint begins behind the last complete blob: gives the blobs that will be
     /// needless once it is durable, if every body whose home [`is_leaving`](Self::is_leaving)
     /// is copied.

@@ -5,9 +5,12 @@
 //! its readers may still come back.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 use hashbrown::HashMap;
 
 use super::index::Index;
+use super::saved::Saved;
 use crate::config::MIN_MARKERS_PER_QUEUE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,7 @@ pub(crate) struct Markers {
     index: Index,
     per_queue: HashMap<u64, u64, BuildHash>,
     maximum: u64,
+    saved: Saved,
 }
 
 /// The keys are hashes already.
@@ -75,6 +79,7 @@ impl Markers {
             per_queue: HashMap::with_hasher(BuildHash),
             // The lower halves of numbers must tell them apart.
             maximum: maximum.min(u64::from(u32::MAX / 2)),
+            saved: Saved::default(),
         }
     }
 
@@ -170,17 +175,18 @@ impl Markers {
         self.unindex(marker.key, number as u32);
         self.quiet.remove(&number);
         self.quiet_by_queue.remove(&(marker.queue, number));
-        self.count_down(marker.queue);
+        self.count_down(marker.queue, number);
     }
 
     fn drop_oldest(&mut self) {
         let Some(&oldest) = self.recent.front() else {
             return;
         };
-        self.unindex(oldest.key, self.first as u32);
+        let number = self.first;
+        self.unindex(oldest.key, number as u32);
         self.recent.pop_front();
         self.first += 1;
-        self.count_down(oldest.queue);
+        self.count_down(oldest.queue, number);
     }
 
     fn unindex(&mut self, key: u64, place: u32) {
@@ -189,7 +195,8 @@ impl Markers {
         self.index.remove(key, place, key_of);
     }
 
-    fn count_down(&mut self, queue: u64) {
+    fn count_down(&mut self, queue: u64, number: u64) {
+        self.saved.count_down(number);
         if let Some(count) = self.per_queue.get_mut(&queue) {
             *count -= 1;
             if *count == 0 {
@@ -206,6 +213,74 @@ impl Markers {
             .map(|(&number, marker)| (number, marker));
         let skip = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
         quiet.chain((self.first..).zip(self.recent.iter()).skip(skip))
+    }
+
+    /// Markers with smaller numbers are in blobs that stay for them.
+    pub(crate) fn saved_up_to(&self) -> u64 {
+        self.saved.up_to
+    }
+
+    /// The `count` markers that were not saved yet and have numbers before `up_to` are in
+    /// this blob of the checkpoint that begins with the blob `checkpoint`.
+    pub(crate) fn set_saved(&mut self, checkpoint: u64, blob: u64, up_to: u64, count: u64) {
+        self.saved.add(checkpoint, blob, up_to, count);
+    }
+
+    /// Leaves out blobs that stay for their markers.
+    pub(crate) fn without_kept(
+        &self,
+        needless: Vec<RangeInclusive<u64>>,
+    ) -> Vec<RangeInclusive<u64>> {
+        self.saved.subtract_blobs(needless)
+    }
+
+    /// Gives up blobs that hold hardly any marker that is still there. Those few are to be
+    /// saved again.
+    pub(crate) fn release_blobs(&mut self, now: u64) -> Vec<u64> {
+        let mut needless = Vec::new();
+        while let Some(mut unit) = self.saved.take_spent(self.first) {
+            needless.append(&mut unit.blobs);
+            let left: Vec<u64> = self
+                .quiet
+                .range(unit.numbers)
+                .map(|(&number, _)| number)
+                .collect();
+            let copied = !left.is_empty();
+            for number in left {
+                self.renew(number, now);
+            }
+            if copied {
+                break;
+            }
+        }
+        needless
+    }
+
+    /// Moves a marker to the end of the ring, unless its id was used again since.
+    fn renew(&mut self, number: u64, now: u64) {
+        let Some(&marker) = self.quiet.get(&number) else {
+            return;
+        };
+        let is_current = self.place(marker.key) == Some(number as u32);
+        self.drop_quiet(number);
+        if is_current {
+            self.insert(marker, now);
+        }
+    }
+
+    /// Adds what a restore reads from such a blob, unless it is known already from the
+    /// changes that the restore has made again.
+    pub(crate) fn insert_saved(&mut self, marker: Marker, now: u64) {
+        if self.find(marker.key) != Some(marker.position) {
+            self.insert(marker, now);
+        }
+    }
+
+    /// All markers so far are in this blob, or in earlier ones.
+    pub(crate) fn end_saved(&mut self, checkpoint: u64, blob: u64) {
+        let count = self.iter_from(self.saved.up_to).count() as u64;
+        let next = self.first + self.recent.len() as u64;
+        self.saved.add(checkpoint, blob, next, count);
     }
 }
 

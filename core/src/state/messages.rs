@@ -36,6 +36,12 @@ impl State {
         self.blocks[block].position(slot)
     }
 
+    /// The fence of a message's current claim, 0 if there is none.
+    pub(crate) fn fence(&self, place: Place) -> u64 {
+        let (block, slot) = split_place(place);
+        self.blocks[block].fence(slot)
+    }
+
     pub(crate) fn is_visible(&self, place: Place) -> bool {
         let (block, slot) = split_place(place);
         self.blocks[block].visible().contains(slot)
@@ -70,6 +76,20 @@ impl State {
             .range(..=position)
             .next_back()?;
         Some(place_of(block, self.blocks[block].slot_at(position)?))
+    }
+
+    /// As [`locate`](Self::locate), for one position after the other: the block where the
+    /// last one was is looked at first.
+    pub(super) fn locate_near(&self, queue: u32, position: u64, block: &mut u32) -> Option<Place> {
+        if let Some(entry) = self.blocks.get(*block)
+            && entry.queue == queue
+            && (entry.base_position()..=entry.last_position()).contains(&position)
+        {
+            return Some(place_of(*block, entry.slot_at(position)?));
+        }
+        let place = self.locate(queue, position)?;
+        *block = split_place(place).0;
+        Some(place)
     }
 
     /// True if a message has been put at this position of a queue, also if it is gone by now
@@ -206,14 +226,19 @@ impl State {
         });
     }
 
-    pub(super) fn change_extra(
+    /// Changes the messages at these positions of a queue; `change` is told the how manieth
+    /// it is.
+    pub(super) fn change_extras(
         &mut self,
         queue: u32,
-        position: u64,
-        change: impl FnOnce(&mut Extra),
+        positions: &[u64],
+        change: impl Fn(u64, &mut Extra),
     ) {
-        if let Some(place) = self.locate(queue, position) {
-            self.change_place(place, change);
+        let mut block = u32::MAX;
+        for (number, &position) in (0..).zip(positions) {
+            if let Some(place) = self.locate_near(queue, position, &mut block) {
+                self.change_place(place, |extra| change(number, extra));
+            }
         }
     }
 
@@ -284,13 +309,13 @@ impl State {
                 .saturating_add(retention_ms.unwrap_or(self.default_retention_ms)),
         };
         let (home, size, stored) = (view.home, view.size(), stored_size(view.size()));
+        let hash = xxh3_64_with_seed(view.id, entry.hash_seed);
+        let queue = entry.queue;
         let blocks = &self.blocks;
-        let hash = hash_of(blocks, place);
         self.ids.remove(hash, place, |place| hash_of(blocks, place));
         self.markers.insert(marker, removed_at);
         self.extents.remove(home, stored);
         self.messages -= 1;
-        let queue = self.blocks[block].queue;
         self.account_for(queue, -1, -(size as i64));
         let entry = &mut self.blocks[block];
         if !entry.visible().contains(slot) {

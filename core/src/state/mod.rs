@@ -1,6 +1,6 @@
 //! What a node holds: accounts, queues, messages and markers, with every index.
 //!
-//! It changes through [`State::evolve`] and, with time alone, through [`State::advance`]:
+//! It changes through [`State::evolve`] and, with time alone, through [`State::let_happen`]:
 //! live execution and replay of the journal go the same way.
 
 mod bits;
@@ -13,6 +13,7 @@ mod markers;
 mod messages;
 mod queue;
 mod record;
+mod saved;
 mod select;
 mod slab;
 
@@ -178,23 +179,19 @@ impl State {
                 fence,
                 positions,
             } => {
-                for (&position, fence) in positions.iter().zip(*fence..) {
-                    self.change_extra(*queue, position, |extra| {
-                        extra.attempts = extra.attempts.saturating_add(1);
-                        extra.fence = fence;
-                        extra.visible_at = *visible_at;
-                    });
-                }
+                self.change_extras(*queue, positions, |number, extra| {
+                    extra.attempts = extra.attempts.saturating_add(1);
+                    extra.fence = fence.saturating_add(number);
+                    extra.visible_at = *visible_at;
+                });
                 self.pass_stamps(*fence, positions.len() as u64);
             }
             Change::Unclaimed { queue, positions } => {
-                for &position in positions.iter() {
-                    self.change_extra(*queue, position, |extra| {
-                        extra.attempts = extra.attempts.saturating_sub(1);
-                        extra.fence = 0;
-                        extra.visible_at = 0;
-                    });
-                }
+                self.change_extras(*queue, positions, |_, extra| {
+                    extra.attempts = extra.attempts.saturating_sub(1);
+                    extra.fence = 0;
+                    extra.visible_at = 0;
+                });
             }
             Change::Updated {
                 queue,
@@ -202,12 +199,10 @@ impl State {
                 visible_at,
                 positions,
             } => {
-                for &position in positions.iter() {
-                    self.change_extra(*queue, position, |extra| {
-                        extra.expires_at = expires_at.unwrap_or(extra.expires_at);
-                        extra.visible_at = visible_at.unwrap_or(extra.visible_at);
-                    });
-                }
+                self.change_extras(*queue, positions, |_, extra| {
+                    extra.expires_at = expires_at.unwrap_or(extra.expires_at);
+                    extra.visible_at = visible_at.unwrap_or(extra.visible_at);
+                });
             }
             Change::Moved {
                 queue,
@@ -215,15 +210,16 @@ impl State {
                 attempts,
                 fence,
             } => {
-                self.change_extra(*queue, *position, |extra| {
+                self.change_extras(*queue, &[*position], |_, extra| {
                     extra.attempts = *attempts;
                     extra.fence = *fence;
                 });
                 self.pass_stamps(*fence, 1);
             }
             Change::Removed { queue, positions } => {
+                let mut block = u32::MAX;
                 for &position in positions.iter() {
-                    if let Some(place) = self.locate(*queue, position) {
+                    if let Some(place) = self.locate_near(*queue, position, &mut block) {
                         self.remove(place, self.clock);
                     }
                 }
@@ -301,10 +297,17 @@ impl State {
         }
     }
 
-    /// Lets everything happen that time alone brings about up to `now`. Afterwards nothing
-    /// that has expired is there, and nothing is hidden whose hiding has ended.
-    pub(crate) fn advance(&mut self, now: u64, touched: &mut Touched) {
+    /// Sets the clock, which never goes back; true if [`let_happen`](Self::let_happen) has
+    /// something to do.
+    pub(crate) fn pass(&mut self, now: u64) -> bool {
         self.clock = self.clock.max(now);
+        self.next_timer()
+            .is_some_and(|instant| instant <= self.clock)
+    }
+
+    /// Lets everything happen that time alone brings about up to the present. Afterwards
+    /// nothing that has expired is there, and nothing is hidden whose hiding has ended.
+    pub(crate) fn let_happen(&mut self, touched: &mut Touched) {
         while let Some(&(instant, block)) = self.timers.first() {
             if instant > self.clock {
                 break;
@@ -315,7 +318,7 @@ impl State {
         }
     }
 
-    /// The next instant at which [`advance`](Self::advance) may find something, if any.
+    /// The next instant at which [`let_happen`](Self::let_happen) may find something, if any.
     pub(crate) fn next_timer(&self) -> Option<u64> {
         self.timers.first().map(|&(instant, _)| instant)
     }

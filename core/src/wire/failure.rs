@@ -26,6 +26,8 @@ pub enum Failure {
     Busy,
     /// More requests than the server offered to take at a time; this one was not carried out.
     TooManyInFlight { maximum: u32 },
+    /// A proxy cannot reach the server that has the queue; the command did not happen.
+    Unreachable,
     /// The server cannot read the command.
     Malformed,
     /// The server does not know the command.
@@ -90,6 +92,7 @@ const STOPPING: u64 = 18;
 const CANCELLED: u64 = 19;
 const BUSY: u64 = 20;
 const TOO_MANY_IN_FLIGHT: u64 = 21;
+const UNREACHABLE: u64 = 22;
 const MALFORMED: u64 = 32;
 const UNKNOWN_COMMAND: u64 = 33;
 const UNKNOWN_FIELD: u64 = 34;
@@ -108,6 +111,7 @@ impl Failure {
             Self::Cancelled => CANCELLED,
             Self::Busy => BUSY,
             Self::TooManyInFlight { .. } => TOO_MANY_IN_FLIGHT,
+            Self::Unreachable => UNREACHABLE,
             Self::Malformed => MALFORMED,
             Self::UnknownCommand => UNKNOWN_COMMAND,
             Self::UnknownField => UNKNOWN_FIELD,
@@ -144,6 +148,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Failure, DecodeError> {
         TOO_MANY_IN_FLIGHT => Failure::TooManyInFlight {
             maximum: maximum()?,
         },
+        UNREACHABLE => Failure::Unreachable,
         MALFORMED => Failure::Malformed,
         UNKNOWN_COMMAND => Failure::UnknownCommand,
         UNKNOWN_FIELD => Failure::UnknownField,
@@ -170,6 +175,9 @@ impl fmt::Display for Failure {
                     f,
                     "More than {maximum} requests in flight; nothing was changed"
                 )
+            }
+            Self::Unreachable => {
+                f.write_str("The queue's server cannot be reached; nothing was changed")
             }
             Self::Malformed => f.write_str("The frame cannot be read"),
             Self::UnknownCommand => f.write_str("Unknown command"),

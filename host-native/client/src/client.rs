@@ -14,6 +14,7 @@ use crate::rest::Rest;
 use crate::retry::{after_unknown, is_repeatable, may_retry, pause};
 use crate::servers::{Server, preference};
 use crate::transport::{Answer, Transport};
+use crate::wire::Wire;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 const MAX_IN_FLIGHT: usize = 256;
@@ -45,9 +46,15 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Adds a server, as `http://127.0.0.1:8080`. Its URL is what queues are hashed with.
+    /// Adds a server, as `http://127.0.0.1:8080`; or, by the wire protocol, as
+    /// `burrow://127.0.0.1:8081` or `burrow+unix:///run/burrow.sock`. Its URL is what queues are
+    /// hashed with.
     pub fn server(self, url: &str) -> Result<Self, Error> {
-        let transport = Arc::new(Rest::new(url)?);
+        let transport: Arc<dyn Transport> = if Wire::is_meant(url) {
+            Arc::new(Wire::new(url)?)
+        } else {
+            Arc::new(Rest::new(url)?)
+        };
         Ok(self.transport(url.trim_end_matches('/'), transport))
     }
 
@@ -102,7 +109,7 @@ impl Builder {
 }
 
 impl Client {
-    /// A client of one server, as `http://127.0.0.1:8080`. Connects when it is used.
+    /// A client of one server, as [`Builder::server`] takes it. Connects when it is used.
     pub fn connect(url: &str) -> Result<Self, Error> {
         Self::builder().server(url)?.build()
     }

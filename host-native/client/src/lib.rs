@@ -32,11 +32,13 @@ mod claims;
 mod client;
 mod error;
 mod options;
+pub mod placement;
 mod queue;
 mod rest;
 mod retry;
 mod servers;
 mod transport;
+mod wire;
 
 pub use burrow_core::{ClaimToken, Order, Settings};
 pub use claims::{Claiming, Claims, Held};
@@ -46,3 +48,4 @@ pub use options::{Listing, Put, QueueStats, Settle, Taking};
 pub use queue::Queue;
 pub use rest::Rest;
 pub use transport::{Answer, Calling, Message, Transport};
+pub use wire::Wire;

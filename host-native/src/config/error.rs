@@ -17,14 +17,17 @@ pub enum ConfigError {
         error: toml::de::Error,
     },
     #[error(
-        "unknown setting {key} ({source_of}){}; `burrow help serve` lists the settings",
+        "unknown setting {key} ({source_of}){}; `burrow help {command}` lists the settings",
         similar(suggestion)
     )]
     Unknown {
         key: String,
         source_of: Source,
         suggestion: Option<String>,
+        command: String,
     },
+    #[error("no server is given; give each as server, such as --server 10.0.0.1:8081")]
+    NoServer,
     #[error("bad value for {key}: {value:?} ({source_of}); {allowed}")]
     BadValue {
         key: String,

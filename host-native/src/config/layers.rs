@@ -13,7 +13,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::{ConfigError, Settings, Source};
+use super::{ConfigError, ProxySettings, Settings, Source};
 
 /// What the names of variables begin with.
 pub const PREFIX: &str = "BURROW_";
@@ -29,13 +29,14 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Reads the variables and the file. `config` is the file's path if a flag gives it,
-    /// else a variable may.
-    pub fn read(
+    /// Reads the variables and the file, which may have the settings `S` of the command of
+    /// that name. `config` is the file's path if a flag gives it, else a variable may.
+    pub fn read<S: Args>(
+        command: &'static str,
         config: Option<PathBuf>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let settings = Settings::augment_args(Command::new("burrow"));
+        let settings = S::augment_args(Command::new(command));
         let mut variables = own_variables(variables)?;
         let config = config.or(variables
             .remove("config")
@@ -69,9 +70,31 @@ impl Layers {
         Ok(settings)
     }
 
+    /// As [`settings`](Self::settings), for a proxy.
+    pub fn proxy_settings(&self, matches: &ArgMatches) -> Result<ProxySettings, ConfigError> {
+        let settings =
+            ProxySettings::from_arg_matches(matches).map_err(|error| bad_flag(&error))?;
+        let servers = &settings.servers.server;
+        if servers.is_empty() {
+            return Err(ConfigError::NoServer);
+        }
+        let mut names: Vec<&str> = servers.iter().map(|server| &*server.name).collect();
+        names.sort_unstable();
+        let twice = names.windows(2).find(|pair| pair.first() == pair.last());
+        match twice.and_then(<[_]>::first) {
+            Some(name) => Err(ConfigError::BadValue {
+                key: "server".to_owned(),
+                value: (*name).to_owned(),
+                source_of: self.source(matches, "server"),
+                allowed: "allowed is each name once".to_owned(),
+            }),
+            None => Ok(settings),
+        }
+    }
+
     fn check_together(&self, settings: &Settings, matches: &ArgMatches) -> Result<(), ConfigError> {
         let memory = self.source(matches, "memory");
-        if settings.server.memory && memory == self.source(matches, "data") {
+        if settings.data.memory && memory == self.source(matches, "data") {
             return Err(ConfigError::MemoryAndData(memory));
         }
         let (request, body) = (
@@ -167,6 +190,7 @@ fn unknown(settings: &Command, key: &str, source: &Source) -> ConfigError {
         key: key.to_owned(),
         source_of: source.clone(),
         suggestion,
+        command: settings.get_name().to_owned(),
     }
 }
 

@@ -8,6 +8,7 @@
 mod error;
 pub mod layers;
 mod node;
+mod proxy;
 mod values;
 
 use std::net::SocketAddr;
@@ -17,7 +18,10 @@ use burrow_core::{Config, JournalConfig, Limits, MAX_SPAN_MS};
 use clap::{ArgAction, Args, ValueEnum};
 
 pub use error::{ConfigError, Source};
-pub use values::{Bytes, Seconds, WireAddress, WireAddresses, seconds};
+pub use proxy::{ProxySettings, ServersSettings};
+pub use values::{
+    Bytes, Seconds, ServerAddress, ServerSpec, WireAddress, WireAddresses, queue_name, seconds,
+};
 
 use values::{address, bytes, count, origin, wire_addresses};
 
@@ -30,6 +34,8 @@ pub struct Settings {
     #[command(flatten)]
     pub server: ServerSettings,
     #[command(flatten)]
+    pub data: DataSettings,
+    #[command(flatten)]
     pub connections: ConnectionSettings,
     #[command(flatten)]
     pub messages: MessageSettings,
@@ -37,7 +43,7 @@ pub struct Settings {
     pub journal: JournalSettings,
 }
 
-/// Where the server listens, where its data lies, what it logs.
+/// Where a server or proxy listens, and what it logs.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Server")]
 pub struct ServerSettings {
@@ -48,17 +54,7 @@ pub struct ServerSettings {
     /// with a comma between
     #[arg(long, value_name = "ADDRESS", value_parser = wire_addresses)]
     pub listen_wire: Option<WireAddresses>,
-    /// Folder of the data; it is made if it is not there
-    #[arg(long, value_name = "DIR", default_value = "burrow-data")]
-    pub data: PathBuf,
-    /// Keep everything in memory only: faster, and all is gone when the server stops
-    #[arg(long, action = ArgAction::Set, default_value_t = false, value_name = "true|false",
-          num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
-    pub memory: bool,
-    /// Where time comes from; manual: it stands still until POST /clock?advance=30s moves it
-    #[arg(long, value_name = "CLOCK", default_value = "system", value_enum)]
-    pub clock: ClockSource,
-    /// Threads that serve connections; writing to disk has a thread of its own
+    /// Threads that serve connections; what a server writes to disk has a thread of its own
     #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = count(1..=1024))]
     pub threads: u64,
     /// Origin whose web pages may use this server, * for all; without it no page may
@@ -70,6 +66,22 @@ pub struct ServerSettings {
     /// Least weight of what is logged; at info nothing is logged for a single request
     #[arg(long, value_name = "LEVEL", default_value = "info", value_enum)]
     pub log_level: LogLevel,
+}
+
+/// Where a server's data lies, and where its time comes from.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Data")]
+pub struct DataSettings {
+    /// Folder of the data; it is made if it is not there
+    #[arg(long, value_name = "DIR", default_value = "burrow-data")]
+    pub data: PathBuf,
+    /// Keep everything in memory only: faster, and all is gone when the server stops
+    #[arg(long, action = ArgAction::Set, default_value_t = false, value_name = "true|false",
+          num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub memory: bool,
+    /// Where time comes from; manual: it stands still until POST /clock?advance=30s moves it
+    #[arg(long, value_name = "CLOCK", default_value = "system", value_enum)]
+    pub clock: ClockSource,
 }
 
 /// What the server bears from its clients.

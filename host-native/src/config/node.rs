@@ -11,10 +11,10 @@ use crate::engine::{EngineConfig, StoreConfig};
 impl Settings {
     /// The configuration of the engine, with a seed of its own.
     pub fn engine_config(&self) -> EngineConfig {
-        let store = match self.server.memory {
+        let store = match self.data.memory {
             true => StoreConfig::Memory,
             false => StoreConfig::Sqlite {
-                dir: self.server.data.clone(),
+                dir: self.data.data.clone(),
             },
         };
         EngineConfig {

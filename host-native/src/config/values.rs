@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use burrow_core::QueueName;
+use burrow_core::rest::{Place, place};
+
 /// A number of bytes: `1048576`, `64KiB`, `1MiB` or `2GiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes(pub u64);
@@ -26,12 +29,32 @@ pub enum WireAddress {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WireAddresses(pub Vec<WireAddress>);
 
+/// Where a server is to be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerAddress {
+    /// A host and a port.
+    Tcp(String),
+    Unix(PathBuf),
+}
+
+/// A server behind a proxy: `east=10.0.0.1:8081@3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerSpec {
+    /// What is hashed.
+    pub name: String,
+    pub address: ServerAddress,
+    pub weight: u32,
+}
+
 const UNITS: [(&str, u64); 4] = [
     ("GiB", 1 << 30),
     ("MiB", 1 << 20),
     ("KiB", 1 << 10),
     ("", 1),
 ];
+
+/// The most that a server's share may be of that of another one.
+const MAX_WEIGHT: u32 = 100;
 
 impl Bytes {
     /// The value as a length in memory; where it does not fit, the largest there is.
@@ -161,6 +184,48 @@ pub(super) fn wire_addresses(text: &str) -> Result<WireAddresses, String> {
     })
 }
 
+/// Reads a server behind a proxy.
+pub(super) fn server_spec(text: &str) -> Result<ServerSpec, String> {
+    let (rest, weight) = match text.rsplit_once('@') {
+        Some((rest, weight)) => (rest, digits(weight)),
+        None => (text, Some(1)),
+    };
+    let weight = weight
+        .and_then(|weight| u32::try_from(weight).ok())
+        .filter(|weight| (1..=MAX_WEIGHT).contains(weight));
+    let (name, address) = rest.split_once('=').unwrap_or((rest, rest));
+    let parsed = match address.strip_prefix("unix:") {
+        Some(path) => (!path.is_empty()).then(|| ServerAddress::Unix(path.into())),
+        None => address
+            .rsplit_once(':')
+            .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+            .map(|_| ServerAddress::Tcp(address.to_owned())),
+    };
+    match (parsed, weight) {
+        (Some(address), Some(weight)) if !name.is_empty() => Ok(ServerSpec {
+            name: name.to_owned(),
+            address,
+            weight,
+        }),
+        _ => Err(format!(
+            "allowed is a host and a port, as 10.0.0.1:8081, or a socket's path, as \
+             unix:/run/burrow.sock; before it a name and =, behind it @ and a weight from 1 to {MAX_WEIGHT}"
+        )),
+    }
+}
+
+/// Reads the two names of a queue.
+pub fn queue_name(text: &str) -> Result<QueueName<'static>, String> {
+    let path = format!("/v1.0/{text}");
+    match place(&path) {
+        Place::Queue(name) if text.matches('/').count() == 1 => Ok(QueueName {
+            account: name.account.into_owned().into(),
+            queue: name.queue.into_owned().into(),
+        }),
+        _ => Err("allowed is ACCOUNT/QUEUE, each percent-encoded as in a URL".to_owned()),
+    }
+}
+
 /// Reads an origin of web pages.
 pub(super) fn origin(text: &str) -> Result<String, String> {
     let is_visible =
@@ -277,6 +342,38 @@ mod tests {
         );
         for bad in ["", "unix:", "8081", "127.0.0.1:1,", "/run/burrow.sock"] {
             assert!(wire_addresses(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_server_has_a_name_an_address_and_a_weight() {
+        let spec = |name: &str, address, weight| {
+            Ok(ServerSpec {
+                name: name.to_owned(),
+                address,
+                weight,
+            })
+        };
+        let tcp = |address: &str| ServerAddress::Tcp(address.to_owned());
+        assert_eq!(server_spec("[::1]:9"), spec("[::1]:9", tcp("[::1]:9"), 1));
+        assert_eq!(server_spec("a=host:81@3"), spec("a", tcp("host:81"), 3));
+        let unix = ServerAddress::Unix("/a=b".into());
+        assert_eq!(server_spec("b=unix:/a=b"), spec("b", unix, 1));
+        for bad in [
+            "",
+            "host",
+            ":81",
+            "host:x",
+            "=host:81",
+            "a=",
+            "host:81@",
+            "host:81@0",
+            "host:81@101",
+            "host:81@-1",
+            "unix:",
+            "host:70000",
+        ] {
+            assert!(server_spec(bad).is_err(), "{bad}");
         }
     }
 

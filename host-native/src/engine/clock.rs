@@ -1,6 +1,7 @@
 //! Time, as the engine is told it.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use burrow_core::Timestamp;
@@ -10,19 +11,36 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock. When that is set back, this one goes on at its own pace instead:
-/// a wait of a second stays a wait of a second.
+/// The machine's clock. When that is set back, this one goes on at its own pace instead, from
+/// the latest that it has told: a wait of a second stays a wait of a second.
 #[derive(Debug)]
 pub struct SystemClock {
-    started: Instant,
-    started_at: Duration,
+    last: Mutex<Told>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    at: Instant,
+    since_epoch: Duration,
+}
+
+impl Told {
+    fn next(self, at: Instant, since_epoch: Duration) -> Self {
+        let least = self.since_epoch + at.saturating_duration_since(self.at);
+        Self {
+            at,
+            since_epoch: since_epoch.max(least),
+        }
+    }
 }
 
 impl SystemClock {
     pub fn new() -> Self {
         Self {
-            started: Instant::now(),
-            started_at: since_epoch(),
+            last: Mutex::new(Told {
+                at: Instant::now(),
+                since_epoch: since_epoch(),
+            }),
         }
     }
 }
@@ -35,8 +53,9 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let now = since_epoch().max(self.started_at + self.started.elapsed());
-        Timestamp::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = last.next(Instant::now(), since_epoch());
+        Timestamp::from_millis(u64::try_from(last.since_epoch.as_millis()).unwrap_or(u64::MAX))
     }
 }
 
@@ -76,4 +95,22 @@ fn since_epoch() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_goes_on_from_the_latest_instant_told() {
+        let second = Duration::from_secs(1);
+        let start = Told {
+            at: Instant::now(),
+            since_epoch: 100 * second,
+        };
+        let ahead = start.next(start.at + second, 3_700 * second);
+        assert_eq!(ahead.since_epoch, 3_700 * second, "it is set on by an hour");
+        let back = ahead.next(ahead.at + second, 102 * second);
+        assert_eq!(back.since_epoch, 3_701 * second, "and back again");
+    }
 }

@@ -10,14 +10,17 @@ use std::time::{Duration, Instant};
 use burrow_core::journal::Batch;
 use burrow_core::{Config, Node};
 
+use super::group::Group;
 use super::shared::{Core, Shared};
-use super::waiting::Deliveries;
 use super::{Failure, Health, StartError};
+use crate::desk::Deliveries;
 use crate::storage::{AppendError, Storage};
 
 /// Between two tries whether storing works again.
 const RETRY: Duration = Duration::from_millis(250);
-/// A probe is as large as the write that failed, up to this.
+/// A probe is as large as the write that failed, within these limits. A disk on which
+/// hardly anything fits is better left alone: storing would fail again at once.
+const SMALLEST_PROBE_BYTES: usize = 512 << 10;
 const LARGEST_PROBE_BYTES: usize = 16 << 20;
 
 pub(super) struct Committer {
@@ -30,6 +33,7 @@ pub(super) struct Committer {
     durable: Option<u64>,
     /// The last batch before the end was asked for.
     flushed: bool,
+    group: Group,
 }
 
 struct Store {
@@ -48,6 +52,8 @@ struct Outage {
 /// What the committer found to do when it looked at the node.
 enum Work {
     Store(Batch),
+    /// Wait for so long for others to share the next commit.
+    Gather(Duration),
     /// Send the replies that were taken, then look again.
     Send,
     /// See whether the outage is over.
@@ -65,6 +71,7 @@ impl Committer {
             deliveries: Deliveries::default(),
             durable: None,
             flushed: false,
+            group: Group::default(),
         }
     }
 
@@ -115,7 +122,7 @@ impl Committer {
         }
         match work {
             Work::Store(batch) => self.store_batch(&batch),
-            Work::Send => {}
+            Work::Send | Work::Gather(_) => {}
             Work::Retry => self.retry(),
             Work::Rebuild => return self.rebuild(),
             Work::End => return ControlFlow::Break(None),
@@ -127,8 +134,13 @@ impl Committer {
         let shared = Arc::clone(&self.shared);
         loop {
             let mut core = shared.lock();
-            if let Some(work) = self.find_work(&mut core) {
-                return work;
+            match self.find_work(&mut core) {
+                Some(Work::Gather(at_most)) => {
+                    shared.gather(core, self.group.size(), at_most);
+                    continue;
+                }
+                Some(work) => return work,
+                None => {}
             }
             let to_retry = self
                 .outage()
@@ -141,8 +153,10 @@ impl Committer {
         if core.condemned {
             return Some(Work::Rebuild);
         }
+        let stored = self.durable.take();
+        let held = core.held_replies();
         if let Some(node) = &mut core.node {
-            if let Some(sequence) = self.durable.take() {
+            if let Some(sequence) = stored {
                 node.handle_durable(sequence);
             }
             let now = self.shared.now();
@@ -151,11 +165,23 @@ impl Committer {
             }
         }
         core.take_replies(None, &mut self.deliveries);
+        if stored.is_some() {
+            self.group.answered(held);
+        }
         // A checkpoint may be under way for long: when all are answered, what is decided
         // fits into one more batch.
         let answered = core.stopping && core.pending.is_empty();
         let enough = answered && std::mem::replace(&mut self.flushed, answered);
         if self.store.is_some() && core.storing && !enough {
+            if let Some(at_most) = self.group.wanting(core.held_replies())
+                && !core.stopping
+            {
+                return Some(if self.deliveries.is_empty() {
+                    Work::Gather(at_most)
+                } else {
+                    Work::Send
+                });
+            }
             // One batch is one transaction: it holds everything decided so far, and a
             // further one would hold pieces of a checkpoint only, for which no reply
             // should have to wait.
@@ -180,7 +206,10 @@ impl Committer {
 
     fn store_batch(&mut self, batch: &Batch) {
         let Some(store) = &mut self.store else { return };
-        let Err(error) = store.storage.append(batch) else {
+        let started = Instant::now();
+        let appended = store.storage.append(batch);
+        self.group.commit_took(started.elapsed());
+        let Err(error) = appended else {
             return self.stored(batch);
         };
         let recovered = store.storage.recover();
@@ -196,7 +225,10 @@ impl Committer {
         };
         store.outage = Some(Outage {
             next_try: Instant::now() + RETRY,
-            probe_bytes: batch.blob.len().min(LARGEST_PROBE_BYTES),
+            probe_bytes: batch
+                .blob
+                .len()
+                .clamp(SMALLEST_PROBE_BYTES, LARGEST_PROBE_BYTES),
         });
         self.begin_outage(error.to_string(), failure);
     }
@@ -240,8 +272,11 @@ impl Committer {
         if let Err(reason) = self.restore_node() {
             tracing::error!(%reason, "what is stored cannot be read");
         }
+        // Whoever is told of the outage can read again.
+        self.deliveries.send();
     }
 
+    /// What the pending are told is still to be sent.
     fn discard_node(&mut self, failure: &Failure) {
         let mut core = self.shared.lock();
         let node = core.node.take();
@@ -253,7 +288,6 @@ impl Committer {
         for (_, sender) in pending {
             self.deliveries.push(sender, Err(failure.clone()));
         }
-        self.deliveries.send();
         // A node that panicked once may do so again.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(node)));
     }
@@ -309,7 +343,9 @@ impl Committer {
         let stale = last != store.restored;
         if stale || self.shared.lock().node.is_none() {
             self.discard_node(&Failure::NotStored);
-            self.restore_node()?;
+            let restored = self.restore_node();
+            self.deliveries.send();
+            restored?;
         }
         let Some(store) = &mut self.store else {
             return Ok(());
@@ -329,6 +365,7 @@ impl Committer {
             Failure::NotStored
         };
         self.discard_node(&last_word);
+        self.deliveries.send();
         if let Some(store) = self.store.take() {
             let closed = catch_unwind(AssertUnwindSafe(|| store.storage.close()));
             if failure.is_none() && !matches!(closed, Ok(Ok(()))) {

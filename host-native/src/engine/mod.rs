@@ -8,13 +8,11 @@
 //! in one transaction, and lets the replies go. It also keeps the node's deadlines. No
 //! I/O happens while the mutex is held.
 
-mod admission;
 mod clock;
 mod committer;
-mod health;
-mod mailbox;
+mod group;
 mod shared;
-mod waiting;
+mod stats;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,17 +20,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burrow_core::journal::{RestoreError, RestoreReport};
-use burrow_core::{Command, Config, Node, Refusal, Reply, Timestamp};
-use tokio::sync::{oneshot, watch};
+use burrow_core::{Command, Config, Node, Reply, Timestamp};
+use tokio::sync::watch;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use health::{Health, Stats};
-pub use mailbox::Mailbox;
+pub use stats::Stats;
 
+pub use crate::desk::{Failure, Health, Mailbox};
+
+use crate::desk::{Backend, Desk, Recipient, Submitted};
 use crate::storage::{OpenError, SqliteStore, Storage};
 use committer::Committer;
-use shared::{Shared, Submitted};
-use waiting::{Recipient, Waiting};
+use shared::Shared;
 
 /// What an engine is started with.
 #[derive(Clone, Debug)]
@@ -68,23 +67,6 @@ pub enum StartError {
     Restore(#[from] RestoreError),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
-}
-
-/// Why a command was not answered with a reply.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// The machine refused it.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// It could not be made durable and did not happen. The caller may try again.
-    #[error("the storage cannot take the change; nothing was changed")]
-    NotStored,
-    /// It may have happened or not, as when a connection breaks before the answer.
-    #[error("the storage failed; the change may have been made or not")]
-    OutcomeUnknown,
-    /// The engine takes no more commands; this one did not happen.
-    #[error("the server is stopping; nothing was changed")]
-    Stopping,
 }
 
 /// A running queue. Clones are handles to the same one; when the last is dropped without
@@ -130,26 +112,12 @@ impl Engine {
     /// Dropping the future cancels the command: a wait is given up, and a claim whose
     /// reply has not left yet is undone. Other changes that are already decided stay.
     pub async fn execute(&self, command: Command<'_>) -> Result<Reply, Failure> {
-        let shared = &self.handle.shared;
-        let mut receiver = None;
-        let recipient = || {
-            let (sender, own) = oneshot::channel();
-            receiver = Some(own);
-            Recipient::One(sender)
-        };
-        match (shared.submit(command, recipient), receiver) {
-            (Submitted::Answered(outcome), _) => outcome,
-            (Submitted::Waiting(place), Some(receiver)) => {
-                Waiting::new(Arc::clone(shared), place, receiver).await
-            }
-            // Whoever waits has asked for a recipient.
-            (Submitted::Waiting(_), None) => Err(Failure::OutcomeUnknown),
-        }
+        self.desk().execute(command).await
     }
 
     /// For a caller with many commands at a time.
     pub fn mailbox(&self) -> Mailbox {
-        Mailbox::new(Arc::clone(&self.handle.shared))
+        self.desk().mailbox()
     }
 
     /// Counts, in O(1).
@@ -193,12 +161,12 @@ impl Engine {
     /// makes durable and answers what is decided, and closes the store. Returns when all
     /// that is done; calling it more than once does no harm.
     pub async fn stop(&self) {
-        self.handle.shared.begin_stop();
-        let mut health = self.watch_health();
-        // An error means that the committer is gone, which is as stopped as can be.
-        let _ = health
-            .wait_for(|health| matches!(health, Health::Stopped { .. }))
-            .await;
+        self.desk().stop().await;
+    }
+
+    /// Where front-ends hand in commands.
+    pub fn desk(&self) -> Desk {
+        Desk::new(Arc::clone(&self.handle) as _)
     }
 
     fn start_in_memory(
@@ -241,6 +209,28 @@ impl Engine {
                 elapsed: started.elapsed(),
             },
         )
+    }
+}
+
+impl Backend for Handle {
+    fn submit(&self, command: Command<'_>, recipient: &mut dyn FnMut() -> Recipient) -> Submitted {
+        self.shared.submit(command, recipient)
+    }
+
+    fn health(&self) -> Health {
+        self.shared.health()
+    }
+
+    fn watch_health(&self) -> watch::Receiver<Health> {
+        self.shared.watch_health()
+    }
+
+    fn release_waiters(&self) {
+        self.shared.release_waiters();
+    }
+
+    fn begin_stop(&self) {
+        self.shared.begin_stop();
     }
 }
 

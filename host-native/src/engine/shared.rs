@@ -9,9 +9,8 @@ use std::time::Duration;
 use burrow_core::{Command, Node, Ticket, Timestamp};
 use tokio::sync::watch;
 
-use super::admission::is_change;
-use super::waiting::{Deliveries, Outcome, Place, Recipient};
 use super::{Clock, Failure, Health, ManualClock, Stats};
+use crate::desk::{Cancel, Deliveries, Outcome, Place, Recipient, Submitted, is_change};
 
 /// The committer looks at the clock at least so often while there is a deadline: a clock
 /// may jump, as after a suspend.
@@ -33,6 +32,13 @@ pub(super) struct Counters {
     pub(super) commits: AtomicU64,
     pub(super) committed_bytes: AtomicU64,
     pub(super) outages: AtomicU64,
+}
+
+impl Cancel for Shared {
+    fn cancel(&self, generation: u64, number: u64) -> bool {
+        self.contain_panic(|| self.cancel_uncontained(generation, number))
+            .unwrap_or(false)
+    }
 }
 
 /// What the mutex guards. It is held for the node's own work only: no I/O, no waiting,
@@ -61,11 +67,8 @@ enum Sleep {
     Awake,
     Until(Timestamp),
     Forever,
-}
-
-pub(super) enum Submitted {
-    Answered(Outcome),
-    Waiting(Place),
+    /// Until so many replies are held back.
+    Gathering(usize),
 }
 
 impl Shared {
@@ -93,7 +96,7 @@ impl Shared {
 
     /// `recipient` is told the outcome if the command waits.
     pub(super) fn submit(
-        &self,
+        self: &Arc<Self>,
         command: Command<'_>,
         recipient: impl FnOnce() -> Recipient,
     ) -> Submitted {
@@ -102,7 +105,7 @@ impl Shared {
     }
 
     fn submit_uncontained(
-        &self,
+        self: &Arc<Self>,
         command: Command<'_>,
         recipient: impl FnOnce() -> Recipient,
     ) -> Submitted {
@@ -115,8 +118,9 @@ impl Shared {
             Ok(Started::Pending(ticket)) => {
                 core.pending.insert(ticket, recipient());
                 Submitted::Waiting(Place {
+                    owner: Arc::clone(self) as _,
                     generation: core.generation,
-                    ticket,
+                    number: ticket.number(),
                 })
             }
         };
@@ -125,23 +129,18 @@ impl Shared {
         submitted
     }
 
-    /// The client that waits there went away. False if its outcome is out already.
-    pub(super) fn cancel(&self, place: Place) -> bool {
-        self.contain_panic(|| self.cancel_uncontained(place))
-            .unwrap_or(false)
-    }
-
-    fn cancel_uncontained(&self, place: Place) -> bool {
+    fn cancel_uncontained(&self, generation: u64, number: u64) -> bool {
         let mut deliveries = Deliveries::default();
         let mut core = self.lock();
-        if core.generation != place.generation || core.condemned {
+        if core.generation != generation || core.condemned {
             return false;
         }
-        let Some(recipient) = core.pending.remove(&place.ticket) else {
+        let ticket = Ticket::from_number(number);
+        let Some(recipient) = core.pending.remove(&ticket) else {
             return false;
         };
         if let Some(node) = &mut core.node {
-            node.cancel(place.ticket);
+            node.cancel(ticket);
         }
         core.take_replies(None, &mut deliveries);
         self.leave(core, true, deliveries);
@@ -285,6 +284,20 @@ impl Shared {
         }
     }
 
+    /// The committer sleeps until so many replies are held back, but not for longer.
+    pub(super) fn gather<'s>(
+        &'s self,
+        mut core: MutexGuard<'s, Core>,
+        replies: usize,
+        at_most: Duration,
+    ) {
+        core.sleep = Sleep::Gathering(replies);
+        drop(
+            self.wake
+                .wait_timeout_while(core, at_most, |core| core.sleep != Sleep::Awake),
+        );
+    }
+
     /// Unlocks, wakes the committer if there is something for it, and sends what is to be
     /// sent. `decided`: there may be something new to store.
     fn leave(&self, mut core: MutexGuard<'_, Core>, decided: bool, mut deliveries: Deliveries) {
@@ -373,11 +386,21 @@ impl Core {
         own_outcome
     }
 
+    /// Replies that wait until what they depend on is durable.
+    pub(super) fn held_replies(&self) -> usize {
+        self.node.as_ref().map_or(0, |node| {
+            usize::try_from(node.stats().replies).unwrap_or(usize::MAX)
+        })
+    }
+
     fn needs_committer(&self, decided: bool) -> bool {
         let asleep_until = match self.sleep {
             Sleep::Awake => return false,
             Sleep::Until(instant) => Some(instant),
             Sleep::Forever => None,
+            Sleep::Gathering(enough) => {
+                return self.stopping || self.condemned || self.held_replies() >= enough;
+            }
         };
         if self.stopping || self.condemned || (decided && self.durable) {
             return true;

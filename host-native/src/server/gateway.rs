@@ -1,4 +1,4 @@
-//! One request: from hyper to the front-end, to the engine, and back.
+//! One request: from hyper to the front-end, to the desk, and back.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -16,11 +16,11 @@ use http::{Method, Request, Version};
 use hyper::body::Incoming;
 use tower::Service;
 
-use super::Shared;
 use super::body::{self, BodyError};
 use super::peer::{InService, Peer};
 use super::response::{self, text, to_http};
-use crate::engine::{Engine, Failure, Health};
+use super::{ManualTime, Shared};
+use crate::desk::{Desk, Failure, Health, may_wait};
 
 const HEALTH_PATH: &str = "/healthz";
 
@@ -80,7 +80,7 @@ async fn health(
     Extension(peer): Extension<Arc<Peer>>,
     method: Method,
 ) -> Response {
-    to_http(health_answer(&shared.engine, &method), &peer).map(Body::new)
+    to_http(health_answer(&shared.desk, &method), &peer).map(Body::new)
 }
 
 impl IntoResponse for Gone {
@@ -127,19 +127,19 @@ async fn submit(
         tokio::select! {
             biased;
             _ = peer.closed() => return Err(Gone::WhileWaiting),
-            outcome = shared.engine.execute(command) => outcome,
+            outcome = shared.desk.execute(command) => outcome,
         }
     } else {
-        shared.engine.execute(command).await
+        shared.desk.execute(command).await
     };
     Ok(render(plan, outcome))
 }
 
 fn move_clock(shared: &Shared, request: ClockRequest) -> rest::Response {
-    let Some(clock) = &shared.manual_clock else {
+    let Some(ManualTime { engine, clock }) = &shared.manual_time else {
         return text(404, "Not found");
     };
-    match shared.engine.advance(clock, request.advance_ms) {
+    match engine.advance(clock, request.advance_ms) {
         Ok((now, digest)) => request.respond(now, digest),
         Err(failure) => render_failure(failure),
     }
@@ -158,15 +158,13 @@ fn render_failure(failure: Failure) -> rest::Response {
         Failure::Refused(_) | Failure::OutcomeUnknown => rest::Response::outcome_unknown(),
         Failure::NotStored => rest::Response::not_stored(),
         Failure::Stopping => rest::Response::stopping(),
-    }
-}
-
-fn may_wait(command: &Command<'_>) -> bool {
-    match command {
-        Command::ListMessages { wait_ms, .. }
-        | Command::UpdateMessages { wait_ms, .. }
-        | Command::DeleteMessages { wait_ms, .. } => *wait_ms > 0,
-        _ => false,
+        Failure::Unreachable => {
+            response::busy("The queue's server cannot be reached: nothing was done")
+        }
+        Failure::Busy => {
+            response::busy("Too much is on its way to the queue's server: nothing was done")
+        }
+        Failure::CommandTooLarge { maximum_bytes } => rest::Response::body_too_large(maximum_bytes),
     }
 }
 
@@ -215,8 +213,8 @@ fn refuse_body(error: BodyError, shared: &Shared, parts: &Parts) -> Result<rest:
     }
 }
 
-fn health_answer(engine: &Engine, method: &Method) -> rest::Response {
-    let mut answer = match (method, engine.health()) {
+fn health_answer(desk: &Desk, method: &Method) -> rest::Response {
+    let mut answer = match (method, desk.health()) {
         (&Method::GET | &Method::HEAD, Health::Serving) => rest::Response::healthy(),
         (&Method::GET | &Method::HEAD, Health::NotStoring { reason }) => {
             response::busy(&format!("Not storing: {reason}"))

@@ -1,4 +1,4 @@
-//! HTTP and the wire protocol in front of an engine.
+//! HTTP and the wire protocol in front of an engine, or of a proxy's servers.
 //!
 //! This module only moves bytes: what a request means and how it is answered is decided by
 //! [`burrow_core::rest`]. It is built on hyper itself and not on a framework over it,
@@ -29,9 +29,11 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::config::ConnectionSettings;
-use crate::engine::{Engine, Health, ManualClock};
+use crate::desk::{Desk, Health};
+use crate::engine::{Engine, ManualClock};
 use connection::{Http, refuse};
 use watch::Connections;
+pub(crate) use wire::Stream;
 pub use wire::WireListener;
 
 /// Connections that the kernel holds until they are accepted.
@@ -50,16 +52,23 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    engine: Engine,
+    desk: Desk,
     rest: RestConfig,
     settings: ConnectionSettings,
     http: Http,
-    /// The engine's clock, if requests may move it.
-    manual_clock: Option<Arc<ManualClock>>,
+    manual_time: Option<ManualTime>,
     /// Bytes of bodies that have arrived in part.
     arriving_bytes: AtomicU64,
     /// The server stops: a request that comes now is not carried out.
     stopping: AtomicBool,
+}
+
+/// An engine and its clock, if requests may move that.
+#[derive(Clone, Debug)]
+pub struct ManualTime {
+    pub engine: Engine,
+    /// The one that the engine was started with.
+    pub clock: Arc<ManualClock>,
 }
 
 /// Why a server ended without having been asked to.
@@ -104,13 +113,13 @@ pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
-/// Serves the engine on the sockets until `stop` completes, then lets clients finish and
-/// stops the engine. With a `manual_clock`, which is the one that the engine was started
-/// with, requests to `/clock` move it. Must be called in a tokio runtime with I/O and time.
+/// Serves what is behind the desk on the sockets until `stop` completes, then lets clients
+/// finish and stops it. With a `manual_time` requests to `/clock` move it. Must be called in
+/// a tokio runtime with I/O and time.
 pub async fn serve(
     listeners: impl Into<Listeners>,
-    engine: Engine,
-    manual_clock: Option<Arc<ManualClock>>,
+    desk: Desk,
+    manual_time: Option<ManualTime>,
     rest: RestConfig,
     settings: ConnectionSettings,
     stop: impl Future<Output = ()>,
@@ -119,12 +128,12 @@ pub async fn serve(
     let listener = TcpListener::from_std(http)?;
     let wire = wire::Accepting::new(wire)?;
     let shared = Arc::new(Shared {
-        engine,
+        desk,
         rest: RestConfig {
-            manual_clock: manual_clock.is_some(),
+            manual_clock: manual_time.is_some(),
             ..rest
         },
-        manual_clock,
+        manual_time,
         http: Http::new(&settings),
         settings,
         arriving_bytes: AtomicU64::new(0),
@@ -139,8 +148,8 @@ pub async fn serve(
     let outcome = server.accept_until(&listener, &wire, stop).await;
     drop((listener, wire));
     server.drain().await;
-    server.shared.engine.stop().await;
-    match (outcome, server.shared.engine.health()) {
+    server.shared.desk.stop().await;
+    match (outcome, server.shared.desk.health()) {
         (
             Ok(()),
             Health::Stopped {
@@ -164,7 +173,7 @@ impl Server {
         wire: &wire::Accepting,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
-        let mut health = self.shared.engine.watch_health();
+        let mut health = self.shared.desk.watch_health();
         let mut failed = pin!(async move {
             match health
                 .wait_for(|health| matches!(health, Health::Stopped { .. }))
@@ -233,7 +242,7 @@ impl Server {
             tokio::select! {
                 () = &mut deadline => break,
                 // A request that was on its way to the engine a moment ago may wait only now.
-                _ = release.tick() => self.shared.engine.release_waiters(),
+                _ = release.tick() => self.shared.desk.release_waiters(),
                 () = self.connections.reap() => {}
             }
         }

@@ -35,6 +35,11 @@ pub enum OpenError {
         path = .path.display()
     )]
     Missing { path: PathBuf },
+    #[error(
+        "{path} holds no data of Burrow; name the folder that a server keeps its data in",
+        path = .path.display()
+    )]
+    NoData { path: PathBuf },
     #[error("{path} is damaged: {problem}; restore it from a backup", path = .path.display())]
     Damaged { path: PathBuf, problem: String },
     #[error("cannot open {path}: {source}", path = .path.display())]

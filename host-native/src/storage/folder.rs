@@ -76,6 +76,10 @@ impl DataFolder {
         }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn data_file(&self) -> PathBuf {
         self.path.join(DATA_FILE)
     }

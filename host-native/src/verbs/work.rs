@@ -139,7 +139,9 @@ impl Job {
             held.release(delay).await?
         };
         for id in lost {
-            eprintln!("burrow: {id}: the claim was lost, the message will be worked on again");
+            eprintln!(
+                "burrow: {id}: the claim was lost: the message has expired, or it will be worked on again"
+            );
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use burrow_bench::{
     Size, bare, component, contest, growth, heap, layers, load, machine, memory, pause, peers,
-    report, restart, worker, writes,
+    proxy, report, restart, worker, writes,
 };
 use clap::{Parser, Subcommand};
 
@@ -48,6 +48,8 @@ enum Figures {
     Worker,
     /// Lives for each second in the component, beside the machine natively.
     Component,
+    /// Messages for each second and latency through a proxy, beside the same server directly.
+    Proxy,
     /// One row of `memory`, as two numbers.
     #[command(hide = true)]
     MemoryOf {
@@ -82,6 +84,7 @@ fn main() -> anyhow::Result<()> {
         Figures::Writes => &[writes::run],
         Figures::Worker => &[worker::run],
         Figures::Component => &[component::run],
+        Figures::Proxy => &[proxy::run],
         _ => &[
             restart::run,
             pause::run,
@@ -89,6 +92,7 @@ fn main() -> anyhow::Result<()> {
             memory::run,
             machine::run,
             component::run,
+            proxy::run,
         ],
     };
     all.iter().try_for_each(|figure| figure(size))

@@ -43,6 +43,11 @@ impl Server {
         Self::start(command)
     }
 
+    /// A proxy in front of a server that speaks the wire protocol at this address.
+    pub fn proxy(server: SocketAddr) -> anyhow::Result<Self> {
+        Self::start(Launch::proxy(program(), &[server.to_string()]).command())
+    }
+
     /// One of the servers that this very program brings along.
     pub fn bare(kind: Bare) -> anyhow::Result<Self> {
         let kind = kind.to_possible_value().context("no name")?;

@@ -60,3 +60,8 @@ fn peers() {
 fn growth() {
     prints_a_table("growth");
 }
+
+#[test]
+fn proxy() {
+    prints_a_table("proxy");
+}

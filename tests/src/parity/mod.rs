@@ -8,6 +8,7 @@
 
 mod generate;
 mod http;
+mod proxy;
 mod record;
 mod reference;
 mod wire;
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use crate::conformance::{Answer, Request};
 
 pub use http::HttpReplica;
+pub use proxy::ProxyReplica;
 pub use record::record;
 pub use wire::WireReplica;
 

@@ -7,6 +7,7 @@ mod cost;
 mod crash;
 mod dead_letters;
 mod limits;
+mod moving;
 mod parity;
 mod size;
 mod support;

@@ -3,6 +3,7 @@
 mod debian_rust;
 mod fuzz;
 mod install;
+mod js;
 mod npm;
 mod python;
 mod report;
@@ -55,6 +56,10 @@ enum Task {
     Worker(worker::Task),
     /// Builds the component and runs it in wasmtime, from Rust and Python, and in JavaScript.
     Component,
+    /// Builds the JavaScript package and runs its tests, in Node, Deno, Bun and Chromium.
+    Js,
+    /// Serves a page with a queue in it.
+    Page,
     /// Measures and prints the figures: `cargo xtask figures --help` lists them.
     Figures {
         /// Arguments for the benchmark.
@@ -85,6 +90,10 @@ fn main() -> ExitCode {
         Task::Wasm => test::wasm(&mut Count::default()),
         Task::Worker(task) => worker::run(task),
         Task::Component => test::component(&mut Count::default()),
+        Task::Js => {
+            install::cargo_tool("cargo-nextest").and_then(|()| js::test(&mut Count::default()))
+        }
+        Task::Page => js::page(),
         Task::Figures { arguments } => figures(&arguments),
         Task::Deny => deny(),
     };

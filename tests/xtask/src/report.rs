@@ -18,9 +18,13 @@ impl Count {
     }
 
     /// Takes a line of a runner's output into account, if it is a closing line of
-    /// cargo-nextest or of `cargo test`.
+    /// cargo-nextest, of `cargo test`, of `node --test` or of a plain count.
     pub(crate) fn read(&mut self, line: &str) {
-        if let Some(count) = nextest(line).or_else(|| libtest(line)) {
+        if let Some(count) = nextest(line)
+            .or_else(|| libtest(line))
+            .or_else(|| node(line))
+            .or_else(|| plain(line))
+        {
             self.add(count);
         }
     }
@@ -56,6 +60,34 @@ fn libtest(line: &str) -> Option<Count> {
     let passed = counts.next()?.strip_suffix(" passed")?.parse().ok()?;
     let failed = counts.next()?.strip_suffix(" failed")?.parse().ok()?;
     Some(Count { passed, failed })
+}
+
+/// `ℹ pass 3`, `ℹ fail 1` and `ℹ cancelled 1`, each on a line of its own.
+fn node(line: &str) -> Option<Count> {
+    let plain = without_colour(line);
+    let (outcome, number) = plain.strip_prefix("ℹ ")?.split_once(' ')?;
+    let number = number.parse().ok()?;
+    match outcome {
+        "pass" => Some(Count {
+            passed: number,
+            failed: 0,
+        }),
+        "fail" | "cancelled" => Some(Count {
+            passed: 0,
+            failed: number,
+        }),
+        _ => None,
+    }
+}
+
+/// `142 passed, 0 failed, 1 skipped`
+fn plain(line: &str) -> Option<Count> {
+    let (passed, others) = line.split_once(" passed, ")?;
+    let (failed, _) = others.split_once(" failed, ")?;
+    Some(Count {
+        passed: passed.parse().ok()?,
+        failed: failed.parse().ok()?,
+    })
 }
 
 fn without_colour(line: &str) -> String {
@@ -148,6 +180,11 @@ mod tests {
                 3,
                 2,
             ),
+            ("ℹ pass 11", 11, 0),
+            ("\u{1b}[34mℹ fail 2\u{1b}[39m", 0, 2),
+            ("ℹ cancelled 1", 0, 1),
+            ("ℹ skipped 4", 0, 0),
+            ("142 passed, 1 failed, 2 skipped", 142, 1),
             (
                 "a test that prints: test result: ok. 3 passed; 0 failed",
                 0,

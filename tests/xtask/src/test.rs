@@ -3,7 +3,7 @@
 use crate::install::{cargo_tool, debian_program};
 use crate::report::{Count, Steps};
 use crate::run::{Failure, Task, cargo, root, target_folder};
-use crate::{fuzz, npm, python, wasm, worker};
+use crate::{fuzz, js, npm, python, wasm, worker};
 
 /// Seconds for which each fuzz target runs under coverage: enough to see that it works.
 const FUZZ_SECONDS: u32 = 5;
@@ -33,6 +33,7 @@ pub(crate) fn everything() -> Result<(), Failure> {
     steps.step("the core as wasm", wasm);
     steps.step("the Worker", worker::test);
     steps.step("the component", component);
+    steps.step("the JavaScript package", js::test);
     steps.step("fuzz targets", |_| fuzz::fuzz(FUZZ_SECONDS));
     steps.finish()
 }

@@ -1,4 +1,4 @@
-//! One connection: its bytes to a session, commands to the engine, and answers back.
+//! One connection: its bytes to a session, commands to the desk, and answers back.
 //!
 //! One task does all of it. It reads what is there, has that carried out, and writes the
 //! answers to all of it, with those that have come meanwhile, in one go.
@@ -14,7 +14,7 @@ use burrow_core::Reply;
 use burrow_core::wire::{Event, Failure, Offer, Session};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use crate::engine::{self, Mailbox};
+use crate::desk::{self, Mailbox};
 use crate::server::Shared;
 use crate::server::peer::Activity;
 
@@ -26,12 +26,13 @@ const MAX_UNSENT: usize = 256 << 10;
 /// A frame makes progress if so much of it arrives in time.
 const PROGRESS_BYTES: usize = 64 << 10;
 
-type Outcome = Result<Reply, engine::Failure>;
+type Outcome = Result<Reply, desk::Failure>;
 
 pub(super) struct Conversation<S> {
+    /// Dropped first: when the client sees the connection go, its waits have ended.
+    mailbox: Mailbox,
     stream: S,
     session: Session,
-    mailbox: Mailbox,
     fetched: Vec<(u64, Outcome)>,
     out: Vec<u8>,
     /// Bytes of `out` that were sent.
@@ -65,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         Self {
             stream,
             session: Session::new(offer),
-            mailbox: shared.engine.mailbox(),
+            mailbox: shared.desk.mailbox(),
             fetched: Vec::new(),
             out: Vec::new(),
             sent: 0,
@@ -255,9 +256,14 @@ impl Drop for Arriving {
 
 fn told(outcome: Outcome) -> Result<Reply, Failure> {
     outcome.map_err(|failure| match failure {
-        engine::Failure::Refused(refusal) => Failure::Refused(refusal),
-        engine::Failure::NotStored => Failure::NotStored,
-        engine::Failure::OutcomeUnknown => Failure::OutcomeUnknown,
-        engine::Failure::Stopping => Failure::Stopping,
+        desk::Failure::Refused(refusal) => Failure::Refused(refusal),
+        desk::Failure::NotStored => Failure::NotStored,
+        desk::Failure::OutcomeUnknown => Failure::OutcomeUnknown,
+        desk::Failure::Stopping => Failure::Stopping,
+        desk::Failure::Unreachable => Failure::Unreachable,
+        desk::Failure::Busy => Failure::Busy,
+        desk::Failure::CommandTooLarge { maximum_bytes } => Failure::FrameTooLarge {
+            maximum: u32::try_from(maximum_bytes).unwrap_or(u32::MAX),
+        },
     })
 }

@@ -4,12 +4,11 @@ use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 
+use super::Stream;
 use crate::config::WireAddress;
 use crate::server::{bind, prepare};
 
@@ -70,13 +69,6 @@ enum Listener {
     ),
 }
 
-/// A connection to one of them.
-#[derive(Debug)]
-pub(in crate::server) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
 impl Accepting {
     pub(in crate::server) fn new(listeners: Vec<WireListener>) -> io::Result<Self> {
         let listeners = listeners.into_iter().map(|listener| {
@@ -115,46 +107,6 @@ impl Listener {
             Self::Unix(listener, _) => listener
                 .poll_accept(cx)
                 .map(|accepted| Ok(Stream::Unix(accepted?.0))),
-        }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

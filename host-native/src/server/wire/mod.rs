@@ -1,9 +1,10 @@
-//! The wire protocol in front of an engine, over TCP and Unix sockets.
+//! The wire protocol, over TCP and Unix sockets.
 //!
 //! What frames mean is decided by [`burrow_core::wire`]; this module moves their bytes.
 
 mod conversation;
 mod listener;
+mod stream;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use burrow_core::wire::{self, Failure, Offer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+pub(super) use listener::Accepting;
 pub use listener::WireListener;
-pub(super) use listener::{Accepting, Stream};
+pub(crate) use stream::Stream;
 
 use super::Shared;
 use super::peer::Activity;

@@ -5,26 +5,18 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::wal;
-use crate::storage::error::{OpenError, StoreError};
+use crate::storage::error::OpenError;
 use crate::storage::folder::DataFolder;
 
 /// "Brrw": marks the file as Burrow's in SQLite's own header.
 const APPLICATION_ID: i64 = 0x4272_7277;
 /// The layout of the tables. The blobs have versions of their own.
-const LAYOUT_VERSION: i64 = 1;
+const LAYOUT_VERSION: i64 = 2;
 pub(super) const PAGE_BYTES: usize = 1024;
 
-/// A row's key is `sequence * PARTS + part`.
-pub(super) const PARTS: i64 = 256;
-/// The key of what a probe writes; no blob has a key below `PARTS`.
-pub(super) const PROBE_KEY: i64 = -1;
-
-pub(super) fn first_key(sequence: u64) -> Result<i64, StoreError> {
-    i64::try_from(sequence)
-        .ok()
-        .and_then(|sequence| sequence.checked_mul(PARTS))
-        .ok_or_else(|| StoreError::Failed(format!("sequence {sequence} is out of range")))
-}
+/// Two keys of the table `notes`: that of the roll, and that of what a probe writes.
+pub(super) const ROLL_KEY: i64 = 1;
+pub(super) const PROBE_KEY: i64 = 2;
 
 pub(crate) fn verify_log(folder: &DataFolder) -> Result<(), OpenError> {
     let path = folder.wal_file();
@@ -55,7 +47,8 @@ pub(super) fn lay_out(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.execute_batch(&format!(
         "PRAGMA synchronous = FULL;
          BEGIN IMMEDIATE;
-         CREATE TABLE journal (key INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+         CREATE TABLE journal (slot INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+         CREATE TABLE notes (key INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
          PRAGMA application_id = {APPLICATION_ID};
          PRAGMA user_version = {LAYOUT_VERSION};
          COMMIT;"
@@ -78,7 +71,7 @@ pub(super) fn verify_identity(path: &Path, connection: &Connection) -> Result<()
     if found < LAYOUT_VERSION {
         return Err(damaged(
             path,
-            format!("it has layout version {found}, which never was"),
+            format!("it has layout version {found}, which no release has written"),
         ));
     }
     if found > LAYOUT_VERSION {

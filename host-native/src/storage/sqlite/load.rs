@@ -1,40 +1,67 @@
 //! Reads what is stored.
 
+use std::borrow::Cow;
+
 use burrow_core::journal::{Load, LoadError};
 use rusqlite::Connection;
 
-use super::layout::{PARTS, first_key};
+use super::slots::{Slots, SlotsError, read_slot};
 use crate::storage::error::StoreError;
 
 /// Reads blobs through a connection.
 #[derive(Debug)]
 pub(crate) struct SqliteLoad<'c> {
     connection: &'c Connection,
+    /// `None` until the rows were looked through.
+    slots: Option<Cow<'c, Slots>>,
 }
 
 impl<'c> SqliteLoad<'c> {
     pub(crate) fn new(connection: &'c Connection) -> Self {
-        Self { connection }
+        Self {
+            connection,
+            slots: None,
+        }
     }
 
-    fn keys(&self) -> Result<Vec<i64>, rusqlite::Error> {
-        let mut keys = self
-            .connection
-            .prepare_cached("SELECT key FROM journal WHERE key >= 0 ORDER BY key")?;
-        keys.query_map([], |row| row.get(0))?.collect()
+    /// For rows that were looked through already.
+    pub(super) fn with_slots(connection: &'c Connection, slots: &'c Slots) -> Self {
+        Self {
+            connection,
+            slots: Some(Cow::Borrowed(slots)),
+        }
     }
 
-    fn parts(&self, first_key: i64) -> Result<Option<Vec<u8>>, rusqlite::Error> {
-        let mut parts = self
-            .connection
-            .prepare_cached("SELECT bytes FROM journal WHERE key BETWEEN ?1 AND ?2 ORDER BY key")?;
-        let mut rows = parts.query([first_key, first_key.saturating_add(PARTS - 1)])?;
-        let Some(row) = rows.next()? else {
+    fn slots(&mut self) -> Result<&Slots, SlotsError> {
+        let slots = match self.slots.take() {
+            Some(slots) => slots,
+            None => Cow::Owned(Slots::scan(self.connection)?),
+        };
+        Ok(self.slots.insert(slots))
+    }
+
+    fn blob(&mut self, sequence: u64) -> Result<Option<Vec<u8>>, SlotsError> {
+        let connection = self.connection;
+        let Some(runs) = self.slots()?.runs(sequence) else {
             return Ok(None);
         };
-        let mut blob = row.get_ref(0)?.as_blob()?.to_vec();
-        while let Some(row) = rows.next()? {
-            blob.extend_from_slice(row.get_ref(0)?.as_blob()?);
+        let mut rows = connection
+            .prepare_cached("SELECT slot, bytes FROM journal WHERE slot BETWEEN ?1 AND ?2")?;
+        let count: usize = runs.iter().map(|run| run.clone().count()).sum();
+        let mut blob = Vec::with_capacity(count * super::slots::FRAGMENT_BYTES);
+        for run in runs {
+            let mut rows = rows.query([run.start(), run.end()])?;
+            while let Some(row) = rows.next()? {
+                let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+                let own = read_slot(bytes, |fragment| {
+                    if fragment.sequence == sequence {
+                        blob.extend_from_slice(fragment.bytes);
+                    }
+                });
+                if own.is_none() {
+                    return Err(SlotsError::Slot(row.get(0)?));
+                }
+            }
         }
         Ok(Some(blob))
     }
@@ -42,27 +69,14 @@ impl<'c> SqliteLoad<'c> {
 
 impl Load for SqliteLoad<'_> {
     fn sequences(&mut self) -> Result<Vec<u64>, LoadError> {
-        let keys = self.keys().map_err(|error| LoadError(error.to_string()))?;
-        let mut sequences = Vec::with_capacity(keys.len());
-        let mut expected_part = None;
-        for key in keys {
-            if key % PARTS == 0 {
-                sequences.push(u64::try_from(key / PARTS).unwrap_or(0));
-            } else if Some(key) != expected_part {
-                return Err(LoadError(format!(
-                    "blob {} lacks the part before part {}",
-                    key / PARTS,
-                    key % PARTS
-                )));
-            }
-            expected_part = key.checked_add(1);
+        match self.slots() {
+            Ok(slots) => Ok(slots.sequences()),
+            Err(error) => Err(LoadError(error.to_string())),
         }
-        Ok(sequences)
     }
 
     fn read(&mut self, sequence: u64) -> Result<Vec<u8>, LoadError> {
-        let first_key = first_key(sequence).map_err(|error| LoadError(error.to_string()))?;
-        match self.parts(first_key) {
+        match self.blob(sequence) {
             Ok(Some(blob)) => Ok(blob),
             Ok(None) => Err(LoadError(format!("there is no blob {sequence}"))),
             Err(error) => Err(LoadError(format!("blob {sequence}: {error}"))),

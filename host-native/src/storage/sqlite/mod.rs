@@ -1,21 +1,19 @@
 //! The durable store: one SQLite file.
 //!
-//! One table holds the blobs, in order; a commit is one row and, now and then, the
-//! removal of a range of rows. What was chosen, and what it does to the bytes that reach
-//! the disk, measured with commits of about 6 kB over a backlog of 6 MB (`write_bytes` of
-//! `/proc/self/io`, which counts a block again each time it is written, per blob byte):
+//! One table holds the blobs, cut into rows of one size that are used again and again; see
+//! [`slots`]. A commit writes the pages of such rows and nothing else: none of the tree, none
+//! of SQLite's lists. So a page of the log is a page of journal, and what has died before
+//! the log is copied to the data file was overwritten in the log, and is not copied.
 //!
-//! - Pages of 1 kB: 2.4 against 4.1 for the usual 4 kB. Every commit writes at least the
-//!   page that lists the free pages, the first page and a page of the table, and the last
-//!   page of a blob is half empty. With 512 bytes it is 2.1, but a restart reads slower.
-//! - A log of 64 MB before its pages are copied to the data file: with 32 MB it is 2.6.
-//!   Most blobs of a queue that is being worked off are dropped before they are copied.
-//! - No auto-vacuum: it costs 12 % more, and the pages of dropped blobs are used again.
+//! Pages have 1 kB: a commit ends in the middle of one, which the next writes again.
+//! The log grows to 64 MB before its pages are copied to the data file: a restart reads it
+//! twice.
 
 mod checkpointer;
 mod layout;
 mod load;
 mod read_only;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod wal;
@@ -25,14 +23,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use burrow_core::journal::{Batch, Load};
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, Statement, params};
 
 use self::checkpointer::{Checkpointer, copy_log};
-use self::layout::{PAGE_BYTES, PARTS, PROBE_KEY, first_key};
+use self::layout::{PAGE_BYTES, PROBE_KEY, ROLL_KEY};
 pub(crate) use self::layout::{structure_problems, verify_log};
 use self::load::ClosedLoad;
 pub(crate) use self::load::SqliteLoad;
 pub(crate) use self::read_only::open_read_only;
+use self::slots::{
+    FRAGMENT_BYTES, FRAGMENT_HEADER_BYTES, Fragment, SLOT_BYTES, Slots, SlotsError, put_fragment,
+};
 use super::Storage;
 use super::error::{AppendError, OpenError, StoreError};
 use super::folder::DataFolder;
@@ -40,8 +41,10 @@ use super::folder::DataFolder;
 /// Pages of the log at which they are copied to the data file.
 const LOG_PAGES: u32 = 64 << 10;
 
-/// A blob is stored in parts of so many bytes: SQLite takes no value above 1 GB.
-const PART_BYTES: usize = 512 << 20;
+/// A blob begins in the last slot if at least so many of its bytes fit there.
+const LEAST_FRAGMENT_BYTES: usize = 64;
+/// A probe is one value; SQLite takes none above 1 GB.
+const LARGEST_PROBE_BYTES: usize = 512 << 20;
 
 /// Blobs in a folder of their own, in a SQLite file with a write-ahead log. Every append
 /// is one transaction and is synced before it returns.
@@ -50,10 +53,21 @@ pub struct SqliteStore {
     /// `None` after a failure to open the file again, until [`Storage::recover`] succeeds.
     open: Option<Connections>,
     data_file: PathBuf,
-    part_bytes: usize,
+    /// `None` while it is not certain what is stored.
+    slots: Option<Slots>,
+    tail: Option<Tail>,
+    /// Nothing failed since it was last made certain what is stored.
+    settled: bool,
     log_pages: u32,
     // Last, so that the lock outlives the connections.
     _folder: DataFolder,
+}
+
+/// The slot in which the last blob ends, as far as it is filled.
+#[derive(Debug)]
+struct Tail {
+    slot: u32,
+    bytes: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -70,10 +84,10 @@ impl SqliteStore {
     ///
     /// Reads the whole file once to see that SQLite's structures are sound.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        Self::open_sized(dir, PART_BYTES, LOG_PAGES)
+        Self::open_sized(dir, LOG_PAGES)
     }
 
-    fn open_sized(dir: &Path, part_bytes: usize, log_pages: u32) -> Result<Self, OpenError> {
+    fn open_sized(dir: &Path, log_pages: u32) -> Result<Self, OpenError> {
         let mut folder = DataFolder::open(dir)?;
         let data_file = folder.data_file();
         let has_data = folder.has_data()?;
@@ -95,11 +109,20 @@ impl SqliteStore {
                     .map_err(|error| OpenError::sqlite(&data_file, error))
             });
         let open = opened.map_err(|error| folder.explain(error))?;
+        let slots = Slots::scan(&open.writer).map_err(|error| match error {
+            SlotsError::Sqlite(error) => OpenError::sqlite(&data_file, error),
+            error => OpenError::Damaged {
+                path: data_file.clone(),
+                problem: error.to_string(),
+            },
+        })?;
         folder.mark_data()?;
         Ok(Self {
             open: Some(open),
             data_file,
-            part_bytes,
+            slots: Some(slots),
+            tail: None,
+            settled: true,
             log_pages,
             _folder: folder,
         })
@@ -117,15 +140,20 @@ impl SqliteStore {
 
     fn reopen(&mut self) -> Result<(), StoreError> {
         self.open = None;
+        self.slots = None;
+        self.settled = false;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let writer = Connection::open_with_flags(&self.data_file, flags)?;
         self.open = Some(Connections::new(writer, &self.data_file)?);
         Ok(())
     }
 
-    /// Brings everything that is stored into the data file, syncs it and empties the log.
-    /// Whatever a failed commit may have left in the log is gone then.
+    /// Makes certain what is stored, with hardly any room. A commit that failed may have
+    /// left frames in the log that a later start would take for a commit, above all when
+    /// only its sync failed. The next commit is written over them, so one that changes
+    /// nothing that anybody reads does away with them, and syncs all before it.
     fn settle(&mut self) -> Result<u64, StoreError> {
+        self.tail = None;
         if let Some(open) = &mut self.open {
             open.checkpointer.rest();
         }
@@ -133,25 +161,135 @@ impl SqliteStore {
         if !writer.is_autocommit() {
             writer.execute_batch("ROLLBACK")?;
         }
-        let busy = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-            row.get::<_, bool>(0)
-        })?;
+        if !self.settled {
+            // Something new each time: SQLite does not write a page that stays the same.
+            writer.execute(
+                "REPLACE INTO notes VALUES (?1, randomblob(16))",
+                [PROBE_KEY],
+            )?;
+            self.settled = true;
+        }
+        if self.slots.is_none() {
+            self.slots = Some(Slots::scan(self.writer()?)?);
+        }
+        Ok(self.slots.as_ref().map_or(0, Slots::last_sequence))
+    }
+
+    /// Brings everything that is stored into the data file, syncs it and empties the log.
+    fn empty_log(&mut self) -> Result<(), StoreError> {
+        if let Some(open) = &mut self.open {
+            open.checkpointer.rest();
+        }
+        let busy = self
+            .writer()?
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+                row.get::<_, bool>(0)
+            })?;
         if busy {
             return Err(StoreError::Failed("the log is in use".into()));
         }
-        last_sequence(writer)
+        Ok(())
+    }
+
+    /// Writes the batch, and gives the slots it lies in, and the last of them.
+    fn write(&self, batch: &Batch) -> Result<(Vec<u32>, Tail), AppendError> {
+        let writer = self.writer()?;
+        let slots = self.slots.as_ref().ok_or_else(|| self.uncertain())?;
+        if batch.sequence <= slots.last_sequence() {
+            return Err(AppendError::NotStored(StoreError::Failed(format!(
+                "there is a blob {} already",
+                batch.sequence
+            ))));
+        }
+        let room =
+            |tail: &Tail| SLOT_BYTES.saturating_sub(tail.bytes.len() + FRAGMENT_HEADER_BYTES);
+        let tail = self
+            .tail
+            .as_ref()
+            .filter(|tail| room(tail) >= LEAST_FRAGMENT_BYTES.min(batch.blob.len().max(1)));
+        let (head, rest) = match tail {
+            Some(tail) => batch.blob.split_at(room(tail).min(batch.blob.len())),
+            None => batch.blob.split_at(FRAGMENT_BYTES.min(batch.blob.len())),
+        };
+        let count = 1 + rest.len().div_ceil(FRAGMENT_BYTES);
+        let chosen = slots.choose(count - usize::from(tail.is_some()));
+        let (Some(chosen), Ok(parts)) = (chosen, u32::try_from(count)) else {
+            return Err(AppendError::NotStored(StoreError::Failed(
+                "there are too many rows".into(),
+            )));
+        };
+        let chosen: Vec<u32> = tail
+            .map(|tail| tail.slot)
+            .into_iter()
+            .chain(chosen)
+            .collect();
+
+        writer.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let mut put = writer.prepare_cached("REPLACE INTO journal VALUES (?1, ?2)")?;
+        let mut bytes = Vec::with_capacity(SLOT_BYTES);
+        bytes.extend_from_slice(tail.map_or(&[], |tail| &tail.bytes));
+        let mut slot = 0;
+        let pieces = std::iter::once(head).chain(rest.chunks(FRAGMENT_BYTES));
+        for ((part, piece), chosen) in (0..).zip(pieces).zip(&chosen) {
+            if part > 0 {
+                bytes.clear();
+            }
+            let fragment = Fragment {
+                sequence: batch.sequence,
+                part,
+                parts,
+                bytes: piece,
+            };
+            put_fragment(&mut bytes, &fragment);
+            slot = *chosen;
+            put_slot(&mut put, slot, &mut bytes)?;
+        }
+        if !batch.drops.is_empty() {
+            let roll = slots.roll_after(batch.sequence, &batch.drops);
+            writer
+                .prepare_cached("REPLACE INTO notes VALUES (?1, ?2)")?
+                .execute(params![ROLL_KEY, roll])?;
+        }
+        writer.prepare_cached("COMMIT")?.execute([])?;
+        Ok((chosen, Tail { slot, bytes }))
+    }
+
+    fn uncertain(&self) -> StoreError {
+        StoreError::Failed("it is not certain what is stored".into())
     }
 }
 
 impl Storage for SqliteStore {
     fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
-        let writer = self.writer()?;
-        let stored = write(writer, batch, self.part_bytes);
-        if stored.is_err() && !writer.is_autocommit() {
-            // If even this fails, `recover` tries again before anything else is done.
-            let _ = writer.execute_batch("ROLLBACK");
+        match self.write(batch) {
+            Ok((chosen, tail)) => {
+                self.tail = Some(tail);
+                let Some(slots) = &mut self.slots else {
+                    return Ok(());
+                };
+                slots.add(batch.sequence, &chosen);
+                for range in &batch.drops {
+                    slots.remove(range);
+                }
+                self.tail.take_if(|tail| slots.is_free(tail.slot));
+                Ok(())
+            }
+            Err(error) => {
+                self.settled = false;
+                if matches!(error, AppendError::Unknown(_)) {
+                    self.slots = None;
+                }
+                if let Some(open) = self
+                    .open
+                    .as_ref()
+                    .filter(|open| !open.writer.is_autocommit())
+                {
+                    // If even this fails, `recover` tries again before anything else is done.
+                    let _ = open.writer.execute_batch("ROLLBACK");
+                }
+                Err(error)
+            }
         }
-        stored
     }
 
     fn recover(&mut self) -> Result<u64, StoreError> {
@@ -169,19 +307,20 @@ impl Storage for SqliteStore {
 
     fn probe(&mut self, bytes: usize) -> Result<(), StoreError> {
         let writer = self.writer()?;
-        let bytes = i64::try_from(bytes.min(self.part_bytes)).unwrap_or(i64::MAX);
+        let bytes = i64::try_from(bytes.min(LARGEST_PROBE_BYTES)).unwrap_or(i64::MAX);
         writer.execute(
-            "INSERT OR REPLACE INTO journal VALUES (?1, zeroblob(?2))",
+            "REPLACE INTO notes VALUES (?1, zeroblob(?2))",
             params![PROBE_KEY, bytes],
         )?;
-        writer.execute("DELETE FROM journal WHERE key = ?1", [PROBE_KEY])?;
+        writer.execute("DELETE FROM notes WHERE key = ?1", [PROBE_KEY])?;
         Ok(())
     }
 
     fn load(&mut self) -> Box<dyn Load + '_> {
-        match self.writer() {
-            Ok(connection) => Box::new(SqliteLoad::new(connection)),
-            Err(error) => Box::new(ClosedLoad(error)),
+        match (self.writer(), &self.slots) {
+            (Ok(connection), Some(slots)) => Box::new(SqliteLoad::with_slots(connection, slots)),
+            (Ok(connection), None) => Box::new(SqliteLoad::new(connection)),
+            (Err(error), _) => Box::new(ClosedLoad(error)),
         }
     }
 
@@ -200,9 +339,9 @@ impl Storage for SqliteStore {
         if self.open.is_none() {
             return Ok(());
         }
-        let settled = self.settle();
+        let emptied = self.empty_log();
         self.open = None;
-        settled.map(|_| ())
+        emptied
     }
 }
 
@@ -218,7 +357,7 @@ impl Connections {
         )?;
         let limit = 2 * i64::from(LOG_PAGES) * PAGE_BYTES as i64;
         writer.pragma_update_and_check(None, "journal_size_limit", limit, |_| Ok(()))?;
-        writer.execute("DELETE FROM journal WHERE key = ?1", [PROBE_KEY])?;
+        writer.execute("DELETE FROM notes WHERE key = ?1", [PROBE_KEY])?;
         let logged = Arc::new(AtomicU32::new(0));
         let hook = {
             let logged = Arc::clone(&logged);
@@ -236,37 +375,24 @@ impl Connections {
     }
 }
 
-fn write(writer: &Connection, batch: &Batch, part_bytes: usize) -> Result<(), AppendError> {
-    let first_key = first_key(batch.sequence)?;
-    let parts = batch.blob.len().div_ceil(part_bytes).max(1);
-    if i64::try_from(parts).is_ok_and(|parts| parts > PARTS) {
-        return Err(AppendError::NotStored(StoreError::Failed(format!(
-            "a blob of {} bytes is too large",
-            batch.blob.len()
-        ))));
-    }
-    writer.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let mut insert = writer.prepare_cached("INSERT INTO journal VALUES (?1, ?2)")?;
-    if batch.blob.is_empty() {
-        insert.execute(params![first_key, batch.blob])?;
-    }
-    for (key, part) in (first_key..).zip(batch.blob.chunks(part_bytes)) {
-        insert.execute(params![key, part])?;
-    }
-    let mut delete = writer.prepare_cached("DELETE FROM journal WHERE key BETWEEN ?1 AND ?2")?;
-    for range in &batch.drops {
-        let last = self::layout::first_key(*range.end())?.saturating_add(PARTS - 1);
-        delete.execute(params![self::layout::first_key(*range.start())?, last])?;
-    }
-    writer.prepare_cached("COMMIT")?.execute([])?;
+/// Stores what a slot holds, with zeros behind it.
+fn put_slot(
+    put: &mut Statement<'_>,
+    slot: u32,
+    bytes: &mut Vec<u8>,
+) -> Result<(), rusqlite::Error> {
+    let filled = bytes.len();
+    bytes.resize(SLOT_BYTES, 0);
+    put.execute(params![slot, bytes.as_slice()])?;
+    bytes.truncate(filled);
     Ok(())
 }
 
-fn last_sequence(connection: &Connection) -> Result<u64, StoreError> {
-    let key = connection
-        .query_row("SELECT max(key) FROM journal", [], |row| {
-            row.get::<_, Option<i64>>(0)
-        })?
-        .unwrap_or(0);
-    Ok(u64::try_from(key / PARTS).unwrap_or(0))
+impl From<SlotsError> for StoreError {
+    fn from(error: SlotsError) -> Self {
+        match error {
+            SlotsError::Sqlite(error) => error.into(),
+            error => Self::Failed(error.to_string()),
+        }
+    }
 }

@@ -20,7 +20,9 @@ use crate::storage::folder::DataFolder;
 pub(crate) fn open_read_only(folder: &DataFolder) -> Result<Connection, OpenError> {
     let data_file = folder.data_file();
     if !folder.has_data()? {
-        return Err(OpenError::Missing { path: data_file });
+        return Err(OpenError::NoData {
+            path: folder.path().to_owned(),
+        });
     }
     open(folder, &data_file).map_err(|error| folder.explain(error))
 }

@@ -33,62 +33,134 @@ fn blobs_come_back_as_they_were_stored() {
     );
 }
 
+fn sequences(store: &mut SqliteStore) -> Vec<u64> {
+    store.load().sequences().unwrap()
+}
+
+fn slots(store: &SqliteStore) -> i64 {
+    let count = store
+        .writer()
+        .unwrap()
+        .query_row("SELECT count(*) FROM journal", [], |row| row.get(0));
+    count.unwrap()
+}
+
 #[test]
-fn drops_take_whole_blobs_and_no_others() {
+fn drops_take_whole_blobs_and_no_others_for_good() {
     let dir = tempfile::tempdir().unwrap();
-    let mut store = SqliteStore::open_sized(dir.path(), 10, LOG_PAGES).unwrap();
+    let mut store = SqliteStore::open(dir.path()).unwrap();
     for sequence in 1..=9 {
         store
-            .append(&batch(sequence, &[sequence as u8; 35]))
+            .append(&batch(sequence, &[sequence as u8; 1500]))
             .unwrap();
     }
     let drops = vec![2..=2, 4..=6, 8..=8];
     store
         .append(&Batch {
-            sequence: 10,
-            blob: vec![1],
             drops,
+            ..batch(10, &[1])
         })
         .unwrap();
-    let left: Vec<_> = contents(&mut store)
-        .into_iter()
-        .map(|(sequence, _)| sequence)
-        .collect();
-    assert_eq!(left, [1, 3, 7, 9, 10]);
-    let rows = store
-        .writer()
-        .unwrap()
-        .query_row("SELECT count(*) FROM journal", [], |row| {
-            row.get::<_, i64>(0)
-        });
-    assert_eq!(rows.unwrap(), 4 * 4 + 1);
+    let left = [1, 3, 7, 9, 10];
+    assert_eq!(sequences(&mut store), left);
+    let before = contents(&mut store);
+    drop(store);
+    let mut store = SqliteStore::open(dir.path()).unwrap();
+    assert_eq!(contents(&mut store), before);
+    // Also not once some of their slots hold something else.
+    store.append(&batch(11, &[11; 1500])).unwrap();
+    drop(store);
+    assert_eq!(
+        sequences(&mut SqliteStore::open(dir.path()).unwrap()),
+        [1, 3, 7, 9, 10, 11]
+    );
 }
 
 #[test]
-fn a_blob_too_large_for_one_value_is_stored_in_parts() {
+fn slots_are_used_again() {
     let dir = tempfile::tempdir().unwrap();
-    let mut store = SqliteStore::open_sized(dir.path(), 10, LOG_PAGES).unwrap();
-    let blob: Vec<u8> = (0..=255).cycle().take(10 * 256).collect();
-    for len in [1, 9, 10, 11, 20, 2560] {
-        store.append(&batch(len as u64, &blob[..len])).unwrap();
-        assert_eq!(store.load().read(len as u64).unwrap(), &blob[..len]);
+    let mut store = SqliteStore::open(dir.path()).unwrap();
+    for sequence in 1..=300u64 {
+        let drops = match sequence.checked_sub(10) {
+            Some(old @ 1..) => vec![old..=old],
+            _ => vec![],
+        };
+        let blob = vec![sequence as u8; 100 + sequence as usize * 37 % 5000];
+        store
+            .append(&Batch {
+                sequence,
+                blob,
+                drops,
+            })
+            .unwrap();
     }
-    let too_large = store.append(&batch(5000, &[0; 10 * 256 + 1]));
-    assert!(
-        matches!(too_large, Err(AppendError::NotStored(_))),
-        "{too_large:?}"
-    );
-    assert_eq!(store.recover().unwrap(), 2560);
+    // Ten blobs at a time, of up to six slots each.
+    assert!(slots(&store) <= 66, "{} slots", slots(&store));
+    for (sequence, blob) in contents(&mut store) {
+        assert_eq!(
+            blob,
+            vec![sequence as u8; 100 + sequence as usize * 37 % 5000]
+        );
+    }
+}
+
+#[test]
+fn blobs_of_all_sizes_share_slots() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = SqliteStore::open(dir.path()).unwrap();
+    let bytes: Vec<u8> = (0..=250).cycle().take(10_000).collect();
+    let lengths = (0..300)
+        .chain(FRAGMENT_BYTES - 90..FRAGMENT_BYTES + 3)
+        .chain([2 * FRAGMENT_BYTES - 1, 2 * FRAGMENT_BYTES, 10_000]);
+    let mut expected = Vec::new();
+    for (sequence, length) in (1..).zip(lengths) {
+        store.append(&batch(sequence, &bytes[..length])).unwrap();
+        expected.push((sequence, bytes[..length].to_vec()));
+    }
+    assert_eq!(contents(&mut store), expected);
+    drop(store);
+    let mut store = SqliteStore::open(dir.path()).unwrap();
+    assert_eq!(contents(&mut store), expected);
+    let least = expected.iter().map(|(_, blob)| blob.len()).sum::<usize>() / SLOT_BYTES;
+    assert!(slots(&store) as usize <= least + least / 4);
+}
+
+#[test]
+fn what_is_missing_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = SqliteStore::open(dir.path()).unwrap();
+    for sequence in 1..=5 {
+        store.append(&batch(sequence, &[7; 1900])).unwrap();
+    }
     store
-        .writer()
-        .unwrap()
-        .execute("DELETE FROM journal WHERE key = ?1", [2560 * PARTS + 7])
+        .append(&Batch {
+            drops: vec![2..=2],
+            ..batch(6, &[7; 10])
+        })
         .unwrap();
-    let lacking = store.load().sequences().unwrap_err();
-    assert!(
-        lacking.0.contains("blob 2560 lacks the part before part 8"),
-        "{lacking}"
-    );
+    let change = |sql: &str| {
+        let copy = tempfile::tempdir().unwrap();
+        for name in ["journal.db", "journal.db-wal", "lock"] {
+            std::fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let connection = Connection::open(copy.path().join("journal.db")).unwrap();
+        connection.execute_batch(sql).unwrap();
+        drop(connection);
+        SqliteStore::open(copy.path()).map(|mut store| sequences(&mut store))
+    };
+    assert_eq!(change("").unwrap(), [1, 3, 4, 5, 6]);
+    let zeros = format!("zeroblob({SLOT_BYTES})");
+    for sql in [
+        "DELETE FROM journal WHERE slot = 1".to_owned(),
+        "DELETE FROM journal WHERE slot = (SELECT max(slot) FROM journal)".to_owned(),
+        format!("UPDATE journal SET bytes = {zeros} WHERE slot = 1"),
+        format!("UPDATE journal SET bytes = {zeros} WHERE slot = (SELECT max(slot) FROM journal)"),
+        "UPDATE journal SET bytes = x'00' WHERE slot = 2".to_owned(),
+        "UPDATE notes SET bytes = x'00'".to_owned(),
+    ] {
+        let error = change(&sql).unwrap_err();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{sql}: {error}");
+    }
 }
 
 #[test]
@@ -110,6 +182,37 @@ fn a_failed_append_leaves_nothing() {
     store.append(&batch(2, b"two")).unwrap();
 }
 
+/// What a commit leaves whose frames were written, but whose sync failed: a log that a
+/// later start would take for one with that commit.
+#[test]
+fn a_failed_commit_does_not_come_back() {
+    let copy_to = |from: &Path, to: &Path| {
+        for name in ["journal.db", "journal.db-wal"] {
+            std::fs::copy(from.join(name), to.join(name)).unwrap();
+        }
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = SqliteStore::open(dir.path()).unwrap();
+    store.append(&batch(1, b"one")).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    copy_to(dir.path(), other.path());
+    let mut ahead = SqliteStore::open(other.path()).unwrap();
+    ahead.append(&batch(2, b"two")).unwrap();
+    std::fs::copy(
+        other.path().join("journal.db-wal"),
+        dir.path().join("journal.db-wal"),
+    )
+    .unwrap();
+
+    store.settled = false;
+    assert_eq!(store.recover().unwrap(), 1);
+    let crashed = tempfile::tempdir().unwrap();
+    copy_to(dir.path(), crashed.path());
+    let mut again = SqliteStore::open(crashed.path()).unwrap();
+    assert_eq!(contents(&mut again), [(1, b"one".to_vec())]);
+    store.append(&batch(2, b"other")).unwrap();
+}
+
 #[test]
 fn a_probe_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -123,7 +226,7 @@ fn a_probe_leaves_nothing() {
 #[test]
 fn the_log_starts_anew_when_it_is_copied_under_load() {
     let dir = tempfile::tempdir().unwrap();
-    let mut store = SqliteStore::open_sized(dir.path(), PART_BYTES, 64).unwrap();
+    let mut store = SqliteStore::open_sized(dir.path(), 64).unwrap();
     let mut sequence = 0;
     let mut restarts = 0;
     let mut logged = 0;
@@ -206,15 +309,15 @@ fn foreign_and_later_files_are_refused() {
     drop(SqliteStore::open(dir.path()).unwrap());
     Connection::open(&file)
         .unwrap()
-        .execute_batch("PRAGMA user_version = 2")
+        .execute_batch("PRAGMA user_version = 3")
         .unwrap();
     let later = SqliteStore::open(dir.path()).unwrap_err();
     assert!(
         matches!(
             later,
             OpenError::Newer {
-                found: 2,
-                supported: 1,
+                found: 3,
+                supported: 2,
                 ..
             }
         ),

@@ -71,8 +71,12 @@ fn scan(log: &mut dyn Read) -> io::Result<Option<WalDamage>> {
         match bad_at {
             None if !intact => {
                 bad_at = Some(offset);
-                // Which part of the frame is bad is not known: its salts may be.
-                commit_seen = word(&frame, 4) != 0;
+                // Which part of the frame is bad is not known: one of its salts may be. If
+                // both are others, it is a frame of the log's earlier round, over which the
+                // commit that was cut short had not been written yet.
+                let salts = word_pair(&frame, 8);
+                let is_own = salts.0 == header.salts.0 || salts.1 == header.salts.1;
+                commit_seen = (is_own || !header.intact) && word(&frame, 4) != 0;
             }
             Some(offset) if intact && commit_seen => return Ok(Some(WalDamage { offset })),
             Some(_) => commit_seen |= commits,
@@ -159,5 +163,86 @@ fn read_whole(log: &mut dyn Read, buffer: &mut [u8]) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: usize = 512;
+    const OWN: (u32, u32) = (8, 0x1234_5678);
+    const EARLIER: (u32, u32) = (7, 0x9abc_def0);
+
+    struct Log {
+        bytes: Vec<u8>,
+        seed: (u32, u32),
+        salts: (u32, u32),
+    }
+
+    impl Log {
+        fn new(salts: (u32, u32)) -> Self {
+            let words = [MAGIC, 3_007_000, PAGE as u32, 0, salts.0, salts.1];
+            let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+            let seed = checksum((0, 0), &bytes, false);
+            bytes.extend(seed.0.to_be_bytes());
+            bytes.extend(seed.1.to_be_bytes());
+            Self { bytes, seed, salts }
+        }
+
+        /// A commit of so many frames, each filled with `fill`.
+        fn commit(mut self, frames: u32, fill: u8) -> Self {
+            for frame in 1..=frames {
+                let size = if frame == frames { 100 } else { 0 };
+                let mut head: Vec<u8> = [frame, size]
+                    .iter()
+                    .flat_map(|word| word.to_be_bytes())
+                    .collect();
+                let page = [fill; PAGE];
+                self.seed = checksum(checksum(self.seed, &head, false), &page, false);
+                for word in [self.salts.0, self.salts.1, self.seed.0, self.seed.1] {
+                    head.extend(word.to_be_bytes());
+                }
+                self.bytes.extend(head);
+                self.bytes.extend(page);
+            }
+            self
+        }
+    }
+
+    fn frame(number: usize) -> std::ops::Range<usize> {
+        let bytes = FRAME_HEADER_BYTES + PAGE;
+        HEADER_BYTES + number * bytes..HEADER_BYTES + (number + 1) * bytes
+    }
+
+    fn damage(bytes: &[u8]) -> Option<WalDamage> {
+        scan(&mut &*bytes).unwrap()
+    }
+
+    /// Whatever part of the last commit did not reach the disk, so that the log's earlier
+    /// round still shows there: nobody was told about that commit.
+    #[test]
+    fn a_last_commit_that_is_torn_in_any_way_is_no_damage() {
+        let earlier = (0..12).fold(Log::new(EARLIER), |log, fill| log.commit(1, fill));
+        let log = Log::new(OWN).commit(2, 1).commit(1, 2).commit(8, 3);
+        assert_eq!(log.bytes.len(), frame(10).end);
+        for lost in 0..1_u32 << 8 {
+            let mut torn = log.bytes.clone();
+            for number in (3..11).filter(|number| lost & 1 << (number - 3) != 0) {
+                torn[frame(number)].copy_from_slice(&earlier.bytes[frame(number)]);
+            }
+            assert_eq!(damage(&torn), None, "{lost:b}");
+        }
+    }
+
+    #[test]
+    fn a_byte_that_has_gone_bad_in_front_of_a_commit_is_damage() {
+        let log = Log::new(OWN).commit(1, 1).commit(1, 2).commit(1, 3);
+        for at in frame(0) {
+            let mut bad = log.bytes.clone();
+            bad[at] ^= 0x10;
+            let offset = HEADER_BYTES as u64;
+            assert_eq!(damage(&bad), Some(WalDamage { offset }), "byte {at}");
+        }
     }
 }

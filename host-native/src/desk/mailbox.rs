@@ -11,14 +11,14 @@ use std::task::{Context, Poll, Waker};
 
 use burrow_core::Command;
 
-use super::shared::{Shared, Submitted};
 use super::waiting::{Outcome, Place, Recipient};
+use super::{Desk, Submitted};
 
 /// Takes commands, and keeps their outcomes until they are fetched. When it is dropped,
 /// what still waits is cancelled, as by
-/// [`Engine::execute`](super::Engine::execute).
+/// [`Desk::execute`].
 pub struct Mailbox {
-    shared: Arc<Shared>,
+    desk: Desk,
     slot: Arc<Slot>,
     /// Where the commands are whose outcomes were not fetched yet.
     places: HashMap<u64, Place>,
@@ -26,7 +26,7 @@ pub struct Mailbox {
 
 /// Where outcomes are put.
 #[derive(Default)]
-pub(super) struct Slot(Mutex<Inside>);
+pub(crate) struct Slot(Mutex<Inside>);
 
 #[derive(Default)]
 struct Inside {
@@ -36,9 +36,9 @@ struct Inside {
 }
 
 impl Mailbox {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(desk: Desk) -> Self {
         Self {
-            shared,
+            desk,
             slot: Arc::default(),
             places: HashMap::new(),
         }
@@ -47,8 +47,8 @@ impl Mailbox {
     /// Carries a command out. The outcome is returned if it is there at once, else
     /// [`poll`](Self::poll) gives it, under `tag`, which no other command may have meanwhile.
     pub fn submit(&mut self, tag: u64, command: Command<'_>) -> Option<Outcome> {
-        let recipient = || Recipient::Mailbox(Arc::clone(&self.slot), tag);
-        match self.shared.submit(command, recipient) {
+        let mut recipient = || Recipient::Mailbox(Arc::clone(&self.slot), tag);
+        match self.desk.submit(command, &mut recipient) {
             Submitted::Answered(outcome) => Some(outcome),
             Submitted::Waiting(place) => {
                 self.places.insert(tag, place);
@@ -69,10 +69,7 @@ impl Mailbox {
 
     /// Cancels a command. False if its outcome is there already, or on its way.
     pub fn cancel(&mut self, tag: u64) -> bool {
-        let cancelled = self
-            .places
-            .get(&tag)
-            .is_some_and(|place| self.shared.cancel(*place));
+        let cancelled = self.places.get(&tag).is_some_and(Place::cancel);
         if cancelled {
             self.places.remove(&tag);
         }
@@ -102,7 +99,7 @@ impl Mailbox {
 impl Drop for Mailbox {
     fn drop(&mut self) {
         for place in self.places.values() {
-            self.shared.cancel(*place);
+            place.cancel();
         }
     }
 }

@@ -6,39 +6,46 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use burrow_core::{Reply, Ticket};
+use burrow_core::Reply;
 use tokio::sync::oneshot;
 
 use super::Failure;
 use super::mailbox::Slot;
-use super::shared::Shared;
 
-pub(super) type Outcome = Result<Reply, Failure>;
+pub(crate) type Outcome = Result<Reply, Failure>;
 
-/// Names a command in the engine. A restored node gives its tickets anew, so a ticket
-/// alone would do for one node only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) generation: u64,
-    pub(super) ticket: Ticket,
+/// Has commands under way that can be taken back.
+pub(crate) trait Cancel: Send + Sync {
+    /// The client that waits there went away. False if its outcome is out already.
+    fn cancel(&self, generation: u64, number: u64) -> bool;
+}
+
+/// Where a command is that is under way. The owner knows it by two numbers: what it gives
+/// the numbers from may begin anew, which is another generation.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) owner: Arc<dyn Cancel>,
+    pub(crate) generation: u64,
+    pub(crate) number: u64,
+}
+
+impl Place {
+    /// True if the command was taken back: its recipient is told nothing.
+    pub(crate) fn cancel(&self) -> bool {
+        self.owner.cancel(self.generation, self.number)
+    }
 }
 
 /// Waits for the outcome of a submitted command; cancels it when dropped before.
-pub(super) struct Waiting {
-    shared: Arc<Shared>,
+pub(crate) struct Waiting {
     place: Place,
     receiver: oneshot::Receiver<Outcome>,
     received: bool,
 }
 
 impl Waiting {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        place: Place,
-        receiver: oneshot::Receiver<Outcome>,
-    ) -> Self {
+    pub(crate) fn new(place: Place, receiver: oneshot::Receiver<Outcome>) -> Self {
         Self {
-            shared,
             place,
             receiver,
             received: false,
@@ -52,7 +59,7 @@ impl Future for Waiting {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         Pin::new(&mut self.receiver).poll(context).map(|received| {
             self.received = true;
-            // Nobody drops a sender unused but a committer that came to grief.
+            // Nobody drops a sender unused but who came to grief.
             received.unwrap_or(Err(Failure::OutcomeUnknown))
         })
     }
@@ -61,7 +68,7 @@ impl Future for Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if !self.received {
-            self.shared.cancel(self.place);
+            self.place.cancel();
         }
     }
 }
@@ -69,20 +76,20 @@ impl Drop for Waiting {
 impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiting")
-            .field("place", &self.place)
+            .field("number", &self.place.number)
             .finish_non_exhaustive()
     }
 }
 
 /// Who is told the outcome of a command.
-pub(super) enum Recipient {
+pub(crate) enum Recipient {
     One(oneshot::Sender<Outcome>),
     Mailbox(Arc<Slot>, u64),
 }
 
 impl Recipient {
     /// A receiver that is gone has been told that it might come too late.
-    fn tell(self, outcome: Outcome) {
+    pub(crate) fn tell(self, outcome: Outcome) {
         match self {
             Self::One(sender) => drop(sender.send(outcome)),
             Self::Mailbox(slot, tag) => slot.put(tag, outcome),
@@ -92,19 +99,19 @@ impl Recipient {
 
 /// Outcomes on their way to those who wait for them, to be sent when no lock is held.
 #[derive(Default)]
-pub(super) struct Deliveries(Vec<(Recipient, Outcome)>);
+pub(crate) struct Deliveries(Vec<(Recipient, Outcome)>);
 
 impl Deliveries {
-    pub(super) fn push(&mut self, recipient: Recipient, outcome: Outcome) {
+    pub(crate) fn push(&mut self, recipient: Recipient, outcome: Outcome) {
         self.0.push((recipient, outcome));
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Sends all.
-    pub(super) fn send(&mut self) {
+    pub(crate) fn send(&mut self) {
         for (recipient, outcome) in self.0.drain(..) {
             recipient.tell(outcome);
         }

@@ -1,0 +1,178 @@
+//! The wire protocol, over TCP or a Unix socket: one connection, and on it many calls at a time.
+
+mod line;
+
+use std::fmt;
+use std::sync::Arc;
+
+use burrow_core::wire::Failure;
+use burrow_core::{Command, Reply};
+use tokio::sync::Mutex;
+
+use crate::error::Error;
+use crate::transport::{Answer, Calling, Transport};
+use line::{Broken, Line};
+
+const TCP: &str = "burrow://";
+const UNIX: &str = "burrow+unix://";
+
+/// A server that is reached by the wire protocol. Connects when it is used, and again after
+/// the connection was lost.
+pub struct Wire {
+    address: Address,
+    /// Locked while a connection is made, so that all calls share it.
+    line: Mutex<Option<Arc<Line>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Address {
+    /// Host and port.
+    Tcp(String),
+    #[cfg(unix)]
+    Unix(std::path::PathBuf),
+}
+
+impl Wire {
+    /// True if a URL is one of the wire protocol.
+    pub(crate) fn is_meant(url: &str) -> bool {
+        url.starts_with(TCP) || url.starts_with(UNIX)
+    }
+
+    /// A server, as `burrow://127.0.0.1:8081` or `burrow+unix:///run/burrow.sock`.
+    ///
+    /// # Errors
+    /// `Invalid` if the URL is neither.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        Ok(Self {
+            address: Address::read(url)?,
+            line: Mutex::new(None),
+        })
+    }
+
+    /// Carries a command out, and gives the machine's own reply.
+    ///
+    /// Dropping the future takes the command back: a wait is given up, a claim undone.
+    ///
+    /// # Errors
+    /// What the machine refuses; `NotDone` if the command certainly was not carried out;
+    /// `OutcomeUnknown` if the connection was lost on the way.
+    pub async fn execute(&self, command: &Command<'_>) -> Result<Reply, Error> {
+        let line = self.line().await?;
+        line.call(command).await.unwrap_or_else(|| {
+            let text = format!("{}: too many calls are under way", self.address);
+            Err(Error::NotDone(text))
+        })
+    }
+
+    async fn line(&self) -> Result<Arc<Line>, Error> {
+        let mut line = self.line.lock().await;
+        if let Some(line) = &*line
+            && line.is_open()
+        {
+            return Ok(Arc::clone(line));
+        }
+        let opened = Line::open(&self.address).await;
+        let opened =
+            opened.map_err(|reason| Error::NotDone(format!("{}: {reason}", self.address)))?;
+        *line = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+}
+
+impl Transport for Wire {
+    fn call<'a>(&'a self, command: &'a Command<'a>) -> Calling<'a> {
+        Box::pin(async { self.execute(command).await.map(Answer::from) })
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if let Some(line) = self.line.get_mut() {
+            line.close(&Broken::Dropped);
+        }
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Wire").field(&self.address).finish()
+    }
+}
+
+impl Address {
+    fn read(url: &str) -> Result<Self, Error> {
+        let invalid = |why: &str| Err(Error::Invalid(format!("{url}: {why}")));
+        if let Some(path) = url.strip_prefix(UNIX) {
+            if !path.starts_with('/') {
+                return invalid("a Unix socket is given as burrow+unix:///path");
+            }
+            #[cfg(unix)]
+            return Ok(Self::Unix(path.into()));
+            #[cfg(not(unix))]
+            return invalid("there are no Unix sockets here");
+        }
+        let host = url.strip_prefix(TCP).unwrap_or(url).trim_end_matches('/');
+        match host.rsplit_once(':') {
+            Some((name, port)) if !name.is_empty() && port.parse::<u16>().is_ok() => {
+                Ok(Self::Tcp(host.to_owned()))
+            }
+            _ => invalid("a server is given as burrow://host:port"),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host) => write!(f, "{TCP}{host}"),
+            #[cfg(unix)]
+            Self::Unix(path) => write!(f, "{UNIX}{}", path.display()),
+        }
+    }
+}
+
+/// What the caller can do about a failure that a server told.
+fn told(failure: Failure) -> Error {
+    let text = failure.to_string();
+    match failure {
+        Failure::Refused(refusal) => refusal.into(),
+        Failure::NotStored
+        | Failure::Stopping
+        | Failure::Unreachable
+        | Failure::Busy
+        | Failure::TooManyInFlight { .. }
+        | Failure::Unreachable => Error::NotDone(text),
+        Failure::OutcomeUnknown | Failure::Cancelled => Error::OutcomeUnknown(text),
+        Failure::Malformed
+        | Failure::UnknownCommand
+        | Failure::UnknownField
+        | Failure::FrameTooLarge { .. }
+        | Failure::Protocol
+        | Failure::TooSlow => Error::Invalid(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_others_are_named() {
+        for (url, shown) in [
+            ("burrow://localhost:8081", "burrow://localhost:8081"),
+            ("burrow://[::1]:8081/", "burrow://[::1]:8081"),
+            ("burrow+unix:///run/b.sock", "burrow+unix:///run/b.sock"),
+        ] {
+            assert_eq!(Address::read(url).unwrap().to_string(), shown);
+        }
+        for url in [
+            "burrow://",
+            "burrow://host",
+            "burrow://host:x",
+            "burrow+unix://b",
+        ] {
+            let error = Address::read(url).unwrap_err().to_string();
+            assert!(error.starts_with(url), "{error}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What must be known of a command before it is carried out.
+
+use burrow_core::{Command, QueueName};
+
+/// True if the command can change anything, or is a change by its meaning.
+pub(crate) fn is_change(command: &Command<'_>) -> bool {
+    match command {
+        Command::ListAccounts { .. }
+        | Command::ListQueues { .. }
+        | Command::ListMessages { .. }
+        | Command::GetMessage { .. }
+        | Command::GetSettings { .. }
+        | Command::Export { .. } => false,
+        Command::DeleteAccounts { .. }
+        | Command::DeleteQueues { .. }
+        | Command::UpdateMessages { .. }
+        | Command::DeleteMessages { .. }
+        | Command::Put { .. }
+        | Command::PutBatch { .. }
+        | Command::UpdateMessage { .. }
+        | Command::DeleteMessage { .. }
+        | Command::Settle { .. }
+        | Command::PutSettings { .. }
+        | Command::ClearSettings { .. }
+        | Command::Import { .. } => true,
+    }
+}
+
+/// True if the command may wait for something to come.
+pub(crate) fn may_wait(command: &Command<'_>) -> bool {
+    match command {
+        Command::ListMessages { wait_ms, .. }
+        | Command::UpdateMessages { wait_ms, .. }
+        | Command::DeleteMessages { wait_ms, .. } => *wait_ms > 0,
+        _ => false,
+    }
+}
+
+/// The queue that the command is about, if it is about one.
+pub(crate) fn queue_of<'c, 'a>(command: &'c Command<'a>) -> Option<&'c QueueName<'a>> {
+    match command {
+        Command::ListAccounts { .. }
+        | Command::DeleteAccounts { .. }
+        | Command::ListQueues { .. }
+        | Command::DeleteQueues { .. } => None,
+        Command::ListMessages { queue, .. }
+        | Command::UpdateMessages { queue, .. }
+        | Command::DeleteMessages { queue, .. }
+        | Command::Put { queue, .. }
+        | Command::PutBatch { queue, .. }
+        | Command::GetMessage { queue, .. }
+        | Command::UpdateMessage { queue, .. }
+        | Command::DeleteMessage { queue, .. }
+        | Command::Settle { queue, .. }
+        | Command::GetSettings { queue }
+        | Command::PutSettings { queue, .. }
+        | Command::ClearSettings { queue }
+        | Command::Export { queue, .. }
+        | Command::Import { queue, .. } => Some(queue),
+    }
+}

@@ -1,0 +1,268 @@
+//! One connection to a server: commands of many callers go out in the order in which they
+//! come, and each outcome is told to its own recipient.
+//!
+//! Whoever has a command writes it into the lane's buffer and is done; the lane's task sends
+//! what has gathered meanwhile in one go. The server is never told more than it takes:
+//! what is beyond waits here, within a bound of bytes.
+
+use std::collections::{HashMap, VecDeque};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+use burrow_core::wire::{self, Offer};
+use burrow_core::{Command, Refusal};
+
+use crate::desk::{Cancel, Deliveries, Failure, Place, Recipient, is_change};
+
+/// A connection, or one that is about to be made.
+pub(super) struct Lane {
+    offer: Offer,
+    max_unsent_bytes: usize,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Default)]
+struct Inside {
+    is_closed: bool,
+    /// What the task is to send next.
+    out: Vec<u8>,
+    /// Requests that the server does not take yet, and their bytes together.
+    backlog: VecDeque<(u64, Vec<u8>)>,
+    backlog_bytes: usize,
+    /// Requests that the server has, or will have with what is in `out`.
+    in_flight: u32,
+    last_id: u64,
+    /// The last request that went to the socket. Those after it have certainly not happened.
+    last_sent_id: u64,
+    pending: HashMap<u64, Pending>,
+    /// The task, when it rests.
+    waker: Option<Waker>,
+}
+
+struct Pending {
+    /// `None` once the command was taken back: its answer is nobody's.
+    recipient: Option<Recipient>,
+    is_change: bool,
+    is_released: bool,
+}
+
+/// What the task finds in a lane.
+pub(super) enum Work {
+    /// To be sent, in the buffer that was given.
+    Send,
+    Nothing,
+    /// The lane was closed, and the connection is to follow.
+    Close,
+}
+
+impl Lane {
+    pub(super) fn new(offer: Offer, max_unsent_bytes: usize) -> Self {
+        Self {
+            offer,
+            max_unsent_bytes,
+            inside: Mutex::default(),
+        }
+    }
+
+    /// Sends a command; `recipient` is asked for unless it fails at once.
+    pub(super) fn submit(
+        self: &Arc<Self>,
+        command: &Command<'_>,
+        recipient: impl FnOnce() -> Recipient,
+    ) -> Result<Place, Failure> {
+        let mut inside = self.lock();
+        if inside.is_closed {
+            return Err(Failure::Unreachable);
+        }
+        if inside.out.len() + inside.backlog_bytes > self.max_unsent_bytes {
+            return Err(Failure::Busy);
+        }
+        let id = inside.last_id + 1;
+        let maximum = self.offer.max_frame_bytes;
+        let encoded = if inside.in_flight < self.offer.max_in_flight {
+            let encoded = wire::encode_request(&mut inside.out, id, command, maximum);
+            encoded.map(|()| inside.in_flight += 1)
+        } else {
+            let mut frame = Vec::new();
+            wire::encode_request(&mut frame, id, command, maximum).map(|()| {
+                inside.backlog_bytes += frame.len();
+                inside.backlog.push_back((id, frame));
+            })
+        };
+        if encoded.is_err() {
+            return Err(Failure::CommandTooLarge {
+                maximum_bytes: maximum.into(),
+            });
+        }
+        inside.last_id = id;
+        let pending = Pending {
+            recipient: Some(recipient()),
+            is_change: is_change(command),
+            is_released: false,
+        };
+        inside.pending.insert(id, pending);
+        wake(inside);
+        Ok(Place {
+            owner: Arc::clone(self) as _,
+            generation: 0,
+            number: id,
+        })
+    }
+
+    /// Commands that have no outcome yet.
+    pub(super) fn len(&self) -> usize {
+        self.lock().pending.len()
+    }
+
+    /// True if the server takes a further command at once.
+    pub(super) fn has_room(&self) -> bool {
+        let inside = self.lock();
+        !inside.is_closed && inside.in_flight < self.offer.max_in_flight
+    }
+
+    /// Ends all waiting: the server answers each command that it still has as it can.
+    pub(super) fn release(&self) {
+        let mut inside = self.lock();
+        let present = &mut *inside;
+        for (id, pending) in &mut present.pending {
+            if !mem::replace(&mut pending.is_released, true) {
+                wire::encode_cancel(&mut present.out, *id);
+            }
+        }
+        wake(inside);
+    }
+
+    /// Takes no more commands, and says of all that are pending what is known of them.
+    pub(super) fn close(&self) {
+        let mut deliveries = Deliveries::default();
+        let mut inside = self.lock();
+        inside.is_closed = true;
+        let last_sent_id = inside.last_sent_id;
+        for (id, pending) in inside.pending.drain() {
+            let failure = match pending.is_change && id <= last_sent_id {
+                true => Failure::OutcomeUnknown,
+                false => Failure::Unreachable,
+            };
+            if let Some(recipient) = pending.recipient {
+                deliveries.push(recipient, Err(failure));
+            }
+        }
+        wake(inside);
+        deliveries.send();
+    }
+
+    /// Closes the lane if nobody uses it.
+    pub(super) fn close_if_idle(&self) {
+        let mut inside = self.lock();
+        if inside.pending.is_empty() {
+            inside.is_closed = true;
+            wake(inside);
+        }
+    }
+
+    /// Swaps what is to be sent for `sending`, which must be empty. The context's task is
+    /// woken when there is more.
+    pub(super) fn take_work(&self, cx: &Context<'_>, sending: &mut Vec<u8>) -> Work {
+        let mut inside = self.lock();
+        match &mut inside.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            empty => *empty = Some(cx.waker().clone()),
+        }
+        if inside.is_closed {
+            return Work::Close;
+        }
+        if inside.out.is_empty() {
+            return Work::Nothing;
+        }
+        mem::swap(&mut inside.out, sending);
+        inside.last_sent_id = match inside.backlog.front() {
+            Some((id, _)) => id - 1,
+            None => inside.last_id,
+        };
+        Work::Send
+    }
+
+    /// Tells what became of commands, and lets as many others go out.
+    pub(super) fn tell(
+        &self,
+        outcomes: &mut Vec<(u64, Result<burrow_core::Reply, wire::Failure>)>,
+    ) {
+        let mut deliveries = Deliveries::default();
+        let mut inside = self.lock();
+        for (id, outcome) in outcomes.drain(..) {
+            let Some(pending) = inside.pending.remove(&id) else {
+                continue;
+            };
+            inside.in_flight = inside.in_flight.saturating_sub(1);
+            if let Some((_, frame)) = inside.backlog.pop_front() {
+                inside.backlog_bytes -= frame.len();
+                inside.out.extend_from_slice(&frame);
+                inside.in_flight += 1;
+            }
+            if let Some(recipient) = pending.recipient {
+                deliveries.push(recipient, outcome.map_err(own_failure));
+            }
+        }
+        drop(inside);
+        deliveries.send();
+    }
+
+    /// Nothing that can panic happens while it is locked.
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cancel for Lane {
+    fn cancel(&self, _: u64, id: u64) -> bool {
+        let mut inside = self.lock();
+        let present = &mut *inside;
+        let Some(pending) = present.pending.get_mut(&id) else {
+            return false;
+        };
+        let recipient = pending.recipient.take();
+        if let Some(place) = present.backlog.iter().position(|(own, _)| *own == id) {
+            // The server has not heard of it, and will not.
+            let frame = present.backlog.remove(place);
+            present.backlog_bytes -= frame.map_or(0, |(_, frame)| frame.len());
+            present.pending.remove(&id);
+        } else {
+            // It stays until the server has answered, as it has a place there until then.
+            wire::encode_cancel(&mut present.out, id);
+        }
+        wake(inside);
+        recipient.is_some()
+    }
+}
+
+fn wake(mut inside: MutexGuard<'_, Inside>) {
+    // Whoever is awake already looks again before it rests.
+    let waker = inside.waker.take();
+    drop(inside);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+/// What a server's failure is to those who know only the proxy.
+fn own_failure(failure: wire::Failure) -> Failure {
+    match failure {
+        wire::Failure::Refused(refusal) => Failure::Refused(refusal),
+        wire::Failure::NotStored => Failure::NotStored,
+        wire::Failure::Busy | wire::Failure::TooManyInFlight { .. } => Failure::Busy,
+        // It will be gone in a moment; the proxy stays.
+        wire::Failure::Stopping | wire::Failure::Unreachable => Failure::Unreachable,
+        wire::Failure::FrameTooLarge { maximum } => Failure::CommandTooLarge {
+            maximum_bytes: maximum.into(),
+        },
+        // Nobody takes back what is not asked to be: its waiting was ended.
+        wire::Failure::Cancelled => Failure::Refused(Refusal::MessageNotFound),
+        wire::Failure::OutcomeUnknown
+        | wire::Failure::Malformed
+        | wire::Failure::UnknownCommand
+        | wire::Failure::UnknownField
+        | wire::Failure::Protocol
+        | wire::Failure::TooSlow => Failure::OutcomeUnknown,
+    }
+}

@@ -1,0 +1,193 @@
+//! Commands about accounts, in which every server has a part.
+
+use std::sync::Arc;
+
+use burrow_core::{Command, Page, Refusal, Reply};
+
+use super::link::Link;
+use super::router::Router;
+use crate::desk::{Failure, Outcome};
+
+impl Router {
+    /// Lists and deletes of accounts and queues. What is not complete is not answered: while
+    /// a server cannot be reached, nobody knows what is there.
+    pub(super) async fn carry_out_everywhere(&self, command: Command<'_>) -> Outcome {
+        self.require_all()?;
+        let (page, is_delete) = match &command {
+            Command::ListAccounts { page } | Command::ListQueues { page, .. } => (page, false),
+            Command::DeleteAccounts { page } | Command::DeleteQueues { page, .. } => (page, true),
+            _ => return Err(Failure::OutcomeUnknown),
+        };
+        match (is_delete, page.limit) {
+            (true, Some(_)) => self.delete_some(&command, page).await,
+            _ => {
+                let outcomes = call_all(self.links(), |_| Some(command.clone())).await;
+                merge_names(outcomes, page.limit)
+            }
+        }
+    }
+
+    /// Finds the first names of all servers, and has each server delete those that it has.
+    async fn delete_some(&self, command: &Command<'_>, page: &Page<'_>) -> Outcome {
+        let list = match command {
+            Command::DeleteQueues { account, .. } => Command::ListQueues {
+                account: account.clone(),
+                page: page.clone(),
+            },
+            _ => Command::ListAccounts { page: page.clone() },
+        };
+        let outcomes = call_all(self.links(), |_| Some(list.clone())).await;
+        let Reply::Names(first) = merge_names(outcomes.clone(), page.limit)? else {
+            return Err(Failure::OutcomeUnknown);
+        };
+        let count = |outcome: Option<&Outcome>| match outcome {
+            Some(Ok(Reply::Names(own))) => {
+                own.iter().filter(|name| first.contains(name)).count() as u64
+            }
+            _ => 0,
+        };
+        let deleted = call_all(self.links(), |number| {
+            let limit = Some(count(outcomes.get(number))).filter(|count| *count > 0)?;
+            let page = Page {
+                limit: Some(limit),
+                ..page.clone()
+            };
+            Some(match command {
+                Command::DeleteQueues { account, .. } => Command::DeleteQueues {
+                    account: account.clone(),
+                    page,
+                },
+                _ => Command::DeleteAccounts { page },
+            })
+        });
+        merge_names(deleted.await, page.limit)
+    }
+
+    pub(super) fn require_all(&self) -> Result<(), Failure> {
+        match self.links().iter().all(|link| link.is_up()) {
+            true => Ok(()),
+            false => Err(Failure::Unreachable),
+        }
+    }
+}
+
+/// Sends each server its command, if there is one for it, all at once, and waits for all
+/// outcomes.
+pub(super) async fn call_all<'c>(
+    links: &[Arc<Link>],
+    command: impl Fn(usize) -> Option<Command<'c>>,
+) -> Vec<Outcome> {
+    let started: Vec<_> = links
+        .iter()
+        .enumerate()
+        .filter_map(|(number, link)| Some(link.start(&command(number)?)))
+        .collect();
+    let mut outcomes = Vec::with_capacity(started.len());
+    for waiting in started {
+        outcomes.push(match waiting {
+            Ok(waiting) => waiting.await,
+            Err(failure) => Err(failure),
+        });
+    }
+    outcomes
+}
+
+/// One outcome of those of all parts: what one has refused is unknown as a whole if another
+/// was done. A server that has nothing of it has no part.
+pub(super) fn together(outcomes: Vec<Outcome>) -> Result<Vec<Reply>, Failure> {
+    let mut replies = Vec::new();
+    let (mut missing, mut failure) = (None, None);
+    for outcome in outcomes {
+        match outcome {
+            Ok(reply) => replies.push(reply),
+            Err(Failure::Refused(refusal)) if is_missing(&refusal) => {
+                missing = more_exact(missing, refusal);
+            }
+            Err(Failure::OutcomeUnknown) => failure = Some(Failure::OutcomeUnknown),
+            Err(other) => failure = failure.or(Some(other)),
+        }
+    }
+    match (failure, missing) {
+        (Some(_), _) if !replies.is_empty() => Err(Failure::OutcomeUnknown),
+        (Some(failure), _) => Err(failure),
+        (None, Some(missing)) if replies.is_empty() => Err(missing.into()),
+        (None, _) => Ok(replies),
+    }
+}
+
+fn merge_names(outcomes: Vec<Outcome>, limit: Option<u64>) -> Outcome {
+    let mut names = Vec::new();
+    for reply in together(outcomes)? {
+        match reply {
+            Reply::Names(own) => names.extend(own),
+            _ => return Err(Failure::OutcomeUnknown),
+        }
+    }
+    names.sort_unstable();
+    // An account is on every server that has a queue of it.
+    names.dedup();
+    if let Some(limit) = limit {
+        names.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    }
+    Ok(Reply::Names(names))
+}
+
+pub(super) fn is_missing(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::AccountNotFound | Refusal::QueueNotFound | Refusal::MessageNotFound
+    )
+}
+
+/// What is missing, as the server says it that has the most of it.
+pub(super) fn more_exact(one: Option<Refusal>, other: Refusal) -> Option<Refusal> {
+    let rank = |refusal: &Refusal| match refusal {
+        Refusal::AccountNotFound => 0,
+        Refusal::QueueNotFound => 1,
+        _ => 2,
+    };
+    match one {
+        Some(one) if rank(&one) >= rank(&other) => Some(one),
+        _ => Some(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Outcome {
+        Ok(Reply::Names(
+            names.iter().map(|name| (*name).into()).collect(),
+        ))
+    }
+
+    #[test]
+    fn names_are_in_order_once_and_not_too_many() {
+        let parts = || vec![names(&["b", "d"]), names(&["a", "b", "e"])];
+        assert_eq!(merge_names(parts(), None), names(&["a", "b", "d", "e"]));
+        assert_eq!(merge_names(parts(), Some(3)), names(&["a", "b", "d"]));
+    }
+
+    #[test]
+    fn nothing_is_missing_that_one_server_has() {
+        let account = || Err(Refusal::AccountNotFound.into());
+        let queue = || Err(Refusal::QueueNotFound.into());
+        let merged = merge_names(vec![account(), names(&["a"])], None);
+        assert_eq!(merged, names(&["a"]));
+        assert_eq!(
+            merge_names(vec![account(), queue(), account()], None),
+            queue()
+        );
+    }
+
+    #[test]
+    fn a_part_that_failed_beside_one_that_was_done_leaves_the_whole_unknown() {
+        let failed = || Err(Failure::Unreachable);
+        let merged = merge_names(vec![names(&["a"]), failed()], None);
+        assert_eq!(merged, Err(Failure::OutcomeUnknown));
+        assert_eq!(merge_names(vec![failed(), failed()], None), failed());
+        let unknown = Err(Failure::OutcomeUnknown);
+        assert_eq!(merge_names(vec![failed(), unknown.clone()], None), unknown);
+    }
+}

@@ -1,0 +1,157 @@
+//! Where a command goes.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use burrow_client::placement::score;
+use burrow_core::{Command, QueueName, Update};
+
+use super::letters::Letters;
+use super::link::Link;
+use super::task::{self, Kept};
+use crate::desk::{Failure, Health, Outcome, Recipient, Submitted, queue_of};
+
+pub(super) struct Router {
+    /// In order of name, which is the same for all proxies.
+    links: Vec<Arc<Link>>,
+    /// The queues that all servers have a part of, in order.
+    spread: Vec<QueueName<'static>>,
+    pub(super) letters: Letters,
+    /// Counts those who take from spread queues, so that each begins with another server.
+    pub(super) turn: AtomicUsize,
+}
+
+enum Route<'r> {
+    /// All of it is the affair of this server.
+    One(&'r Arc<Link>),
+    Many,
+}
+
+impl Router {
+    pub(super) fn new(mut links: Vec<Arc<Link>>, mut spread: Vec<QueueName<'static>>) -> Self {
+        links.sort_by(|one, other| one.spec.name.cmp(&other.spec.name));
+        spread.sort_by(|one, other| names(one).cmp(&names(other)));
+        Self {
+            links,
+            spread,
+            letters: Letters::default(),
+            turn: AtomicUsize::default(),
+        }
+    }
+
+    pub(super) fn links(&self) -> &[Arc<Link>] {
+        &self.links
+    }
+
+    pub(super) fn health(&self) -> Health {
+        match self.links.iter().any(|link| link.is_up()) {
+            true => Health::Serving,
+            false => Health::NotStoring {
+                reason: "no server can be reached".to_owned(),
+            },
+        }
+    }
+
+    pub(super) fn release_waiters(&self) {
+        self.links.iter().for_each(|link| link.release_waiters());
+    }
+
+    pub(super) fn submit(
+        self: &Arc<Self>,
+        command: Command<'_>,
+        recipient: &mut dyn FnMut() -> Recipient,
+    ) -> Submitted {
+        let submitted = match self.route(&command) {
+            Ok(Route::One(link)) => link.submit(&command, recipient).map(Submitted::Waiting),
+            Ok(Route::Many) => Kept::new(&command).map(|kept| {
+                let work = Arc::clone(self).carry_out(kept);
+                task::start(recipient(), work)
+            }),
+            Err(failure) => Err(failure),
+        };
+        submitted.unwrap_or_else(|failure| Submitted::Answered(Err(failure)))
+    }
+
+    fn route(&self, command: &Command<'_>) -> Result<Route<'_>, Failure> {
+        if let [only] = &*self.links {
+            return Ok(Route::One(only));
+        }
+        let Some(queue) = queue_of(command) else {
+            return Ok(Route::Many);
+        };
+        if matches!(
+            command,
+            Command::PutSettings { .. } | Command::ClearSettings { .. }
+        ) {
+            self.letters.forget(queue);
+        }
+        if self.is_spread(queue) || (is_claim(command) && self.letters.may_leave(queue)) {
+            return Ok(Route::Many);
+        }
+        self.home(queue).map(Route::One)
+    }
+
+    async fn carry_out(self: Arc<Self>, mut kept: Kept) -> Outcome {
+        let command = kept.take()?;
+        match queue_of(&command) {
+            None => self.carry_out_everywhere(command).await,
+            Some(queue) if self.is_spread(queue) => self.carry_out_spread(command).await,
+            Some(queue) => {
+                let home = self.home(queue)?;
+                let dead_letter = self.dead_letter(queue, home).await;
+                let outcome = home.call(&command).await;
+                if let Some(dead_letter) = dead_letter {
+                    self.forward(home, &dead_letter).await;
+                }
+                outcome
+            }
+        }
+    }
+
+    pub(super) fn is_spread(&self, queue: &QueueName<'_>) -> bool {
+        let place = self
+            .spread
+            .binary_search_by(|own| names(own).cmp(&names(queue)));
+        place.is_ok()
+    }
+
+    /// The server that the queue lives on.
+    pub(super) fn home(&self, queue: &QueueName<'_>) -> Result<&Arc<Link>, Failure> {
+        let thing = [&*queue.account, &*queue.queue];
+        let best = self
+            .links
+            .iter()
+            .max_by_key(|link| score(&link.spec.name, link.spec.weight, &thing));
+        best.ok_or(Failure::Unreachable)
+    }
+
+    /// All servers, by number, the one that a message of a spread queue is put on first.
+    pub(super) fn preference(&self, queue: &QueueName<'_>, id: &str) -> Vec<usize> {
+        let thing = [&*queue.account, &*queue.queue, id];
+        let mut order: Vec<usize> = (0..self.links.len()).collect();
+        order.sort_by_cached_key(|number| {
+            let spec = self.links.get(*number).map(|link| &link.spec);
+            Reverse(spec.map(|spec| score(&spec.name, spec.weight, &thing)))
+        });
+        order
+    }
+}
+
+/// Whether the command counts attempts, and so may give messages up.
+pub(super) fn is_claim(command: &Command<'_>) -> bool {
+    matches!(
+        command,
+        Command::UpdateMessages {
+            update: Update {
+                hide_ms: Some(1..),
+                ..
+            },
+            ..
+        }
+    )
+}
+
+fn names<'n>(queue: &'n QueueName<'_>) -> (&'n str, &'n str) {
+    (&queue.account, &queue.queue)
+}

@@ -1,0 +1,102 @@
+// Storage in a folder, for Node, Deno and Bun: one file a commit, named by its number.
+//
+// A blob is written under another name, synced and renamed, so that a file with a number is whole.
+// Files are dropped after the new one is there: what a crash leaves behind does no harm.
+
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const BLOB = /^(\d{16})\.blob$/;
+const LOCK = 'lock';
+
+export class FileStorage {
+  #folder;
+  #sequences = new Set();
+
+  constructor(folder) {
+    this.#folder = folder;
+  }
+
+  /** Rejects if another process that is alive has the folder open. */
+  static async open(folder) {
+    await mkdir(folder, { recursive: true });
+    await lock(join(folder, LOCK));
+    return new FileStorage(folder);
+  }
+
+  async load() {
+    const blobs = [];
+    for (const name of (await readdir(this.#folder)).sort()) {
+      const numbered = BLOB.exec(name);
+      if (!numbered) continue;
+      const sequence = Number(numbered[1]);
+      this.#sequences.add(sequence);
+      blobs.push({ sequence, blob: new Uint8Array(await readFile(join(this.#folder, name))) });
+    }
+    return blobs;
+  }
+
+  async append({ sequence, blob, drops }) {
+    const partial = join(this.#folder, 'partial');
+    await write(partial, blob, 'w');
+    await rename(partial, this.#path(sequence));
+    await syncFolder(this.#folder);
+    this.#sequences.add(sequence);
+    for (const [first, last] of drops) {
+      for (const stored of this.#sequences) {
+        if (stored < first || stored > last) continue;
+        await rm(this.#path(stored), { force: true });
+        this.#sequences.delete(stored);
+      }
+    }
+  }
+
+  async close() {
+    await rm(join(this.#folder, LOCK), { force: true });
+  }
+
+  #path(sequence) {
+    return join(this.#folder, `${String(sequence).padStart(16, '0')}.blob`);
+  }
+}
+
+async function write(path, bytes, flags) {
+  const file = await open(path, flags);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncFolder(path) {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+async function lock(path) {
+  try {
+    await write(path, String(process.pid), 'wx');
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+    const owner = Number(await readFile(path, 'utf8'));
+    if (owner === process.pid || isAlive(owner)) throw new Error(`${path} is held by process ${owner}`);
+    // Its process was killed. This is no guard against two that come to it at the same moment.
+    await rm(path, { force: true });
+    await write(path, String(process.pid), 'wx');
+  }
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}

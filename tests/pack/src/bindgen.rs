@@ -1,0 +1,29 @@
+//! Bindings for JavaScript, of modules that were compiled with wasm-bindgen.
+
+use std::path::Path;
+
+use anyhow::bail;
+use wasm_bindgen_cli_support::Bindgen;
+
+/// Writes `NAME.js` and `NAME_bg.wasm` for a target, one of `web`, `nodejs`, `bundler` and `module`.
+pub(crate) fn bind(target: &str, module: &Path, to: &Path, name: &str) -> anyhow::Result<()> {
+    let mut bindgen = Bindgen::new();
+    match target {
+        "web" => bindgen.web(true)?,
+        "nodejs" => bindgen.nodejs(true)?,
+        "bundler" => bindgen.bundler(true)?,
+        // A module that was aborted can be begun anew.
+        "module" => bindgen
+            .module(true)?
+            .reset_state_function(true)
+            .force_enable_abort_handler(true),
+        _ => bail!("there is no target {target}"),
+    };
+    bindgen
+        .input_path(module)
+        .out_name(name)
+        .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .generate(to)
+}
