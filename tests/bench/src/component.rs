@@ -75,11 +75,21 @@ pub fn run(size: Size) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The component with typed calls, if there is one.
+pub(crate) fn lives() -> anyhow::Result<Option<Lives>> {
+    let Some(path) = std::env::var_os(VARIABLE) else {
+        return Ok(None);
+    };
+    let plugin = Plugin::compile(&std::fs::read(path)?, &Options::default())?;
+    Ok(Some(typed_side(open(&plugin)?)))
+}
+
 type Side<'a> = (
     &'static str,
     Box<dyn FnMut(Range<u64>) -> anyhow::Result<()> + 'a>,
 );
-type Lives = Box<dyn FnMut(Range<u64>) -> anyhow::Result<()>>;
+/// What does so many lives.
+pub(crate) type Lives = Box<dyn FnMut(Range<u64>) -> anyhow::Result<()>>;
 
 fn open(plugin: &Plugin) -> anyhow::Result<Queue> {
     let config = QueueConfig {

@@ -44,6 +44,16 @@ impl Id {
 
 /// The body of a message: letters and digits that do not repeat.
 pub fn body(number: u64) -> &'static [u8] {
-    let start = (number.wrapping_mul(7_919) % (POOL_BYTES - BODY_BYTES) as u64) as usize;
-    &POOL[start..start + BODY_BYTES]
+    body_of(number, BODY_BYTES)
+}
+
+/// A body of so many bytes, at the most a megabyte.
+pub fn body_of(number: u64, bytes: usize) -> &'static [u8] {
+    let start = (number.wrapping_mul(7_919) % (POOL_BYTES - bytes) as u64) as usize;
+    &POOL[start..start + bytes]
+}
+
+/// The same as text, which it is.
+pub fn text(number: u64, bytes: usize) -> &'static str {
+    str::from_utf8(body_of(number, bytes)).unwrap_or_default()
 }

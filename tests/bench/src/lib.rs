@@ -1,21 +1,26 @@
 //! The figures of Burrow: each module measures one of them, prints a table and fails if
 //! a message was lost on the way.
 
+pub mod bare;
 pub mod component;
 pub mod content;
+pub mod contest;
 pub mod drive;
+pub mod growth;
 pub mod heap;
-pub mod http;
+pub mod layers;
 pub mod lives;
+pub mod load;
 pub mod machine;
 pub mod memory;
 pub mod paths;
 pub mod pause;
+pub mod peers;
+pub mod plot;
 pub mod proxy;
 pub mod report;
 pub mod restart;
 pub mod server;
-pub mod wire;
 pub mod worker;
 pub mod writes;
 

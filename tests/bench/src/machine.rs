@@ -74,7 +74,7 @@ pub fn run(size: Size) -> anyhow::Result<()> {
 /// A bed with a journal or without, and so much in it.
 type Make = fn(bool, u64) -> anyhow::Result<Bed>;
 /// The times of the phases of so many lives, with their names.
-type Laps = Vec<(&'static str, Duration)>;
+pub(crate) type Laps = Vec<(&'static str, Duration)>;
 type Step = fn(&mut Bed, u64) -> anyhow::Result<Laps>;
 
 /// Runs the step on both beds in turn, and adds a row for each phase and for the life.
@@ -133,7 +133,7 @@ fn compare(
 }
 
 /// A node with its contents, which stay as many as they are.
-struct Bed {
+pub(crate) struct Bed {
     driver: Driver,
     queues: Vec<String>,
     random: fastrand::Rng,
@@ -159,7 +159,7 @@ impl Bed {
         }
     }
 
-    fn messages(journal: bool, count: u64) -> anyhow::Result<Self> {
+    pub(crate) fn messages(journal: bool, count: u64) -> anyhow::Result<Self> {
         let mut bed = Self::empty(journal, 1);
         bed.driver.fill(&queue(&bed.queues[0]), 0..count)?;
         (bed.next, bed.messages) = (count, count);
@@ -167,7 +167,7 @@ impl Bed {
     }
 
     /// Hidden messages and a few visible ones.
-    fn hidden(journal: bool, count: u64) -> anyhow::Result<Self> {
+    pub(crate) fn hidden(journal: bool, count: u64) -> anyhow::Result<Self> {
         let mut bed = Self::messages(journal, count)?;
         let name = queue(&bed.queues[0]);
         let mut left = count;
@@ -178,7 +178,7 @@ impl Bed {
     }
 
     /// Queues with one message each.
-    fn queues(journal: bool, count: u64) -> anyhow::Result<Self> {
+    pub(crate) fn queues(journal: bool, count: u64) -> anyhow::Result<Self> {
         let mut bed = Self::empty(journal, count);
         for (number, name) in bed.queues.iter().enumerate() {
             bed.driver
@@ -188,7 +188,7 @@ impl Bed {
         Ok(bed)
     }
 
-    fn waiters(journal: bool, count: u64) -> anyhow::Result<Self> {
+    pub(crate) fn waiters(journal: bool, count: u64) -> anyhow::Result<Self> {
         let mut bed = Self::empty(journal, 1);
         for _ in 0..count {
             bed.driver.submit(waiting_pop(&queue(&bed.queues[0])));
@@ -198,7 +198,7 @@ impl Bed {
         Ok(bed)
     }
 
-    fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         let stats = self.driver.node.stats();
         ensure!(
             stats.messages == self.messages,
@@ -221,7 +221,7 @@ impl Bed {
         self.next - count..self.next
     }
 
-    fn single_laps(&mut self, count: u64) -> anyhow::Result<Laps> {
+    pub(crate) fn single_laps(&mut self, count: u64) -> anyhow::Result<Laps> {
         let ids: Vec<(u64, Id)> = self
             .new_numbers(count)
             .map(|number| (number, Id::of(number)))
@@ -299,7 +299,7 @@ impl Bed {
         ])
     }
 
-    fn batch_laps(&mut self, count: u64) -> anyhow::Result<Laps> {
+    pub(crate) fn batch_laps(&mut self, count: u64) -> anyhow::Result<Laps> {
         let numbers = self.new_numbers(count);
         let name = queue(&self.queues[0]);
         let batches = || numbers.clone().step_by(BATCH as usize);
@@ -332,7 +332,7 @@ impl Bed {
         ])
     }
 
-    fn wake_laps(&mut self, count: u64) -> anyhow::Result<Laps> {
+    pub(crate) fn wake_laps(&mut self, count: u64) -> anyhow::Result<Laps> {
         let numbers = self.new_numbers(count);
         let name = queue(&self.queues[0]);
         let driver = &mut self.driver;

@@ -1,8 +1,8 @@
 //! The figures of Burrow, by name.
 
 use burrow_bench::{
-    Size, component, heap, http, machine, memory, pause, proxy, report, restart, wire, worker,
-    writes,
+    Size, bare, component, contest, growth, heap, layers, load, machine, memory, pause, peers,
+    proxy, report, restart, worker, writes,
 };
 use clap::{Parser, Subcommand};
 
@@ -25,7 +25,13 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Figures {
-    /// Everything below, one after another.
+    /// The cost of every layer, from a bare TCP echo to the whole server.
+    Layers(contest::Options),
+    /// The same work through other queues, as far as they are installed.
+    Peers(contest::Options),
+    /// How cost grows with messages, queues, waiters, bodies, connections and backlog.
+    Growth(contest::Options),
+    /// The figures below but for the Worker, one after another.
     All,
     /// Time per command at 1,000 and at many messages, hidden messages, queues, waiters.
     Machine,
@@ -37,15 +43,11 @@ enum Figures {
     Restart,
     /// Bytes written to disk over the life of a message.
     Writes,
-    /// Requests for each second through the server, beside a bare TCP echo.
-    Http,
     /// The Worker on workerd, which `BURROW_WORKERD` names; `cargo xtask worker figures`
     /// builds the one and installs the other.
     Worker,
     /// Lives for each second in the component, beside the machine natively.
     Component,
-    /// Messages for each second over the wire protocol, beside a bare TCP echo.
-    Wire,
     /// Messages for each second and latency through a proxy, beside the same server directly.
     Proxy,
     /// One row of `memory`, as two numbers.
@@ -54,9 +56,12 @@ enum Figures {
         contents: memory::Contents,
         count: u64,
     },
-    /// The echo that `http` compares with.
+    /// A server that does less than a queue, to compare with.
     #[command(hide = true)]
-    Echo,
+    Bare { kind: bare::Bare },
+    /// The load generator, which is told what to do as JSON.
+    #[command(hide = true)]
+    Load { plan: String },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -64,8 +69,12 @@ fn main() -> anyhow::Result<()> {
     let size = Size { short };
     match figures {
         Figures::MemoryOf { contents, count } => return memory::run_one(contents, count),
-        Figures::Echo => return http::echo::serve(),
-        _ => report::print_header(),
+        Figures::Bare { kind } => return bare::serve(kind),
+        Figures::Load { plan } => return load::run_and_print(&plan),
+        Figures::Layers(options) => return layers::run(size, &options),
+        Figures::Peers(options) => return peers::run(size, &options),
+        Figures::Growth(options) => return growth::run(size, &options),
+        _ => report::Header::take().print(),
     }
     let all: &[fn(Size) -> anyhow::Result<()>] = match figures {
         Figures::Machine => &[machine::run],
@@ -73,10 +82,8 @@ fn main() -> anyhow::Result<()> {
         Figures::Pause => &[pause::run],
         Figures::Restart => &[restart::run],
         Figures::Writes => &[writes::run],
-        Figures::Http => &[http::run],
         Figures::Worker => &[worker::run],
         Figures::Component => &[component::run],
-        Figures::Wire => &[wire::run],
         Figures::Proxy => &[proxy::run],
         _ => &[
             restart::run,
@@ -84,9 +91,7 @@ fn main() -> anyhow::Result<()> {
             writes::run,
             memory::run,
             machine::run,
-            http::run,
             component::run,
-            wire::run,
             proxy::run,
         ],
     };

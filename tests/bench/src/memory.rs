@@ -64,6 +64,12 @@ impl Contents {
 }
 
 pub fn run(size: Size) -> anyhow::Result<()> {
+    table(size)?.print();
+    Ok(())
+}
+
+/// A row for each kind of contents.
+pub fn table(size: Size) -> anyhow::Result<Report> {
     let columns = ["each", "count", "resident", "allocated", "wanted"];
     let mut report = Report::new("memory: bytes for each, every index counted", &columns);
     for contents in Contents::value_variants() {
@@ -82,12 +88,14 @@ pub fn run(size: Size) -> anyhow::Result<()> {
             &wanted,
         ]);
     }
-    report.print();
-    println!("raw: {ID_BYTES} id + 8 ttl + 8 hide + {BODY_BYTES} body = 132");
-    Ok(())
+    report.note(format!(
+        "raw: {ID_BYTES} id + 8 ttl + 8 hide + {BODY_BYTES} body = 132"
+    ));
+    Ok(report)
 }
 
-fn measure_apart(contents: Contents, count: u64) -> anyhow::Result<(f64, f64)> {
+/// Bytes for each, resident and allocated, in a process of its own.
+pub fn measure_apart(contents: Contents, count: u64) -> anyhow::Result<(f64, f64)> {
     let name = contents.to_possible_value().context("no name")?;
     let output = Process::new(std::env::current_exe()?)
         .args(["memory-of", name.get_name(), &count.to_string()])

@@ -45,87 +45,120 @@ pub fn run(size: Size) -> anyhow::Result<()> {
 fn node(size: Size) -> anyhow::Result<()> {
     let backlog = size.of(1_000_000, 20_000);
     let lives = size.of(3_000_000, 50_000);
-    let mut driver = Driver::new(true);
-    let jobs = queue("jobs");
-    driver.fill(&jobs, 0..backlog)?;
-    let [mut submit, mut poll_batch, mut durable, mut reply] = [Longest::default(); 4];
-    let (mut dropping, mut bytes, mut largest) = (0_u64, 0_u64, 0_usize);
-
-    let mut step = |driver: &mut Driver, command: Command<'_>| -> anyhow::Result<_> {
-        let now = driver.now();
-        submit.time(|| driver.node.submit(now, command));
-        while let Some(batch) = poll_batch.time(|| driver.node.poll_batch()) {
-            bytes += batch.blob.len() as u64;
-            largest = largest.max(batch.blob.len());
-            dropping += u64::from(!batch.drops.is_empty());
-            durable.time(|| driver.node.handle_durable(batch.sequence));
-        }
-        reply.time(|| driver.reply())
-    };
-    for number in backlog..backlog + lives {
-        let id = Id::of(number);
-        let message = NewMessage {
-            id: Some(id.as_str().into()),
-            body: content::body(number).into(),
-            ..NewMessage::default()
-        };
-        step(
-            &mut driver,
-            Command::Put {
-                queue: jobs.clone(),
-                message,
-            },
-        )?;
-        let claims = read_claims(&step(&mut driver, claim(&jobs, 1))?)?;
-        ensure!(
-            claims.len() == 1,
-            "{} messages claimed instead of 1",
-            claims.len()
-        );
-        for (id, token) in claims {
-            let id = id.as_str().into();
-            let delete = Command::DeleteMessage {
-                queue: jobs.clone(),
-                id,
-                claim: Some(token),
-                detail: Detail::None,
-            };
-            step(&mut driver, delete)?;
-        }
-    }
-    let messages = driver.node.stats().messages;
-    ensure!(
-        messages == backlog,
-        "{messages} messages instead of {backlog}"
-    );
-
-    let columns = [
-        "call of the node",
-        "calls",
-        "longest ms",
-        "longest ms of its own",
-        "wanted",
-    ];
-    let mut report = Report::new(
-        "pause: one queue, single commands, a commit for each, checkpoints on the way",
-        &columns,
-    );
-    let calls = [
-        ("submit", submit),
-        ("poll_batch", poll_batch),
-        ("handle_durable", durable),
-        ("poll_reply", reply),
-    ];
-    for (name, longest) in calls {
-        let (wall, cpu) = (milliseconds(longest.wall), milliseconds(longest.cpu));
-        report.row(&[&name, &longest.calls, &wall, &cpu, &"10"]);
-    }
-    report.print();
-    println!(
-        "{backlog} messages all the time, {lives} more came and went; journal {} MB, {dropping} commits dropped blobs, largest blob {largest} bytes",
-        bytes >> 20
-    );
+    let calls = Calls::time(backlog, lives)?;
+    calls.report(backlog, lives).print();
     Ok(())
+}
+
+/// The longest call of a node with so many messages, in its own time, as so many come and go.
+pub(crate) fn longest_call(backlog: u64, lives: u64) -> anyhow::Result<Duration> {
+    let calls = Calls::time(backlog, lives)?.calls;
+    Ok(calls
+        .iter()
+        .map(|(_, longest)| longest.cpu)
+        .max()
+        .unwrap_or_default())
+}
+
+/// The calls of a node, and what it wrote.
+struct Calls {
+    calls: [(&'static str, Longest); 4],
+    bytes: u64,
+    dropping: u64,
+    largest: usize,
+}
+
+impl Calls {
+    fn time(backlog: u64, lives: u64) -> anyhow::Result<Self> {
+        let mut driver = Driver::new(true);
+        let jobs = queue("jobs");
+        driver.fill(&jobs, 0..backlog)?;
+        let [mut submit, mut poll_batch, mut durable, mut reply] = [Longest::default(); 4];
+        let (mut dropping, mut bytes, mut largest) = (0_u64, 0_u64, 0_usize);
+
+        let mut step = |driver: &mut Driver, command: Command<'_>| -> anyhow::Result<_> {
+            let now = driver.now();
+            submit.time(|| driver.node.submit(now, command));
+            while let Some(batch) = poll_batch.time(|| driver.node.poll_batch()) {
+                bytes += batch.blob.len() as u64;
+                largest = largest.max(batch.blob.len());
+                dropping += u64::from(!batch.drops.is_empty());
+                durable.time(|| driver.node.handle_durable(batch.sequence));
+            }
+            reply.time(|| driver.reply())
+        };
+        for number in backlog..backlog + lives {
+            let id = Id::of(number);
+            let message = NewMessage {
+                id: Some(id.as_str().into()),
+                body: content::body(number).into(),
+                ..NewMessage::default()
+            };
+            step(
+                &mut driver,
+                Command::Put {
+                    queue: jobs.clone(),
+                    message,
+                },
+            )?;
+            let claims = read_claims(&step(&mut driver, claim(&jobs, 1))?)?;
+            ensure!(
+                claims.len() == 1,
+                "{} messages claimed instead of 1",
+                claims.len()
+            );
+            for (id, token) in claims {
+                let id = id.as_str().into();
+                let delete = Command::DeleteMessage {
+                    queue: jobs.clone(),
+                    id,
+                    claim: Some(token),
+                    detail: Detail::None,
+                };
+                step(&mut driver, delete)?;
+            }
+        }
+        let messages = driver.node.stats().messages;
+        ensure!(
+            messages == backlog,
+            "{messages} messages instead of {backlog}"
+        );
+
+        Ok(Self {
+            calls: [
+                ("submit", submit),
+                ("poll_batch", poll_batch),
+                ("handle_durable", durable),
+                ("poll_reply", reply),
+            ],
+            bytes,
+            dropping,
+            largest,
+        })
+    }
+
+    fn report(&self, backlog: u64, lives: u64) -> Report {
+        let columns = [
+            "call of the node",
+            "calls",
+            "longest ms",
+            "longest ms of its own",
+            "wanted",
+        ];
+        let mut report = Report::new(
+            "pause: one queue, single commands, a commit for each, checkpoints on the way",
+            &columns,
+        );
+        for (name, longest) in &self.calls {
+            let (wall, cpu) = (milliseconds(longest.wall), milliseconds(longest.cpu));
+            report.row(&[name, &longest.calls, &wall, &cpu, &"10"]);
+        }
+        report.note(format!(
+        "{backlog} messages all the time, {lives} more came and went; journal {} MB, {} commits dropped blobs, largest blob {} bytes",
+        self.bytes >> 20, self.dropping, self.largest
+    ));
+        report
+    }
 }
 
 /// What a client with a request every few milliseconds sees of it.

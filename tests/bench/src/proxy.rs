@@ -1,19 +1,16 @@
 //! What a proxy costs: the same load on a server, directly and through a proxy.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use burrow_tests::crash::http::{Connection, Request};
 
 use crate::Size;
-use crate::http::load as http_load;
+use crate::contest::{BATCH, CONNECTIONS};
+use crate::load::{Plan, Speech, run as run_load};
 use crate::report::{Report, decimal, median};
 use crate::server::Server;
-use crate::wire::load::{self, Work};
-use crate::wire::wire_address;
-
-const CONNECTIONS: usize = 50;
 
 /// The two ways to the same server.
 struct Ways {
@@ -22,17 +19,19 @@ struct Ways {
     proxy: Server,
 }
 
+/// What is done: batches are whole lives, single messages are put.
 #[derive(Clone, Copy)]
-enum Load {
-    Http,
-    Wire(Work),
+struct Load {
+    speech: Speech,
+    depth: usize,
+    batch: u64,
 }
 
 pub fn run(size: Size) -> anyhow::Result<()> {
     let folder = crate::server::data_folder()?;
     let ways = |name, data| {
         let direct = Server::burrow(data, &["--listen-wire=127.0.0.1:0"])?;
-        let proxy = Server::proxy(wire(&direct)?)?;
+        let proxy = Server::proxy(direct.wire_address()?)?;
         anyhow::Ok(Ways {
             name,
             direct,
@@ -56,17 +55,25 @@ fn throughput(contestants: &[Ways], size: Size) -> anyhow::Result<()> {
         "wanted",
     ];
     let mut report = Report::new("proxy: messages for each second", &columns);
+    let load = |speech, depth, batch| Load {
+        speech,
+        depth,
+        batch,
+    };
     let loads = [
-        ("HTTP PUT, 50 connections, one at a time", Load::Http),
+        (
+            "HTTP PUT, 50 connections, one at a time",
+            load(Speech::Http, 1, 1),
+        ),
         (
             "wire put, 50 connections, one at a time",
-            Load::Wire(Work::Insert { depth: 1 }),
+            load(Speech::Wire, 1, 1),
         ),
         (
             "wire put, 50 connections, 100 in flight",
-            Load::Wire(Work::Insert { depth: 100 }),
+            load(Speech::Wire, 100, 1),
         ),
-        ("wire life, batches of 100", Load::Wire(Work::Life)),
+        ("wire life, batches of 100", load(Speech::Wire, 1, BATCH)),
     ];
     for (name, load) in loads {
         for ways in contestants {
@@ -92,29 +99,28 @@ fn throughput(contestants: &[Ways], size: Size) -> anyhow::Result<()> {
 }
 
 fn rate(ways: &Ways, front: &Server, load: Load, size: Size) -> anyhow::Result<f64> {
-    let duration = Duration::from_millis(size.of(1_500, 100));
-    let outcome = match load {
-        Load::Http => http_load::run(&http_load::Plan {
-            address: front.address,
-            protocol: http_load::Protocol::Http,
-            queue: "proxy",
-            connections: CONNECTIONS,
-            depth: 1,
-            duration,
-        })?,
-        Load::Wire(work) => load::run(&load::Plan {
-            address: wire(front)?,
-            work,
-            queue: "proxy",
-            connections: CONNECTIONS,
-            duration,
-        })?,
-    };
+    let phases = run_load(&Plan {
+        address: match load.speech {
+            Speech::Wire => front.wire_address()?,
+            _ => front.address,
+        },
+        speech: load.speech,
+        queue: "proxy".to_owned(),
+        connections: CONNECTIONS,
+        depth: load.depth,
+        batch: load.batch,
+        body_bytes: crate::content::BODY_BYTES,
+        insert_ms: size.of(1_500, 100),
+        whole_life: load.batch > 1,
+        server: None,
+    })?;
+    let messages = phases.first().map_or(0, |phase| phase.messages);
+    let seconds: f64 = phases.iter().map(|phase| phase.seconds).sum();
     // They make room for the next, directly and so certainly.
     let mut connection = Connection::open(ways.direct.address)?;
     let cleared = connection.call(&Request::new("DELETE", "/v1.0"))?;
     ensure!(matches!(cleared.status, 204 | 404), "not cleared");
-    Ok(outcome.rate())
+    Ok(messages as f64 / seconds)
 }
 
 fn latency(contestants: &[Ways], size: Size) -> anyhow::Result<()> {
@@ -166,8 +172,4 @@ fn percentile(values: &mut [f64], percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
     let place = values.len() * percent / 100;
     values.get(place).copied().unwrap_or_default()
-}
-
-fn wire(server: &Server) -> anyhow::Result<SocketAddr> {
-    wire_address(&server.greeting).context("no wire address")
 }

@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use burrow_tests::process::{Launch, program};
+use clap::ValueEnum;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
+
+use crate::bare::Bare;
 
 /// The core of the programs that are measured, and that of the load on them.
 pub const SERVER_CORE: usize = 0;
@@ -45,11 +48,23 @@ impl Server {
         Self::start(Launch::proxy(program(), &[server.to_string()]).command())
     }
 
-    /// The echo of this very program.
-    pub fn echo() -> anyhow::Result<Self> {
+    /// One of the servers that this very program brings along.
+    pub fn bare(kind: Bare) -> anyhow::Result<Self> {
+        let kind = kind.to_possible_value().context("no name")?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("echo");
+        command.args(["bare", kind.get_name()]);
         Self::start(command)
+    }
+
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it speaks the wire protocol.
+    pub fn wire_address(&self) -> anyhow::Result<SocketAddr> {
+        let told = self.greeting.split_once(", wire on ");
+        let (_, wire) = told.context("no wire address")?;
+        Ok(wire.split(',').next().unwrap_or_default().parse()?)
     }
 
     fn start(mut command: Command) -> anyhow::Result<Self> {
@@ -83,15 +98,7 @@ impl Server {
 
     /// Time that the process has had a core for.
     pub fn cpu_time(&self) -> anyhow::Result<Duration> {
-        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, fields) = text.rsplit_once(')').context("no fields")?;
-        let ticks: u64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|field| field.parse::<u64>().ok())
-            .sum();
-        Ok(Duration::from_millis(ticks * 10))
+        process_cpu(self.child.id())
     }
 
     /// SIGTERM, and waits for the end.
@@ -115,6 +122,19 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Time that a process has had a core for.
+pub fn process_cpu(process: u32) -> anyhow::Result<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, fields) = text.rsplit_once(')').context("no fields")?;
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    Ok(Duration::from_millis(ticks * 10))
 }
 
 /// Time that the calling thread has had a core for.

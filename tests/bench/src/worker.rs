@@ -14,7 +14,9 @@ use burrow_tests::worker::launch;
 use serde_json::{Value, json};
 
 use crate::Size;
-use crate::http::load::{self, Plan, Protocol};
+use crate::content;
+use crate::contest::{Contestant, Kind, Shape};
+use crate::load::{self, Plan, Speech};
 use crate::report::{Report, decimal, median};
 
 const CONNECTIONS: usize = 32;
@@ -50,6 +52,39 @@ fn contestants(data: &Path) -> anyhow::Result<Launch> {
     Ok(launch)
 }
 
+/// The Worker and an empty object for a contest, if there is a workerd.
+pub(crate) fn contestants_beside() -> anyhow::Result<Option<Vec<Contestant>>> {
+    if std::env::var_os("BURROW_WORKERD").is_none() {
+        return Ok(None);
+    }
+    let folder = crate::server::data_folder()?;
+    let worker = started(&launch(&sub(folder.path(), "worker")?))?;
+    let others = started(&contestants(folder.path())?)?;
+    let make = |name: &str, server: &Server, whole_life| Contestant {
+        name: name.to_owned(),
+        durability: if whole_life { "written" } else { "" },
+        kind: Kind::Server {
+            address: server.address(),
+            speech: Speech::Http,
+            process: None,
+            whole_life,
+            rest: None,
+        },
+        // workerd takes the requests of a connection one by one.
+        shapes: if whole_life {
+            &[Shape::OneAtATime, Shape::Batches]
+        } else {
+            &[Shape::OneAtATime]
+        },
+        keep: Box::new(()),
+    };
+    let mut empty = make("an empty Durable Object", &others, false);
+    empty.keep = Box::new(others);
+    let mut burrow = make("the Worker on workerd", &worker, true);
+    burrow.keep = Box::new((worker, folder));
+    Ok(Some(vec![empty, burrow]))
+}
+
 fn sub(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let path = folder.join(name);
     std::fs::create_dir_all(&path)?;
@@ -69,17 +104,22 @@ fn singles(worker: SocketAddr, others: SocketAddr, size: Size) -> anyhow::Result
         for (place, (_, queue, address, _)) in contestants.iter().enumerate() {
             let outcome = load::run(&Plan {
                 address: *address,
-                protocol: Protocol::Http,
-                queue,
+                speech: Speech::Http,
+                queue: (*queue).to_owned(),
                 connections: CONNECTIONS,
                 depth: 1,
-                duration: Duration::from_millis(size.of(3_000, 100)),
+                batch: 1,
+                body_bytes: content::BODY_BYTES,
+                insert_ms: size.of(3_000, 100),
+                whole_life: false,
+                server: None,
             })?;
-            round.push(outcome.rate());
-            rates[place].push(outcome.rate());
-            ratios[place].push(outcome.rate() / round[0]);
+            let inserted = outcome.first().context("nothing was measured")?;
+            round.push(inserted.rate());
+            rates[place].push(inserted.rate());
+            ratios[place].push(inserted.rate() / round[0]);
             if *queue == "burrow" {
-                check_stored(worker, outcome.answered)?;
+                check_stored(worker, inserted.messages)?;
             }
         }
     }

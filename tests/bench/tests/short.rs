@@ -41,8 +41,8 @@ fn machine() {
 }
 
 #[test]
-fn http() {
-    prints_a_table("http");
+fn layers() {
+    prints_a_table("layers");
 }
 
 #[test]
@@ -52,8 +52,13 @@ fn component() {
 }
 
 #[test]
-fn wire() {
-    prints_a_table("wire");
+fn peers() {
+    prints_a_table("peers");
+}
+
+#[test]
+fn growth() {
+    prints_a_table("growth");
 }
 
 #[test]

@@ -117,7 +117,13 @@ fn figures(arguments: &[String]) -> Result<(), Failure> {
     ])
     .args(arguments);
     let asks_for = |name: &str| arguments.iter().any(|argument| argument == name);
-    if asks_for("component") || asks_for("all") {
+    let layers = asks_for("layers");
+    let run = if layers {
+        run.env("BURROW_WORKERD", worker::ready()?)
+    } else {
+        run
+    };
+    if layers || asks_for("component") || asks_for("all") {
         run.env("BURROW_COMPONENT", wasm::build_component()?).run()
     } else {
         run.run()

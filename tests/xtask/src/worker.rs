@@ -39,7 +39,7 @@ pub(crate) fn run(task: Task) -> Result<(), Failure> {
             test(&mut Count::default())
         }
         Task::Figures { arguments } => {
-            build()?;
+            let workerd = ready()?;
             cargo([
                 "run",
                 "--quiet",
@@ -50,7 +50,7 @@ pub(crate) fn run(task: Task) -> Result<(), Failure> {
                 "worker",
             ])
             .args(arguments)
-            .env("BURROW_WORKERD", workerd()?)
+            .env("BURROW_WORKERD", workerd)
             .run()
         }
     }
@@ -99,6 +99,12 @@ fn build() -> Result<(), Failure> {
     fs::copy(&module, folder.join("burrow.wasm"))
         .map(drop)
         .map_err(at(&module))
+}
+
+/// Builds the Worker, and names the workerd that is to run it.
+pub(crate) fn ready() -> Result<PathBuf, Failure> {
+    build()?;
+    workerd()
 }
 
 /// The runtime that Cloudflare runs Workers with.
