@@ -158,7 +158,7 @@ impl Writer {
     pub(crate) fn append_claim(&mut self, state: &State, change: &Change<'_>) {
         let delay_ms = self.config.claim_delay_ms;
         let leased = state.clock < self.stored_clock.saturating_add(DEFERRAL_LEASE_MS);
-        let deferred = delay_ms > 0 && leased;
+        let deferred = delay_ms > 0 && leased && state.is_stamped();
         self.append(state, change, deferred);
         if deferred {
             self.deferred_until

@@ -247,9 +247,7 @@ impl Node {
     /// An id that no message of the queue has, and none of `chosen`: a stamp, and a suffix
     /// in the odd case that a client has chosen just that.
     fn free_id(&mut self, queue: u32, chosen: &BTreeSet<&str>) -> Box<str> {
-        let stamp = self.state.next_stamp();
-        // The journal need not tell: a restore skips ahead.
-        self.state.pass_stamps(stamp, 1);
+        let stamp = self.state.take_id_stamp();
         let mut id: String = format!("{stamp:016x}");
         let mut suffix = 0u64;
         while chosen.contains(id.as_str())

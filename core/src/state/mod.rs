@@ -234,6 +234,23 @@ impl State {
         self.stamps_from.max(stamp_of(self.clock))
     }
 
+    /// The number of the next message that is given an id. The journal does not tell of it:
+    /// a restore skips ahead in time, and where there is no time left to skip, a position
+    /// serves as well.
+    pub(crate) fn take_id_stamp(&mut self) -> u64 {
+        if !self.is_stamped() {
+            return stamp_of(LAST_STAMPED) + self.next_position;
+        }
+        let stamp = self.next_stamp();
+        self.pass_stamps(stamp, 1);
+        stamp
+    }
+
+    /// Whether stamps tell the time.
+    pub(crate) fn is_stamped(&self) -> bool {
+        self.clock < LAST_STAMPED
+    }
+
     /// Stamps from `first` on are given, so many of them.
     pub(crate) fn pass_stamps(&mut self, first: u64, count: u64) {
         self.stamps_from = self.stamps_from.max(first.saturating_add(count));
