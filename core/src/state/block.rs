@@ -199,6 +199,11 @@ impl Block {
         bytes_of(&self.offsets, &self.arena, slot)
     }
 
+    /// The first byte of the record in a slot, whatever it says.
+    pub(crate) fn first_byte(&self, slot: usize) -> u8 {
+        self.bytes(slot).first().copied().unwrap_or_default()
+    }
+
     fn record(&self, slot: usize) -> Record<'_> {
         record_of(self.base, slot, self.bytes(slot))
     }

@@ -46,6 +46,25 @@ struct Table {
     entries: HashTable<u32>,
 }
 
+/// Where the keys are kept.
+pub(crate) trait Keys {
+    /// The hash of an entry's key.
+    fn hash(&self, place: u32) -> u64;
+
+    /// Has the key fetched into the cache, if that is likely to take long: some byte of it.
+    /// Before a table is split, all its keys are asked for, and a processor fetches many at a
+    /// time if there is little to do with each.
+    fn touch(&self, place: u32) -> u8 {
+        self.hash(place) as u8
+    }
+}
+
+impl<F: Fn(u32) -> u64> Keys for F {
+    fn hash(&self, place: u32) -> u64 {
+        self(place)
+    }
+}
+
 const fn directories() -> [u8; 256] {
     let mut directories = [0; 256];
     let (mut directory, mut part) = (0, 0);
@@ -77,14 +96,14 @@ impl Index {
         self.directories[Self::directory(hash)].find(hash, is_match)
     }
 
-    /// Adds an entry whose key is not in the index. `hash_of` tells the hash of an entry's key.
-    pub(crate) fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
-        self.directories[Self::directory(hash)].insert(hash, place, hash_of);
+    /// Adds an entry whose key is not in the index.
+    pub(crate) fn insert(&mut self, hash: u64, place: u32, keys: impl Keys) {
+        self.directories[Self::directory(hash)].insert(hash, place, keys);
     }
 
     /// Removes the entry `place`, which is there.
-    pub(crate) fn remove(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
-        self.directories[Self::directory(hash)].remove(hash, place, hash_of);
+    pub(crate) fn remove(&mut self, hash: u64, place: u32, keys: impl Keys) {
+        self.directories[Self::directory(hash)].remove(hash, place, keys);
     }
 
     /// The key of the entry `from` has moved to `to`.
@@ -116,18 +135,18 @@ impl Directory {
             .copied()
     }
 
-    fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+    fn insert(&mut self, hash: u64, place: u32, keys: impl Keys) {
         let mut table = self.table(hash);
         while self.tables[table].entries.len() >= SPLIT_AT && self.tables[table].depth < MAX_DEPTH {
-            self.split(table, hash, &hash_of);
+            self.split(table, hash, &keys);
             table = self.table(hash);
         }
         self.tables[table]
             .entries
-            .insert_unique(hash, place, |&place| hash_of(place));
+            .insert_unique(hash, place, |&place| keys.hash(place));
     }
 
-    fn remove(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+    fn remove(&mut self, hash: u64, place: u32, keys: impl Keys) {
         let table = self.table(hash);
         let entries = &mut self.tables[table].entries;
         if let Ok(entry) = entries.find_entry(hash, |&other| other == place) {
@@ -136,7 +155,7 @@ impl Directory {
         if entries.is_empty() {
             *entries = HashTable::new();
         } else if entries.len() * 8 < entries.capacity() && entries.capacity() > 64 {
-            entries.shrink_to_fit(|&place| hash_of(place));
+            entries.shrink_to_fit(|&place| keys.hash(place));
         }
     }
 
@@ -151,7 +170,7 @@ impl Directory {
     }
 
     /// Splits `table`, which is the one for `hash`.
-    fn split(&mut self, table: usize, hash: u64, hash_of: &impl Fn(u32) -> u64) {
+    fn split(&mut self, table: usize, hash: u64, keys: &impl Keys) {
         let depth = self.tables[table].depth;
         if depth == self.depth {
             self.directory.extend_from_within(..);
@@ -164,14 +183,16 @@ impl Directory {
             HashTable::with_capacity(SPLIT_AT),
             HashTable::with_capacity(SPLIT_AT),
         );
+        let touched = old.iter().fold(0, |all, &place| all ^ keys.touch(place));
+        core::hint::black_box(touched);
         for place in old {
-            let hash = hash_of(place);
+            let hash = keys.hash(place);
             let half = if bits(hash, depth + 1) >> depth == 0 {
                 &mut low
             } else {
                 &mut high
             };
-            half.insert_unique(hash, place, |&place| hash_of(place));
+            half.insert_unique(hash, place, |&place| keys.hash(place));
         }
         self.tables[table] = Table {
             depth: depth + 1,

@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::block::{Block, Extra, Replacement};
 use super::extents::stored_size;
+use super::index::Keys;
 use super::record::{Base, NEVER, Record};
 use super::slab::Slab;
 use super::{Marker, Place, State, View, place_of, split_place};
@@ -199,8 +200,7 @@ impl State {
     fn index_id(&mut self, block: u32, slot: usize) {
         let blocks = &self.blocks;
         let hash = hash_of(blocks, place_of(block, slot));
-        self.ids
-            .insert(hash, place_of(block, slot), |place| hash_of(blocks, place));
+        self.ids.insert(hash, place_of(block, slot), Ids(blocks));
     }
 
     fn replace(&mut self, place: Place, home: u64, message: &StoredMessage<'_>) {
@@ -312,7 +312,7 @@ impl State {
         let hash = xxh3_64_with_seed(view.id, entry.hash_seed);
         let queue = entry.queue;
         let blocks = &self.blocks;
-        self.ids.remove(hash, place, |place| hash_of(blocks, place));
+        self.ids.remove(hash, place, Ids(blocks));
         self.markers.insert(marker, removed_at);
         self.extents.remove(home, stored);
         self.messages -= 1;
@@ -444,6 +444,20 @@ fn live_slots(block: &Block, from: usize) -> Vec<usize> {
         next = block.live().first_from(slot + 1);
     }
     slots
+}
+
+/// The ids of messages, where they lie.
+struct Ids<'a>(&'a Slab<Block>);
+
+impl Keys for Ids<'_> {
+    fn hash(&self, place: Place) -> u64 {
+        hash_of(self.0, place)
+    }
+
+    fn touch(&self, place: Place) -> u8 {
+        let (block, slot) = split_place(place);
+        self.0[block].first_byte(slot)
+    }
 }
 
 fn hash_of(blocks: &Slab<Block>, place: Place) -> u64 {

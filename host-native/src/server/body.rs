@@ -6,10 +6,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::Frame;
+use hyper::body::{Body, Frame, Incoming};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Shared;
@@ -23,15 +22,15 @@ const DISCARDED_BYTES: usize = 64 << 20;
 /// Why a body was not read. What is left of it comes along.
 #[derive(Debug)]
 pub(super) enum BodyError {
-    TooLarge(Body),
+    TooLarge(Incoming),
     TooSlow,
     NoRoom,
     /// The client broke off, or what it sent is not HTTP.
-    Broken(axum::Error),
+    Broken(hyper::Error),
 }
 
 /// Reads a body to its end.
-pub(super) async fn collect(mut body: Body, shared: &Shared) -> Result<Bytes, BodyError> {
+pub(super) async fn collect(mut body: Incoming, shared: &Shared) -> Result<Bytes, BodyError> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
@@ -62,7 +61,7 @@ pub(super) async fn collect(mut body: Body, shared: &Shared) -> Result<Bytes, Bo
 }
 
 /// Reads on in the background, for a while.
-pub(super) fn discard(mut body: Body, time: Duration) {
+pub(super) fn discard(mut body: Incoming, time: Duration) {
     tokio::spawn(timeout(time, async move {
         let mut bytes = 0;
         while bytes < DISCARDED_BYTES
@@ -90,7 +89,7 @@ impl Pace {
     }
 
     /// The next piece; `None` at the end.
-    async fn next(&mut self, body: &mut Body) -> Result<Option<Bytes>, BodyError> {
+    async fn next(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
         loop {
             let Some(frame) = self.frame(body).await? else {
                 return Ok(None);
@@ -110,8 +109,8 @@ impl Pace {
 
     async fn frame(
         &mut self,
-        body: &mut Body,
-    ) -> Result<Option<Result<Frame<Bytes>, axum::Error>>, BodyError> {
+        body: &mut Incoming,
+    ) -> Result<Option<Result<Frame<Bytes>, hyper::Error>>, BodyError> {
         let ready = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
         if let Poll::Ready(frame) = ready {
             return Ok(frame);

@@ -7,10 +7,9 @@ use std::ops::DerefMut;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -28,6 +27,10 @@ use crate::config::ConnectionSettings;
 /// How HTTP/2 by prior knowledge begins. No method of HTTP/1 does, and no client sends
 /// less of it at first.
 const H2_START: &[u8; 3] = b"PRI";
+/// A connection that has carried out so many requests in one turn has probably only paused.
+const MANY_REQUESTS: u64 = 8;
+/// Turns that a connection has one after the other before others have theirs.
+const MAX_TURNS: usize = 16;
 /// Headers that hyper takes without an allocation for each request.
 const HEADERS_ON_STACK: u64 = 100;
 /// How often an HTTP/2 client is asked whether it is still there, and how long it may
@@ -68,8 +71,8 @@ impl Http {
 
 /// Serves the connection until it ends, or until its current request is answered once
 /// [`Peer::finish`] is told.
-pub(super) async fn run(peer: Arc<Peer>, shared: Arc<Shared>, router: Router) {
-    converse(&peer, &shared, router).await;
+pub(super) async fn run(peer: Arc<Peer>, shared: Arc<Shared>) {
+    converse(&peer, &shared).await;
     // What hyper has said last must be sent, and read.
     if poll_fn(|cx| peer.poll_send(cx)).await.is_ok() {
         // A server that stops does not wait for what may come, only for what has come.
@@ -82,7 +85,7 @@ pub(super) async fn run(peer: Arc<Peer>, shared: Arc<Shared>, router: Router) {
     }
 }
 
-async fn converse(peer: &Arc<Peer>, shared: &Shared, router: Router) {
+async fn converse(peer: &Arc<Peer>, shared: &Arc<Shared>) {
     // The first bytes are only looked at: hyper's own detection takes them out and puts
     // them back, for which every connection pays with twice the buffer.
     let mut start = [0; H2_START.len()];
@@ -94,7 +97,8 @@ async fn converse(peer: &Arc<Peer>, shared: &Shared, router: Router) {
         () = peer.activity.finish.notified() => return,
     };
     let io = TokioIo::new(PeerStream(Arc::clone(peer)));
-    let service = service_fn(|request| gateway::handle(router.clone(), Arc::clone(peer), request));
+    let service =
+        service_fn(|request| gateway::handle(Arc::clone(shared), Arc::clone(peer), request));
     if start[..bytes] == *H2_START {
         drive(Box::pin(shared.http.h2.serve_connection(io, service)), peer).await;
     } else {
@@ -107,13 +111,15 @@ where
     C: GracefulConnection<Error = hyper::Error>,
 {
     loop {
-        let step = poll_fn(
-            |cx| match (connection.as_mut().poll(cx), peer.poll_send(cx)) {
-                (Poll::Ready(outcome), _) => Poll::Ready(outcome.map_err(io::Error::other)),
-                (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
-                (Poll::Pending, _) => Poll::Pending,
-            },
-        );
+        let step = poll_fn(|cx| {
+            if let Poll::Ready(outcome) = poll_on(connection.as_mut(), peer, cx) {
+                return Poll::Ready(outcome.map_err(io::Error::other));
+            }
+            match peer.poll_send(cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                _ => Poll::Pending,
+            }
+        });
         tokio::select! {
             outcome = step => {
                 if let Err(error) = outcome {
@@ -124,6 +130,29 @@ where
             () = peer.activity.finish.notified() => connection.as_mut().graceful_shutdown(),
         }
     }
+}
+
+/// Polls until there is nothing to do at the moment: hyper rests after 16 requests, so that
+/// other tasks have their turn, and what is sent at each rest would leave in many pieces.
+fn poll_on<C>(
+    mut connection: Pin<&mut C>,
+    peer: &Peer,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), hyper::Error>>
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    let mut requests = peer.activity.requests.load(Relaxed);
+    for _ in 0..MAX_TURNS {
+        if let Poll::Ready(outcome) = connection.as_mut().poll(cx) {
+            return Poll::Ready(outcome);
+        }
+        let before = std::mem::replace(&mut requests, peer.activity.requests.load(Relaxed));
+        if requests.wrapping_sub(before) < MANY_REQUESTS {
+            break;
+        }
+    }
+    Poll::Pending
 }
 
 /// Tells a client that there is no room for it.

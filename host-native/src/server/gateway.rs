@@ -5,20 +5,19 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Extension, State};
-use axum::response::{IntoResponse, Response};
+use axum::extract::Extension;
 use axum::routing::any;
 use burrow_core::rest::{self, ClockRequest, Plan, Routed};
 use burrow_core::{Command, Reply};
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, EXPECT, ORIGIN};
 use http::request::Parts;
-use http::{Method, Request, Version};
+use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 use tower::Service;
 
 use super::body::{self, BodyError};
 use super::peer::{InService, Peer};
-use super::response::{self, text, to_http};
+use super::response::{self, Content, text, to_http};
 use super::{ManualTime, Shared};
 use crate::desk::{Desk, Failure, Health, may_wait};
 
@@ -30,66 +29,55 @@ pub(super) enum Gone {
     #[error("the client left while it waited")]
     WhileWaiting,
     #[error("the client broke off: {0}")]
-    InBody(axum::Error),
+    InBody(hyper::Error),
 }
 
-/// What the server answers: its own pages by path, everything else by the front-end.
-/// Each request has its [`Peer`] among its extensions.
-pub(super) fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route(HEALTH_PATH, any(health))
-        .fallback(answer)
-        .with_state(shared)
+/// The server's own pages, by path. Each request has what it needs among its extensions.
+pub(super) fn pages() -> Router {
+    Router::new().route(HEALTH_PATH, any(health))
 }
 
-/// Has the router answer a request of a connection.
+/// Answers a request of a connection. What is not a page of the server's own goes straight
+/// to the front-end: a router would put each request, each answer and both bodies into
+/// boxes, which costs about as much as all the rest.
 pub(super) async fn handle(
-    mut router: Router,
+    shared: Arc<Shared>,
     peer: Arc<Peer>,
     request: Request<Incoming>,
-) -> Result<Response, Gone> {
+) -> Result<Response<Content>, Gone> {
     let _in_service = InService::new(&peer);
     if request.version() == Version::HTTP_2 {
         peer.activity.has_pings.store(true, Relaxed);
     }
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(Arc::clone(&peer));
-    let Ok(mut response) = Service::call(&mut router, request).await;
-    match response.extensions_mut().remove::<Arc<Gone>>() {
-        Some(gone) => Err(Arc::into_inner(gone).unwrap_or(Gone::WhileWaiting)),
-        None => Ok(response),
+    if request.uri().path() == HEALTH_PATH {
+        return Ok(page(&shared, &peer, request).await);
     }
-}
-
-async fn answer(
-    State(shared): State<Arc<Shared>>,
-    Extension(peer): Extension<Arc<Peer>>,
-    request: Request<Body>,
-) -> Result<Response, Gone> {
     let (parts, body) = request.into_parts();
     let answer = match body::collect(body, &shared).await {
         Ok(body) => respond(&shared, &peer, &parts, &body).await?,
         Err(error) => refuse_body(error, &shared, &parts)?,
     };
     tracing::trace!(method = %parts.method, uri = %parts.uri, status = answer.status, "answered");
-    Ok(to_http(answer, &peer).map(Body::new))
+    Ok(to_http(answer, &peer).map(Content::Answer))
+}
+
+async fn page(
+    shared: &Arc<Shared>,
+    peer: &Arc<Peer>,
+    mut request: Request<Incoming>,
+) -> Response<Content> {
+    request.extensions_mut().insert(Arc::clone(shared));
+    request.extensions_mut().insert(Arc::clone(peer));
+    let Ok(response) = shared.pages.clone().call(request).await;
+    response.map(Content::Page)
 }
 
 async fn health(
-    State(shared): State<Arc<Shared>>,
+    Extension(shared): Extension<Arc<Shared>>,
     Extension(peer): Extension<Arc<Peer>>,
     method: Method,
-) -> Response {
+) -> Response<Body> {
     to_http(health_answer(&shared.desk, &method), &peer).map(Body::new)
-}
-
-impl IntoResponse for Gone {
-    /// A note to [`handle`], which no client ever sees.
-    fn into_response(self) -> Response {
-        let mut response = Response::default();
-        response.extensions_mut().insert(Arc::new(self));
-        response
-    }
 }
 
 async fn respond(

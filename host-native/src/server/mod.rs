@@ -1,9 +1,8 @@
 //! HTTP and the wire protocol in front of an engine, or of a proxy's servers.
 //!
 //! This module only moves bytes: what a request means and how it is answered is decided by
-//! [`burrow_core::rest`]. It is built on hyper itself and not on a framework over it,
-//! because the paths, methods and answers are all in that front-end, and nothing would be
-//! left for a router to do.
+//! [`burrow_core::rest`]. Paths, methods and answers are all in that front-end, so only the
+//! server's own pages are routed here.
 
 mod body;
 mod connection;
@@ -22,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use axum::Router;
 use burrow_core::rest::RestConfig;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -56,6 +56,7 @@ pub(crate) struct Shared {
     rest: RestConfig,
     settings: ConnectionSettings,
     http: Http,
+    pages: Router,
     manual_time: Option<ManualTime>,
     /// Bytes of bodies that have arrived in part.
     arriving_bytes: AtomicU64,
@@ -135,13 +136,13 @@ pub async fn serve(
         },
         manual_time,
         http: Http::new(&settings),
+        pages: gateway::pages(),
         settings,
         arriving_bytes: AtomicU64::new(0),
         stopping: AtomicBool::new(false),
     });
-    let router = gateway::router(Arc::clone(&shared));
     let mut server = Server {
-        connections: Connections::new(&shared.settings, router),
+        connections: Connections::new(&shared.settings),
         shared,
         refusals: Arc::new(Semaphore::new(REFUSALS)),
     };

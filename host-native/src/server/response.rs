@@ -21,6 +21,13 @@ pub(super) struct Answer {
     _under_way: Option<InAnswer>,
 }
 
+/// The body of an answer, or of a page of the server's own.
+#[derive(Debug)]
+pub(super) enum Content {
+    Answer(Answer),
+    Page(axum::body::Body),
+}
+
 /// An answer of a few words.
 pub(super) fn text(status: u16, text: &str) -> rest::Response {
     let content_type = ("Content-Type", Cow::Borrowed("text/plain; charset=UTF-8"));
@@ -101,5 +108,36 @@ impl Body for Answer {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match self.get_mut() {
+            Self::Answer(answer) => Pin::new(answer)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|Ok(frame)| Ok(frame))),
+            Self::Page(page) => Pin::new(page).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Answer(answer) => answer.is_end_stream(),
+            Self::Page(page) => page.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Answer(answer) => answer.size_hint(),
+            Self::Page(page) => page.size_hint(),
+        }
     }
 }

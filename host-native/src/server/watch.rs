@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
@@ -24,8 +23,6 @@ pub(super) struct Connections {
     tasks: JoinSet<()>,
     watched: HashMap<Id, Watched>,
     limits: Limits,
-    /// What answers their requests.
-    router: Router,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +64,7 @@ enum Verdict {
 }
 
 impl Connections {
-    pub(super) fn new(settings: &ConnectionSettings, router: Router) -> Self {
+    pub(super) fn new(settings: &ConnectionSettings) -> Self {
         let limits = Limits {
             header: settings.header_timeout.duration(),
             write: settings.write_timeout.duration(),
@@ -77,7 +74,6 @@ impl Connections {
             tasks: JoinSet::new(),
             watched: HashMap::new(),
             limits,
-            router,
         }
     }
 
@@ -89,7 +85,7 @@ impl Connections {
     pub(super) fn add(&mut self, stream: TcpStream, shared: &Arc<Shared>) {
         let activity = Arc::default();
         let peer = Arc::new(Peer::new(stream, Arc::clone(&activity)));
-        let conversation = connection::run(peer, Arc::clone(shared), self.router.clone());
+        let conversation = connection::run(peer, Arc::clone(shared));
         self.watch(activity, conversation);
     }
 
