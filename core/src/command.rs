@@ -37,7 +37,9 @@ pub struct Selection<'a> {
     pub match_hidden: bool,
 }
 
-/// How much of each message a reply carries. What is not asked for is not copied.
+/// How much of each message a reply carries. What is not asked for is not copied. Where
+/// messages are shown, a command covers no more of them than fit into an answer, see
+/// [`Limits::max_answer_bytes`](crate::Limits::max_answer_bytes).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Detail {
     /// Only the count.

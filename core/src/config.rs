@@ -24,6 +24,10 @@ pub struct Limits {
     pub max_body_bytes: u64,
     /// Messages of one batch, and settlements of one settle.
     pub max_batch_messages: u64,
+    /// Bytes of messages in one answer: ids, and bodies and content types if they are asked
+    /// for, and [`ENTRY_BYTES`] for each message. An answer ends with the message that
+    /// reaches this, as if `limit` had said so; what is behind it stays as it is.
+    pub max_answer_bytes: u64,
     /// Messages in one queue, unless its settings say less.
     pub max_queue_messages: u64,
     /// Bytes of ids and bodies in one queue, unless its settings say less.
@@ -75,6 +79,9 @@ pub const MAX_ID_BYTES: usize = 255;
 /// Bytes of a content type, at the most.
 pub const MAX_CONTENT_TYPE_BYTES: usize = 255;
 
+/// What each message counts in an answer beside its own bytes.
+pub const ENTRY_BYTES: u64 = 64;
+
 /// Markers that are kept for each queue whatever their age, while `max_markers` allows.
 pub const MIN_MARKERS_PER_QUEUE: u64 = 10_000;
 
@@ -96,6 +103,7 @@ impl Default for Limits {
         Self {
             max_body_bytes: 1 << 20,
             max_batch_messages: 10_000,
+            max_answer_bytes: 64 << 20,
             max_queue_messages: 100_000_000,
             max_queue_bytes: 64 << 30,
             max_account_messages: 100_000_000,

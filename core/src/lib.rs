@@ -25,7 +25,8 @@ pub use command::{
     Command, Detail, NewMessage, Page, QueueName, Selection, SettleAction, Settlement, Update,
 };
 pub use config::{
-    Config, JournalConfig, Limits, MAX_CONTENT_TYPE_BYTES, MAX_ID_BYTES, MIN_MARKERS_PER_QUEUE,
+    Config, ENTRY_BYTES, JournalConfig, Limits, MAX_CONTENT_TYPE_BYTES, MAX_ID_BYTES,
+    MIN_MARKERS_PER_QUEUE,
 };
 pub use node::{Node, Stats, Ticket};
 pub use refusal::{Field, LimitName, Problem, Refusal};

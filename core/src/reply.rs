@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use crate::config::ENTRY_BYTES;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::token::ClaimToken;
@@ -90,6 +91,12 @@ impl MessageList {
     /// How many messages matched.
     pub fn matched(&self) -> u64 {
         self.matched
+    }
+
+    /// What counts for `max_answer_bytes`.
+    pub(crate) fn size(&self) -> u64 {
+        let entries = (self.entries.len() as u64).saturating_mul(ENTRY_BYTES);
+        entries.saturating_add(self.bytes.len() as u64)
     }
 
     /// The messages, in the queue's order; none if the command asked for no detail.

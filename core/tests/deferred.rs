@@ -181,3 +181,47 @@ fn a_claim_waits_for_the_message_that_it_claims() {
     assert_eq!(order.len(), 3);
     assert!(order.ends_with(&[first, second]));
 }
+
+/// There no time is left to skip after a restart.
+#[test]
+fn at_the_end_of_time_nothing_is_given_twice() {
+    let end = Timestamp::MAX;
+    let mut disk = Disk::default();
+    let mut given = BTreeMap::new();
+    for life in 0..4 {
+        let mut node = restored_or_new(&disk, end);
+        let messages = vec![NewMessage::default()];
+        let queue = queue();
+        node.submit(end, Command::PutBatch { queue, messages });
+        store(&mut node, &mut disk);
+        let Some((_, Ok(Reply::PutBatch(ids)))) = node.poll_reply() else {
+            panic!("it is stored")
+        };
+        assert_eq!(given.insert(format!("id {}", ids[0]), life), None);
+        if life > 1 {
+            claim(&mut node, end);
+            assert!(node.poll_reply().is_none(), "a claim is stored first");
+            store(&mut node, &mut disk);
+            let claimed = token(node.poll_reply());
+            assert_eq!(given.insert(format!("token {claimed}"), life), None);
+        }
+        let command = Command::DeleteMessages {
+            queue: self::queue(),
+            selection: Selection {
+                match_hidden: true,
+                ..Selection::default()
+            },
+            wait_ms: 0,
+            detail: Detail::None,
+        };
+        node.submit(end, command);
+        store(&mut node, &mut disk);
+    }
+}
+
+fn restored_or_new(disk: &Disk, at: Timestamp) -> Node {
+    if disk.0.is_empty() {
+        return Node::new(config());
+    }
+    restored(disk, at)
+}

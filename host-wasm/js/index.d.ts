@@ -34,6 +34,7 @@ export interface Options {
   claimDelay?: Span;
   maxBodyBytes?: number;
   maxBatchMessages?: number;
+  maxAnswerBytes?: number;
   maxQueueMessages?: number;
   maxQueueBytes?: number;
   maxAccountMessages?: number;

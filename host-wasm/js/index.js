@@ -11,7 +11,7 @@ export { MemoryStorage, OutcomeUnknown, Refused };
 
 const SPANS = ['defaultTtl', 'defaultHide', 'markerRetention', 'maxWait', 'claimDelay'];
 const COUNTS = [
-  'maxBodyBytes', 'maxBatchMessages', 'maxQueueMessages', 'maxQueueBytes', 'maxAccountMessages',
+  'maxBodyBytes', 'maxBatchMessages', 'maxAnswerBytes', 'maxQueueMessages', 'maxQueueBytes', 'maxAccountMessages',
   'maxAccountBytes', 'maxAccountQueues', 'maxMessages', 'maxBytes', 'maxQueues', 'maxWaiters',
   'maxQueueWaiters', 'maxMarkers', 'checkpointBytes', 'seed',
 ];

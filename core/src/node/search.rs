@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::replies::Claimed;
 use super::{Node, check};
 use crate::command::{Detail, Update};
+use crate::config::{ENTRY_BYTES, MAX_CONTENT_TYPE_BYTES};
 use crate::journal::change::{Change, StoredMessage};
 use crate::refusal::Refusal;
 use crate::reply::{Entry, MessageList};
@@ -49,16 +50,16 @@ impl Node {
                 self.claim(queue, search, update)
             }
             Action::List => {
-                let found = self.select(queue, search)?;
+                let found = self.select(queue, search.after, search, &MessageList::default())?;
                 Some((self.describe_all(&found, search.detail), None))
             }
             Action::Update(update) => {
-                let found = self.select(queue, search)?;
+                let found = self.select(queue, search.after, search, &MessageList::default())?;
                 self.update_places(queue, &found, update);
                 Some((self.describe_all(&found, search.detail), None))
             }
             Action::Delete => {
-                let found = self.select(queue, search)?;
+                let found = self.select(queue, search.after, search, &MessageList::default())?;
                 let list = self.describe_all(&found, search.detail);
                 let positions = self.positions(&found);
                 self.apply(&Change::Removed {
@@ -71,11 +72,53 @@ impl Node {
         }
     }
 
-    fn select(&self, queue: u32, search: &Search) -> Option<Vec<Place>> {
-        let found = self
-            .state
-            .select(queue, search.after, search.limit, search.match_hidden);
+    /// What matches strictly behind `after` and still fits into the answer beside what is
+    /// in `list`; `None` if there is nothing.
+    fn select(
+        &self,
+        queue: u32,
+        after: Option<u64>,
+        search: &Search,
+        list: &MessageList,
+    ) -> Option<Vec<Place>> {
+        let mut limit = search.limit.map(|limit| limit - list.matched);
+        let mut room = self.config.limits.max_answer_bytes;
+        if search.detail != Detail::None {
+            room = room.saturating_sub(list.size());
+            let most = room.div_ceil(ENTRY_BYTES);
+            limit = Some(limit.map_or(most, |limit| limit.min(most)));
+        }
+        if limit == Some(0) {
+            return None;
+        }
+        let mut found = self.state.select(queue, after, limit, search.match_hidden);
+        if !self.surely_fits(queue, found.len(), search.detail, room) {
+            let fitting = found.iter().take_while(|&&place| {
+                let fits = room > 0;
+                room = room.saturating_sub(self.shown_bytes(place, search.detail));
+                fits
+            });
+            let count = fitting.count();
+            found.truncate(count);
+        }
         (!found.is_empty()).then_some(found)
+    }
+
+    /// Whether so many messages of the queue fit, whichever they are: to look at each one
+    /// would cost as much as to describe it.
+    fn surely_fits(&self, queue: u32, count: usize, detail: Detail, room: u64) -> bool {
+        let beside = ENTRY_BYTES + MAX_CONTENT_TYPE_BYTES as u64;
+        let bytes = (count as u64).saturating_mul(beside);
+        detail == Detail::None || self.state.queue(queue).bytes.saturating_add(bytes) <= room
+    }
+
+    fn shown_bytes(&self, place: Place, detail: Detail) -> u64 {
+        let view = self.state.view(place);
+        let mut bytes = view.id.len();
+        if detail.has_body() {
+            bytes += view.body.len() + view.content_type.map_or(0, <[u8]>::len);
+        }
+        ENTRY_BYTES + bytes as u64
     }
 
     /// An update that hides: visible messages are claimed, or buried if they were claimed
@@ -84,9 +127,7 @@ impl Node {
         let mut list = MessageList::default();
         let mut claims: Vec<(u64, u64)> = Vec::new();
         let mut after = search.after;
-        loop {
-            let limit = search.limit.map(|limit| limit - list.matched);
-            let found = self.state.select(queue, after, limit, search.match_hidden);
+        while let Some(found) = self.select(queue, after, search, &list) {
             let Some(&last) = found.last() else { break };
             after = Some(self.state.position(last));
             let (exhausted, found) = self.split_exhausted(queue, found);
@@ -96,7 +137,7 @@ impl Node {
             claims.extend(made);
             // Burying last: it may move what the places name.
             self.bury(queue, &buried);
-            if buried.is_empty() || search.limit.is_none_or(|limit| list.matched >= limit) {
+            if buried.is_empty() {
                 break;
             }
         }

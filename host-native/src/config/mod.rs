@@ -145,6 +145,9 @@ pub struct MessageSettings {
     /// Messages of one batch
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().max_batch_messages, value_parser = count(1..=1_000_000))]
     pub max_batch_messages: u64,
+    /// Bytes of messages in one answer, which ends there: what is behind is for the next request
+    #[arg(long, value_name = "BYTES", default_value_t = Bytes(Limits::default().max_answer_bytes), value_parser = bytes(1..=1 << 30))]
+    pub max_answer_bytes: Bytes,
     /// Messages of one queue
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().max_queue_messages, value_parser = count(1..=MOST))]
     pub max_queue_messages: u64,

@@ -52,6 +52,7 @@ impl Settings {
         Limits {
             max_body_bytes: messages.max_body_bytes.0,
             max_batch_messages: messages.max_batch_messages,
+            max_answer_bytes: messages.max_answer_bytes.0,
             max_queue_messages: messages.max_queue_messages,
             max_queue_bytes: messages.max_queue_bytes.0,
             max_account_messages: messages.max_account_messages,

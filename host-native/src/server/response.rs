@@ -122,7 +122,7 @@ impl Body for Content {
         match self.get_mut() {
             Self::Answer(answer) => Pin::new(answer)
                 .poll_frame(cx)
-                .map(|frame| frame.map(|Ok(frame)| Ok(frame))),
+                .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
             Self::Page(page) => Pin::new(page).poll_frame(cx),
         }
     }

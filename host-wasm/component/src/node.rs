@@ -103,6 +103,7 @@ fn configuration(config: &Config) -> (burrow_core::Config, RestConfig) {
             limits.max_batch_messages,
             &mut own.limits.max_batch_messages,
         ),
+        (limits.max_answer_bytes, &mut own.limits.max_answer_bytes),
         (limits.max_messages, &mut own.limits.max_messages),
         (limits.max_bytes, &mut own.limits.max_bytes),
         (limits.max_queues, &mut own.limits.max_queues),

@@ -74,6 +74,7 @@ impl Default for exports::burrow::queue::node::Limits {
         Self {
             max_body_bytes: None,
             max_batch_messages: None,
+            max_answer_bytes: None,
             max_messages: None,
             max_bytes: None,
             max_queues: None,

@@ -42,6 +42,7 @@ impl Limits {
     pub(crate) fn fitted(&self, asked: &NodeLimits) -> NodeLimits {
         let part = |divisor| u64::try_from(self.memory_bytes).unwrap_or(u64::MAX) / divisor;
         NodeLimits {
+            max_answer_bytes: asked.max_answer_bytes.or(Some(part(16))),
             max_bytes: asked.max_bytes.or(Some(part(4))),
             max_messages: asked.max_messages.or(Some(part(1024))),
             max_queues: asked.max_queues.or(Some(part(8192))),

@@ -38,6 +38,7 @@ fn set(config: &mut Config, name: &str, value: &JsValue) -> Result<(), JsError> 
         "markerRetentionMs" => &mut config.marker_retention_ms,
         "maxBodyBytes" => &mut limits.max_body_bytes,
         "maxBatchMessages" => &mut limits.max_batch_messages,
+        "maxAnswerBytes" => &mut limits.max_answer_bytes,
         "maxQueueMessages" => &mut limits.max_queue_messages,
         "maxQueueBytes" => &mut limits.max_queue_bytes,
         "maxAccountMessages" => &mut limits.max_account_messages,

@@ -83,6 +83,7 @@ impl Settings {
                 limits.max_batch_messages = number(name, value)?;
                 self.rest.max_batch_messages = limits.max_batch_messages;
             }
+            "MAX_ANSWER_BYTES" => limits.max_answer_bytes = number(name, value)?,
             "MAX_WAIT_MS" => {
                 limits.max_wait_ms = number(name, value)?;
                 self.rest.max_wait_ms = limits.max_wait_ms;

@@ -96,7 +96,7 @@ fn config(rng: &mut Rng, style: Style, given_ids: bool) -> Config {
         default_hide_ms: *pick(rng, &[0, 0, 0, 10]),
         marker_retention_ms: *pick(rng, &[0, 100, 3_600_000]),
         limits: if style == Style::Big {
-            big_limits()
+            big_limits(given_ids)
         } else {
             limits(rng, given_ids)
         },
@@ -110,10 +110,11 @@ fn config(rng: &mut Rng, style: Style, given_ids: bool) -> Config {
     }
 }
 
-fn big_limits() -> Limits {
+fn big_limits(given_ids: bool) -> Limits {
     Limits {
         max_batch_messages: 1200,
         max_body_bytes: 64,
+        max_answer_bytes: if given_ids { 1 << 30 } else { 20_000 },
         max_markers: 20_000,
         ..Limits::default()
     }
@@ -122,7 +123,13 @@ fn big_limits() -> Limits {
 fn limits(rng: &mut Rng, given_ids: bool) -> Limits {
     const MANY: u64 = 1 << 30;
     let mut bytes = |tight: &[u64]| if given_ids { MANY } else { *pick(rng, tight) };
-    let [max_queue_bytes, max_account_bytes, max_bytes] = [
+    let [
+        max_answer_bytes,
+        max_queue_bytes,
+        max_account_bytes,
+        max_bytes,
+    ] = [
+        bytes(&[1, 200, 1000, MANY]),
         bytes(&[60, 300, MANY]),
         bytes(&[150, 600, MANY]),
         bytes(&[300, MANY]),
@@ -130,6 +137,7 @@ fn limits(rng: &mut Rng, given_ids: bool) -> Limits {
     Limits {
         max_body_bytes: *pick(rng, &[8, 40, 200]),
         max_batch_messages: *pick(rng, &[3, 10, 40]),
+        max_answer_bytes,
         max_queue_messages: *pick(rng, &[5, 15, MANY]),
         max_queue_bytes,
         max_account_messages: *pick(rng, &[10, 30, MANY]),

@@ -1,6 +1,6 @@
 //! Commands on the messages of a queue that match: list, update (and claim), delete.
 
-use burrow_core::{Command, Detail, Refusal, Selection, Ticket, Update};
+use burrow_core::{Command, Detail, ENTRY_BYTES, Refusal, Selection, Ticket, Update};
 
 use super::state::{Claim, Message, Name};
 use super::waiting::Waiter;
@@ -203,6 +203,7 @@ impl Model {
             order.reverse();
         }
         let (mut matched, mut dead) = (Vec::new(), Vec::new());
+        let mut shown_bytes = 0;
         for at in order {
             let message = &queue.messages[at];
             let before = |after| {
@@ -212,7 +213,8 @@ impl Model {
                     message.position <= after
                 }
             };
-            if matched.len() as u64 == bulk.limit {
+            let is_full = shown_bytes >= self.config.limits.max_answer_bytes;
+            if matched.len() as u64 == bulk.limit || is_full {
                 break;
             }
             if bulk.after.is_some_and(before) || (message.hidden(now) && !bulk.match_hidden) {
@@ -222,6 +224,7 @@ impl Model {
                 dead.push(at);
             } else {
                 matched.push(at);
+                shown_bytes += shown_size(message, bulk.detail);
             }
         }
         (matched, dead)
@@ -283,4 +286,17 @@ impl Model {
             .map(|message| message.visible_at)
             .min()
     }
+}
+
+/// What a message counts in an answer.
+fn shown_size(message: &Message, detail: Detail) -> u64 {
+    let content_type = message.content_type.as_deref().map_or(0, str::len);
+    // Ids that the machine gives are only met where answers have no limit.
+    let id = message.id.text().map_or(0, str::len);
+    let bytes = match detail {
+        Detail::None => return 0,
+        Detail::Id | Detail::Attributes => id,
+        Detail::Body | Detail::All => id + message.body.len() + content_type,
+    };
+    bytes as u64 + ENTRY_BYTES
 }
