@@ -99,6 +99,11 @@ impl Writer {
         self.durable
     }
 
+    /// Bytes that the next batch has so far.
+    pub(crate) fn open_bytes(&self) -> u64 {
+        self.open.len() as u64
+    }
+
     /// What must be durable before a reply may leave that was decided now.
     pub(crate) fn barrier(&self) -> u64 {
         if self.dirty {

@@ -253,6 +253,13 @@ impl Node {
         }
     }
 
+    /// Bytes that are kept until something is stored: the batch that is being filled, and the
+    /// replies that are held back. In O(1). A host whose storage hangs refuses commands
+    /// before this is more than it can keep.
+    pub fn unstored_bytes(&self) -> u64 {
+        self.journal.open_bytes() + self.replies.bytes()
+    }
+
     /// A digest of accounts, queues, settings and messages with their times, attempts and
     /// claims: equal for nodes that hold the same. Takes time proportional to the contents.
     pub fn digest(&self) -> u64 {

@@ -12,6 +12,8 @@ use crate::reply::Reply;
 pub(super) struct Replies {
     /// In the order of their barriers.
     queue: VecDeque<Held>,
+    /// Bytes of messages and pieces in them.
+    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -37,6 +39,10 @@ impl Replies {
         self.queue.len() as u64
     }
 
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(super) fn push(
         &mut self,
         barrier: u64,
@@ -44,6 +50,7 @@ impl Replies {
         outcome: Result<Reply, Refusal>,
         claimed: Option<Box<Claimed>>,
     ) {
+        self.bytes += size(&outcome);
         self.queue.push_back(Held {
             barrier,
             ticket,
@@ -54,12 +61,23 @@ impl Replies {
 
     pub(super) fn poll(&mut self, durable: u64) -> Option<(Ticket, Result<Reply, Refusal>)> {
         let held = self.queue.pop_front_if(|held| held.barrier <= durable)?;
+        self.bytes -= size(&held.outcome);
         Some((held.ticket, held.outcome))
     }
 
     /// Drops a reply, and gives the claims that came with it.
     pub(super) fn cancel(&mut self, ticket: Ticket) -> Option<Box<Claimed>> {
         let index = self.queue.iter().position(|held| held.ticket == ticket)?;
-        self.queue.remove(index)?.claimed
+        let held = self.queue.remove(index)?;
+        self.bytes -= size(&held.outcome);
+        held.claimed
+    }
+}
+
+fn size(outcome: &Result<Reply, Refusal>) -> u64 {
+    match outcome {
+        Ok(Reply::Messages(list)) => list.size(),
+        Ok(Reply::Exported { piece, .. }) => piece.len() as u64,
+        _ => 0,
     }
 }

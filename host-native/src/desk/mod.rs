@@ -35,8 +35,9 @@ pub enum Failure {
     /// The server that has the queue does not answer its proxy. Nothing was changed.
     #[error("the queue's server cannot be reached; nothing was changed")]
     Unreachable,
-    /// More is on its way to the queue's server than its proxy keeps. Nothing was changed.
-    #[error("too much is on its way to the queue's server; nothing was changed")]
+    /// More waits for the storage, or is on its way to a proxy's server, than is kept.
+    /// Nothing was changed; it may be taken later.
+    #[error("too much is under way; nothing was changed")]
     Busy,
     /// The queue's server takes no command that large from its proxy.
     #[error("the command has more than {maximum_bytes} bytes")]

@@ -16,6 +16,10 @@ use crate::desk::{Cancel, Deliveries, Outcome, Place, Recipient, Submitted, is_c
 /// may jump, as after a suspend.
 const LONGEST_SLEEP: Duration = Duration::from_secs(10);
 
+/// Bytes that are kept in memory until something is stored, at the most: where the storage
+/// hangs, commands are refused before they fill the memory.
+const MAX_UNSTORED_BYTES: u64 = 128 << 20;
+
 pub(super) struct Shared {
     core: Mutex<Core>,
     wake: Condvar,
@@ -335,6 +339,9 @@ impl Core {
         let Some(node) = &mut self.node else {
             return Err(unusable);
         };
+        if self.durable && node.unstored_bytes() >= MAX_UNSTORED_BYTES {
+            return Err(Failure::Busy);
+        }
         let waiters_before = (!self.storing).then(|| node.stats().waiters);
         let ticket = node.submit(now, command);
         let is_held = waiters_before.is_some_and(|before| node.stats().waiters <= before);

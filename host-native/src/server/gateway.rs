@@ -149,9 +149,7 @@ fn render_failure(failure: Failure) -> rest::Response {
         Failure::Unreachable => {
             response::busy("The queue's server cannot be reached: nothing was done")
         }
-        Failure::Busy => {
-            response::busy("Too much is on its way to the queue's server: nothing was done")
-        }
+        Failure::Busy => response::busy("Too much is under way: nothing was done"),
         Failure::CommandTooLarge { maximum_bytes } => rest::Response::body_too_large(maximum_bytes),
     }
 }

@@ -26,7 +26,7 @@ use burrow_core::rest::RestConfig;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
 use crate::config::ConnectionSettings;
 use crate::desk::{Desk, Health};
@@ -40,6 +40,8 @@ pub use wire::WireListener;
 const BACKLOG: i32 = 4096;
 /// How long a server that stops lets clients take their answers.
 const GRACE: Duration = Duration::from_millis(3500);
+/// How long a server that stops takes at the most.
+const STOP: Duration = Duration::from_millis(4800);
 /// How often a server that stops ends waits that began in the meantime.
 const RELEASE_INTERVAL: Duration = Duration::from_millis(50);
 /// Rest after a connection could not be accepted, as when there are too many open files.
@@ -79,6 +81,9 @@ pub enum ServeError {
     Socket(#[from] io::Error),
     #[error("the engine stopped: {0}")]
     Engine(String),
+    /// What was answered is stored. What was not answered may be stored or not.
+    #[error("the storage did not finish in time; what was answered is stored")]
+    Unfinished,
 }
 
 /// Where clients connect.
@@ -148,8 +153,11 @@ pub async fn serve(
     };
     let outcome = server.accept_until(&listener, &wire, stop).await;
     drop((listener, wire));
+    let end = Instant::now() + STOP;
     server.drain().await;
-    server.shared.desk.stop().await;
+    if timeout_at(end, server.shared.desk.stop()).await.is_err() {
+        return Err(ServeError::Unfinished);
+    }
     match (outcome, server.shared.desk.health()) {
         (
             Ok(()),

@@ -1,10 +1,11 @@
 //! Replies leave when their batch is durable, and many share one.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use burrow::engine::{Engine, EngineConfig, Failure, StoreConfig, SystemClock};
-use burrow_core::{Config, Refusal, Reply};
+use burrow_core::{Command, Config, Refusal, Reply};
 
 use crate::faulty_store::Disk;
 use crate::support::{ManualClock, claim, look, poll_once, put, start};
@@ -171,4 +172,36 @@ async fn time_goes_on_when_the_clock_was_set_back_between_two_runs() {
         outcome.expect("the wait ends with its time"),
         Err(Failure::Refused(Refusal::MessageNotFound))
     );
+}
+
+#[tokio::test]
+async fn what_waits_for_a_storage_that_hangs_is_bounded() {
+    let disk = Disk::default();
+    let engine = start(&disk, ManualClock::new());
+    disk.hold();
+    let body = vec![7; 1 << 20];
+    let large = |id: u64| {
+        let mut command = put("large");
+        if let Command::Put { message, .. } = &mut command {
+            message.id = Some(id.to_string().into());
+            message.body = body.clone().into();
+        }
+        engine.execute(command)
+    };
+    let mut replies = Vec::new();
+    let refused = loop {
+        let mut reply = Box::pin(large(replies.len() as u64));
+        match poll_once(&mut reply) {
+            Poll::Pending => replies.push(reply),
+            Poll::Ready(outcome) => break outcome,
+        }
+        assert!(replies.len() < 1_000, "there is no bound");
+    };
+    assert_eq!(refused, Err(Failure::Busy));
+    assert_eq!(engine.stats().node.messages, replies.len() as u64);
+    disk.release();
+    for reply in replies {
+        assert_eq!(reply.await, Ok(Reply::Put { created: true }));
+    }
+    assert_eq!(large(0).await, Ok(Reply::Put { created: false }));
 }

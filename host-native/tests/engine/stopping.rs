@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use burrow::config::ConnectionSettings;
 use burrow::engine::{Clock, Engine, EngineConfig, Failure, Health, StoreConfig};
+use burrow::server::{self, ServeError};
+use burrow_core::rest::RestConfig;
 use burrow_core::{Config, Refusal, Reply, Timestamp};
 
 use crate::faulty_store::{Disk, Fault};
@@ -166,4 +169,28 @@ async fn a_node_that_panicked_in_memory_ends_the_engine() {
         .unwrap();
     assert_eq!(waiting.await, Err(Failure::OutcomeUnknown));
     assert_eq!(engine.execute(put("2")).await, Err(Failure::Stopping));
+}
+
+#[derive(clap::Parser)]
+struct Defaults {
+    #[command(flatten)]
+    connections: ConnectionSettings,
+}
+
+#[tokio::test]
+async fn a_server_stops_though_its_storage_hangs() {
+    let disk = Disk::default();
+    let engine = start(&disk, ManualClock::new());
+    disk.hold();
+    let mut reply = Box::pin(engine.execute(put("m")));
+    assert!(poll_once(&mut reply).is_pending());
+    disk.wait_for_held_append();
+    let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let Defaults { connections } = clap::Parser::parse_from(["burrow"]);
+    let rest = RestConfig::default();
+    let stop = std::future::ready(());
+    let served = server::serve(listener, engine.desk(), None, rest, connections, stop).await;
+    assert!(matches!(served, Err(ServeError::Unfinished)), "{served:?}");
+    disk.release();
+    assert_eq!(reply.await, Ok(Reply::Put { created: true }));
 }
