@@ -10,7 +10,7 @@ use clap::{Args, Command};
 
 /// For each setting: two values that are not the default, one that is refused, and a part
 /// of what is said to be allowed.
-const SETTINGS: [(&str, &str, &str, &str, &str); 39] = [
+const SETTINGS: [(&str, &str, &str, &str, &str); 40] = [
     (
         "listen",
         "127.0.0.1:1",
@@ -85,6 +85,7 @@ const SETTINGS: [(&str, &str, &str, &str, &str); 39] = [
         "such as 4096, 64KiB",
     ),
     ("max_batch_messages", "10", "11", "0", "from 1 to"),
+    ("max_answer_bytes", "10", "11", "0", "bytes from 1"),
     ("max_queue_messages", "10", "11", "0", "from 1 to"),
     ("max_queue_bytes", "10", "11", "0", "bytes from 1"),
     ("max_account_messages", "10", "11", "0", "from 1 to"),

@@ -7,6 +7,7 @@
 
 mod error;
 pub mod layers;
+mod memory;
 mod node;
 mod proxy;
 mod values;
@@ -166,8 +167,8 @@ pub struct MessageSettings {
     /// Messages of the server
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().max_messages, value_parser = count(1..=MOST))]
     pub max_messages: u64,
-    /// Bytes of ids and bodies of the server
-    #[arg(long, value_name = "BYTES", default_value_t = Bytes(Limits::default().max_bytes), value_parser = bytes(1..=MOST))]
+    /// Bytes of ids and bodies of the server; half of the memory unless set
+    #[arg(long, value_name = "BYTES", default_value_t = Bytes(memory::default_max_bytes()), value_parser = bytes(1..=MOST))]
     pub max_bytes: Bytes,
     /// Queues of the server
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().max_queues, value_parser = count(1..=MOST))]

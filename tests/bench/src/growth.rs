@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use burrow_core::{Command, Detail, NewMessage};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::content::{self, Id};
 use crate::contest::Options;
@@ -241,8 +240,7 @@ fn body_life(driver: &mut Driver, number: u64, bytes: usize) -> anyhow::Result<(
 
 /// Inserts over HTTP as connections become more.
 fn connections(size: Size, rounds: u64, insert_ms: u64) -> anyhow::Result<(Report, Lines)> {
-    let (_, files) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, files, files)?;
+    let files = crate::server::allow_open_files()?;
     pin(SERVER_CORE)?;
     let server = Server::burrow(None, &[])?;
     pin(LOAD_CORE)?;

@@ -15,7 +15,13 @@ pub fn held_bytes() -> usize {
 
 /// Bytes of this process in memory.
 pub fn resident_bytes() -> anyhow::Result<usize> {
-    let text = crate::report::field("/proc/self/status", "VmRSS").context("no resident size")?;
+    resident_bytes_of(std::process::id())
+}
+
+/// Bytes of a process in memory.
+pub fn resident_bytes_of(process: u32) -> anyhow::Result<usize> {
+    let path = format!("/proc/{process}/status");
+    let text = crate::report::field(&path, "VmRSS").context("no resident size")?;
     let kilobytes: usize = text.trim_end_matches(" kB").parse()?;
     Ok(kilobytes << 10)
 }

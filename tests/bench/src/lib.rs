@@ -17,6 +17,7 @@ pub mod paths;
 pub mod pause;
 pub mod peers;
 pub mod plot;
+pub mod polls;
 pub mod proxy;
 pub mod report;
 pub mod restart;

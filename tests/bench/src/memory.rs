@@ -13,6 +13,7 @@ use crate::Size;
 use crate::content::{self, BODY_BYTES, ID_BYTES, Id};
 use crate::drive::{Driver, HIDE_MS, TTL_MS, queue};
 use crate::heap::{held_bytes, resident_bytes};
+use crate::polls;
 use crate::report::{Report, decimal};
 
 /// What the memory holds.
@@ -88,6 +89,14 @@ pub fn table(size: Size) -> anyhow::Result<Report> {
             &wanted,
         ]);
     }
+    let count = size.of(10_000, 200);
+    report.row(&[
+        &"idle long-poll, connection included",
+        &count,
+        &decimal(polls::resident_bytes_each(count)?, 1),
+        &"",
+        &"4096",
+    ]);
     report.note(format!(
         "raw: {ID_BYTES} id + 8 ttl + 8 hide + {BODY_BYTES} body = 132"
     ));

@@ -10,11 +10,13 @@ use anyhow::{Context, ensure};
 use burrow_tests::process::{Launch, program};
 use clap::ValueEnum;
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
 use crate::bare::Bare;
+use crate::heap::resident_bytes_of;
 
 /// The core of the programs that are measured, and that of the load on them.
 pub const SERVER_CORE: usize = 0;
@@ -101,6 +103,11 @@ impl Server {
         process_cpu(self.child.id())
     }
 
+    /// Bytes of the process in memory.
+    pub fn resident_bytes(&self) -> anyhow::Result<usize> {
+        resident_bytes_of(self.child.id())
+    }
+
     /// SIGTERM, and waits for the end.
     pub fn stop(mut self) -> anyhow::Result<()> {
         kill(Pid::from_raw(self.child.id().try_into()?), Signal::SIGTERM)?;
@@ -122,6 +129,13 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Lets this process have as many open files as it may, and tells how many that is.
+pub fn allow_open_files() -> anyhow::Result<u64> {
+    let (_, files) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, files, files)?;
+    Ok(files)
 }
 
 /// Time that a process has had a core for.

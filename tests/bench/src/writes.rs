@@ -41,17 +41,23 @@ pub fn run(size: Size) -> anyhow::Result<()> {
         journal_bytes(lives)?,
         "2",
     );
-    let disk = server_bytes(lives, |server, numbers| {
-        lives::on_connections(server.address, 4, numbers, 100, |connection, numbers| {
-            lives::batch(connection, "jobs", numbers)
-        })
-    })?;
-    row(
-        "SQLite on disk, 4 connections, batches of 100",
-        lives,
-        disk,
-        "2",
-    );
+    for connections in [4, 50] {
+        let disk = server_bytes(lives, |server, numbers| {
+            lives::on_connections(
+                server.address,
+                connections,
+                numbers,
+                100,
+                |connection, numbers| lives::batch(connection, "jobs", numbers),
+            )
+        })?;
+        row(
+            &format!("SQLite on disk, {connections} connections, batches of 100"),
+            lives,
+            disk,
+            "2",
+        );
+    }
     let lives = size.of(100_000, 5_000);
     let disk = server_bytes(lives, |server, numbers| {
         lives::on_connections(server.address, 50, numbers, 100, |connection, numbers| {
