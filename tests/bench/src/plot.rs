@@ -74,6 +74,7 @@ pub fn bars(file: &Path, groups: &[Bars]) -> anyhow::Result<()> {
         chart
             .configure_mesh()
             .disable_y_mesh()
+            .light_line_style(TRANSPARENT)
             .y_labels(group.bars.len())
             .y_label_formatter(&name)
             .draw()
@@ -92,6 +93,15 @@ pub fn bars(file: &Path, groups: &[Bars]) -> anyhow::Result<()> {
         }
     }
     root.present().map_err(failed)
+}
+
+/// 0.25, 300, 10k, 2M.
+fn short(value: &f64) -> String {
+    match *value {
+        value if value >= 1e6 => format!("{}M", value / 1e6),
+        value if value >= 1e3 => format!("{}k", value / 1e3),
+        value => format!("{value}"),
+    }
 }
 
 fn height(group: &Bars) -> u32 {
@@ -118,6 +128,10 @@ pub fn lines(file: &Path, charts: &[Lines]) -> anyhow::Result<()> {
             )
             .map_err(failed)?;
         plot.configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(BLACK.mix(0.1))
+            .x_label_formatter(&short)
+            .y_label_formatter(&short)
             .x_desc(&chart.x)
             .y_desc(&chart.y)
             .draw()
