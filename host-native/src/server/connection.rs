@@ -14,15 +14,14 @@ use axum::Router;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::Shared;
 use super::gateway;
 use super::peer::Peer;
 use super::stream::PeerStream;
+use super::{Shared, upgrade};
 use crate::config::ConnectionSettings;
 
 /// How HTTP/2 by prior knowledge begins. No method of HTTP/1 does, and no client sends
@@ -82,7 +81,7 @@ pub(super) async fn run(peer: Arc<Peer>, shared: Arc<Shared>, router: Router) {
     }
 }
 
-async fn converse(peer: &Arc<Peer>, shared: &Shared, router: Router) {
+async fn converse(peer: &Arc<Peer>, shared: &Arc<Shared>, router: Router) {
     // The first bytes are only looked at: hyper's own detection takes them out and puts
     // them back, for which every connection pays with twice the buffer.
     let mut start = [0; H2_START.len()];
@@ -96,15 +95,27 @@ async fn converse(peer: &Arc<Peer>, shared: &Shared, router: Router) {
     let io = TokioIo::new(PeerStream(Arc::clone(peer)));
     let service = service_fn(|request| gateway::handle(router.clone(), Arc::clone(peer), request));
     if start[..bytes] == *H2_START {
-        drive(Box::pin(shared.http.h2.serve_connection(io, service)), peer).await;
+        let connection = Box::pin(shared.http.h2.serve_connection(io, service));
+        drive(connection, http2::Connection::graceful_shutdown, peer).await;
     } else {
-        drive(pin!(shared.http.h1.serve_connection(io, service)), peer).await;
+        let connection = shared.http.h1.serve_connection(io, service);
+        let connection = pin!(connection.with_upgrades());
+        drive(
+            connection,
+            http1::UpgradeableConnection::graceful_shutdown,
+            peer,
+        )
+        .await;
+        upgrade::go_on(peer, shared).await;
     }
 }
 
-async fn drive<C>(mut connection: Pin<impl DerefMut<Target = C>>, peer: &Peer)
-where
-    C: GracefulConnection<Error = hyper::Error>,
+async fn drive<C>(
+    mut connection: Pin<impl DerefMut<Target = C>>,
+    finish: fn(Pin<&mut C>),
+    peer: &Peer,
+) where
+    C: Future<Output = hyper::Result<()>>,
 {
     loop {
         let step = poll_fn(
@@ -121,7 +132,7 @@ where
                 }
                 return;
             }
-            () = peer.activity.finish.notified() => connection.as_mut().graceful_shutdown(),
+            () = peer.activity.finish.notified() => finish(connection.as_mut()),
         }
     }
 }

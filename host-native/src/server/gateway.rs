@@ -19,10 +19,12 @@ use tower::Service;
 use super::body::{self, BodyError};
 use super::peer::{InService, Peer};
 use super::response::{self, text, to_http};
-use super::{ManualTime, Shared};
+use super::{ManualTime, Shared, upgrade};
 use crate::desk::{Desk, Failure, Health, may_wait};
 
 const HEALTH_PATH: &str = "/healthz";
+/// Where the wire protocol begins, on a WebSocket.
+const WIRE_PATH: &str = "/wire";
 
 /// There is nobody to answer any more. The connection is closed without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +40,7 @@ pub(super) enum Gone {
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route(HEALTH_PATH, any(health))
+        .route(WIRE_PATH, any(upgrade::accept))
         .fallback(answer)
         .with_state(shared)
 }

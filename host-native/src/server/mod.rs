@@ -11,6 +11,7 @@ mod gateway;
 mod peer;
 mod response;
 mod stream;
+mod upgrade;
 mod watch;
 mod wire;
 
