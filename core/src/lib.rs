@@ -9,6 +9,7 @@ extern crate std;
 mod codec;
 mod command;
 mod config;
+mod effect;
 pub mod journal;
 mod node;
 mod refusal;
@@ -27,6 +28,7 @@ pub use command::{
 pub use config::{
     Config, JournalConfig, Limits, MAX_CONTENT_TYPE_BYTES, MAX_ID_BYTES, MIN_MARKERS_PER_QUEUE,
 };
+pub use effect::Effect;
 pub use node::{Node, Stats, Ticket};
 pub use refusal::{Field, LimitName, Problem, Refusal};
 pub use reply::{MessageList, MessageRef, Reply};

@@ -72,7 +72,7 @@ pub use client::{Builder, Client};
 pub use error::Error;
 pub use options::{Listing, Put, QueueStats, Settle, Taking};
 pub use queue::Queue;
-pub use rest::Rest;
+pub use rest::{Rest, Trust};
 pub use stream::{ClaimStream, Claimed};
 pub use transport::{Answer, Calling, Message, Transport};
 pub use wire::Wire;
