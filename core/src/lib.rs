@@ -9,6 +9,7 @@ extern crate std;
 mod codec;
 mod command;
 mod config;
+mod effect;
 pub mod journal;
 mod node;
 mod refusal;
@@ -28,6 +29,7 @@ pub use config::{
     Config, ENTRY_BYTES, JournalConfig, Limits, MAX_CONTENT_TYPE_BYTES, MAX_ID_BYTES,
     MIN_MARKERS_PER_QUEUE,
 };
+pub use effect::Effect;
 pub use node::{Node, Stats, Ticket};
 pub use refusal::{Field, LimitName, Problem, Refusal};
 pub use reply::{MessageList, MessageRef, Reply};

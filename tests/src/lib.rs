@@ -5,5 +5,6 @@ pub mod crash;
 pub mod parity;
 pub mod process;
 pub mod simulation;
+pub mod web_socket;
 pub mod wire;
 pub mod worker;

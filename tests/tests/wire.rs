@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use burrow_core::wire::{self, Answer, Decoder, Offer};
 use burrow_core::{Command, Reply};
-use burrow_tests::process::{Launch, program};
+use burrow_tests::process::{Launch, Server, program};
+use burrow_tests::web_socket::WebSocket;
 use burrow_tests::wire::{PureServer, any_command};
 use fastrand::Rng;
+use tungstenite::Message;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -176,35 +178,52 @@ fn the_record_holds_for_the_pure_session() {
     assert!(failures.is_empty(), "answered:\n{failures}");
 }
 
+fn server() -> Server {
+    let launch = Launch::new(program()).memory().argument("--clock=manual");
+    let launch = launch.argument("--listen-wire=127.0.0.1:0");
+    launch.start().unwrap()
+}
+
 #[test]
 fn the_record_holds_for_the_server() {
-    let server = Launch::new(program())
-        .memory()
-        .argument("--clock=manual")
-        .argument("--listen-wire=127.0.0.1:0")
-        .start()
-        .unwrap();
-    let address = server.wire_address().unwrap();
-    for Recorded {
-        title,
-        sent,
-        received,
-    } in recorded()
-    {
-        let mut stream = TcpStream::connect(address).unwrap();
+    let server = server();
+    for conversation in recorded() {
+        let mut stream = TcpStream::connect(server.wire_address().unwrap()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(&sent).unwrap();
-        let mut answered = vec![0; received.len()];
-        stream.read_exact(&mut answered).unwrap();
-        // Answers leave as they are ready: their order is the server's own affair.
-        assert!(
-            in_order_of_id(&answered) == in_order_of_id(&received),
-            "== {title}\n{}",
-            hex(&answered)
-        );
-        stream.shutdown(Shutdown::Write).unwrap();
-        let mut more = Vec::new();
-        stream.read_to_end(&mut more).unwrap();
-        assert!(more.is_empty(), "== {title}: more came\n{}", hex(&more));
+        assert_holds(&mut stream, &conversation, |stream| {
+            stream.shutdown(Shutdown::Write).unwrap();
+        });
     }
+}
+
+#[test]
+fn the_record_holds_on_a_web_socket() {
+    let server = server();
+    for conversation in recorded() {
+        let mut socket = WebSocket::connect(server.address()).unwrap();
+        socket.stream().set_read_timeout(Some(PATIENCE)).unwrap();
+        assert_holds(&mut socket, &conversation, |socket| {
+            // A server that has closed already hears nothing more.
+            let _ = socket.send(Message::Close(None));
+        });
+    }
+}
+
+/// Sends what is on record, reads as much as is to come, and asserts that it is the same and
+/// that nothing more comes after `leave`.
+fn assert_holds<S: Read + Write>(stream: &mut S, recorded: &Recorded, leave: fn(&mut S)) {
+    let title = &recorded.title;
+    stream.write_all(&recorded.sent).unwrap();
+    let mut answered = vec![0; recorded.received.len()];
+    stream.read_exact(&mut answered).unwrap();
+    // Answers leave as they are ready: their order is the server's own affair.
+    assert!(
+        in_order_of_id(&answered) == in_order_of_id(&recorded.received),
+        "== {title}\n{}",
+        hex(&answered)
+    );
+    leave(stream);
+    let mut more = Vec::new();
+    stream.read_to_end(&mut more).unwrap();
+    assert!(more.is_empty(), "== {title}: more came\n{}", hex(&more));
 }

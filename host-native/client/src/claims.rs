@@ -18,7 +18,8 @@ const PARTS: u32 = 3;
 /// How messages are claimed.
 #[derive(Clone, Copy, Debug)]
 pub struct Claiming {
-    /// Messages that are claimed and settled together.
+    /// Messages that are claimed and settled together; of a stream, those that are claimed
+    /// ahead at most.
     pub batch: u64,
     /// Time after which a message comes back when its worker dies.
     pub hide: Duration,

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use burrow_core::{Command, Page, QueueName};
+use burrow_core::{Command, Effect, Page, QueueName};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::Error;
 use crate::queue::Queue;
-use crate::rest::Rest;
-use crate::retry::{after_unknown, is_repeatable, may_retry, pause};
+use crate::rest::{Rest, Trust};
+use crate::retry::{after_unknown, may_retry, pause};
 use crate::servers::{Server, preference};
 use crate::transport::{Answer, Transport};
 use crate::wire::Wire;
@@ -43,9 +43,17 @@ pub struct Builder {
     failover: usize,
     deadline: Duration,
     max_in_flight: usize,
+    trust: Trust,
 }
 
 impl Builder {
+    /// Whose certificates are good, for the servers that are added from here on.
+    #[cfg(feature = "tls")]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
     /// Adds a server, as `http://127.0.0.1:8080`; or, by the wire protocol, as
     /// `burrow://127.0.0.1:8081` or `burrow+unix:///run/burrow.sock`. Its URL is what queues are
     /// hashed with.
@@ -53,7 +61,7 @@ impl Builder {
         let transport: Arc<dyn Transport> = if Wire::is_meant(url) {
             Arc::new(Wire::new(url)?)
         } else {
-            Arc::new(Rest::new(url)?)
+            Arc::new(Rest::trusting(url, &self.trust)?)
         };
         Ok(self.transport(url.trim_end_matches('/'), transport))
     }
@@ -121,6 +129,7 @@ impl Client {
             failover: 1,
             deadline: DEADLINE,
             max_in_flight: MAX_IN_FLIGHT,
+            trust: Trust::default(),
         }
     }
 
@@ -260,7 +269,7 @@ fn settle(
     outcome: Result<Answer, Error>,
     is_unknown: bool,
 ) -> Result<Answer, Error> {
-    if is_unknown && is_repeatable(command) {
+    if is_unknown && command.effect() != Effect::Once {
         after_unknown(command, outcome)
     } else {
         outcome

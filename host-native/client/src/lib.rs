@@ -17,6 +17,30 @@
 //! # }
 //! ```
 //!
+//! [`Queue::claims`] gives messages that are settled together; [`Queue::claim_stream`] a
+//! `futures_core::Stream` of messages, each with a fate of its own:
+//!
+//! ```no_run
+//! # async fn work(_: &[u8]) {}
+//! # async fn example(jobs: burrow_client::Queue) -> Result<(), burrow_client::Error> {
+//! use burrow_client::Claiming;
+//!
+//! let ahead = Claiming { batch: 10, ..Claiming::default() };
+//! let mut stream = jobs.claim_stream(ahead);
+//! while let Some(claimed) = stream.next().await {
+//!     let claimed = claimed?;
+//!     tokio::spawn(async move {
+//!         tokio::select! {
+//!             () = work(&claimed.message().body) => {}
+//!             () = claimed.lost() => return,
+//!         }
+//!         claimed.ack().await
+//!     });
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! **Trying again.** What certainly did not happen is tried again, with growing pauses, until
 //! the deadline. What may have happened is tried again only where a second time does no
 //! harm: reads, puts (they carry an id, which the client gives if the caller does not),
@@ -31,12 +55,14 @@
 mod claims;
 mod client;
 mod error;
+mod keeper;
 mod options;
 pub mod placement;
 mod queue;
 mod rest;
 mod retry;
 mod servers;
+mod stream;
 mod transport;
 mod wire;
 
@@ -46,6 +72,7 @@ pub use client::{Builder, Client};
 pub use error::Error;
 pub use options::{Listing, Put, QueueStats, Settle, Taking};
 pub use queue::Queue;
-pub use rest::Rest;
+pub use rest::{Rest, Trust};
+pub use stream::{ClaimStream, Claimed};
 pub use transport::{Answer, Calling, Message, Transport};
 pub use wire::Wire;

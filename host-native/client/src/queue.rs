@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::options::{Listing, Put, QueueStats, Settle, Taking, ms};
 use crate::retry::may_retry;
 use crate::servers::Server;
+use crate::stream::ClaimStream;
 use crate::transport::{Answer, Message};
 
 /// With several servers, how long a wait on one of them goes on before the others are asked.
@@ -72,6 +73,13 @@ impl Queue {
     /// Claimed messages, as they come, each extended as long as it is held.
     pub fn claims(&self, claiming: Claiming) -> Claims {
         Claims::new(self.clone(), claiming)
+    }
+
+    /// Claimed messages as a stream, claimed at most `batch` ahead of what is taken from it. Each is
+    /// extended as long as it is held, and released when it is dropped. Must be called within
+    /// a tokio runtime.
+    pub fn claim_stream(&self, claiming: Claiming) -> ClaimStream {
+        ClaimStream::new(self.clone(), claiming)
     }
 
     /// Takes messages and removes them in one step. What is lost on the way is gone.

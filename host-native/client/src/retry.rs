@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use burrow_core::{Command, SettleAction};
+use burrow_core::{Command, Effect, SettleAction};
 
 use crate::error::Error;
 use crate::transport::Answer;
@@ -10,38 +10,11 @@ use crate::transport::Answer;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// True if the command may be carried out twice without harm: reads; puts, which carry an
-/// id; what shows a claim; settings. Never a claim or a pop: what they took would be lost
-/// to the caller. And not a change by id without a claim, which could meet a new message.
-pub(crate) fn is_repeatable(command: &Command<'_>) -> bool {
-    match command {
-        Command::ListAccounts { .. }
-        | Command::ListQueues { .. }
-        | Command::ListMessages { .. }
-        | Command::GetMessage { .. }
-        | Command::GetSettings { .. }
-        | Command::Export { .. }
-        | Command::Put { .. }
-        | Command::PutSettings { .. }
-        | Command::ClearSettings { .. }
-        | Command::Import { .. } => true,
-        Command::PutBatch { messages, .. } => messages.iter().all(|message| message.id.is_some()),
-        Command::UpdateMessage { claim, .. } | Command::DeleteMessage { claim, .. } => {
-            claim.is_some()
-        }
-        Command::Settle { settlements, .. } => settlements.iter().all(|item| item.claim.is_some()),
-        Command::DeleteAccounts { .. }
-        | Command::DeleteQueues { .. }
-        | Command::UpdateMessages { .. }
-        | Command::DeleteMessages { .. } => false,
-    }
-}
-
 /// True if the call may be made once more after this error.
 pub(crate) fn may_retry(error: &Error, command: &Command<'_>) -> bool {
     match error {
         Error::NotDone(_) => true,
-        Error::OutcomeUnknown(_) => is_repeatable(command),
+        Error::OutcomeUnknown(_) => command.effect() != Effect::Once,
         Error::NotFound(_) | Error::ClaimLost | Error::Invalid(_) | Error::Exhausted(_) => false,
     }
 }
@@ -79,7 +52,7 @@ pub(crate) fn after_unknown(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burrow_core::{Detail, NewMessage, QueueName, Selection, Update};
+    use burrow_core::{Detail, QueueName, Selection, Update};
 
     fn queue() -> QueueName<'static> {
         QueueName {
@@ -107,15 +80,6 @@ mod tests {
             assert!(!may_retry(&Error::OutcomeUnknown(String::new()), &command));
             assert!(may_retry(&Error::NotDone(String::new()), &command));
         }
-        let batch = |id: Option<&'static str>| Command::PutBatch {
-            queue: queue(),
-            messages: vec![NewMessage {
-                id: id.map(Into::into),
-                ..NewMessage::default()
-            }],
-        };
-        assert!(is_repeatable(&batch(Some("1"))));
-        assert!(!is_repeatable(&batch(None)));
     }
 
     #[test]

@@ -2,30 +2,6 @@
 
 use burrow_core::{Command, QueueName};
 
-/// True if the command can change anything, or is a change by its meaning.
-pub(crate) fn is_change(command: &Command<'_>) -> bool {
-    match command {
-        Command::ListAccounts { .. }
-        | Command::ListQueues { .. }
-        | Command::ListMessages { .. }
-        | Command::GetMessage { .. }
-        | Command::GetSettings { .. }
-        | Command::Export { .. } => false,
-        Command::DeleteAccounts { .. }
-        | Command::DeleteQueues { .. }
-        | Command::UpdateMessages { .. }
-        | Command::DeleteMessages { .. }
-        | Command::Put { .. }
-        | Command::PutBatch { .. }
-        | Command::UpdateMessage { .. }
-        | Command::DeleteMessage { .. }
-        | Command::Settle { .. }
-        | Command::PutSettings { .. }
-        | Command::ClearSettings { .. }
-        | Command::Import { .. } => true,
-    }
-}
-
 /// True if the command may wait for something to come.
 pub(crate) fn may_wait(command: &Command<'_>) -> bool {
     match command {

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use burrow_core::{Command, Node, Ticket, Timestamp};
+use burrow_core::{Command, Effect, Node, Ticket, Timestamp};
 use tokio::sync::watch;
 
 use super::{Clock, Failure, Health, ManualClock, Stats};
-use crate::desk::{Cancel, Deliveries, Outcome, Place, Recipient, Submitted, is_change};
+use crate::desk::{Cancel, Deliveries, Outcome, Place, Recipient, Submitted};
 
 /// The committer looks at the clock at least so often while there is a deadline: a clock
 /// may jump, as after a suspend.
@@ -333,7 +333,7 @@ impl Core {
             return Err(Failure::Stopping);
         }
         let unusable = self.unusable();
-        if self.condemned || (!self.storing && is_change(&command)) {
+        if self.condemned || (!self.storing && command.effect() != Effect::None) {
             return Err(unusable);
         }
         let Some(node) = &mut self.node else {

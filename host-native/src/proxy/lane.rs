@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
 use burrow_core::wire::{self, Offer};
-use burrow_core::{Command, Refusal};
+use burrow_core::{Command, Effect, Refusal};
 
-use crate::desk::{Cancel, Deliveries, Failure, Place, Recipient, is_change};
+use crate::desk::{Cancel, Deliveries, Failure, Place, Recipient};
 
 /// A connection, or one that is about to be made.
 pub(super) struct Lane {
@@ -98,7 +98,7 @@ impl Lane {
         inside.last_id = id;
         let pending = Pending {
             recipient: Some(recipient()),
-            is_change: is_change(command),
+            is_change: command.effect() != Effect::None,
             is_released: false,
         };
         inside.pending.insert(id, pending);

@@ -13,15 +13,14 @@ use std::time::Duration;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::Shared;
 use super::gateway;
 use super::peer::Peer;
 use super::stream::PeerStream;
+use super::{Shared, upgrade};
 use crate::config::ConnectionSettings;
 
 /// How HTTP/2 by prior knowledge begins. No method of HTTP/1 does, and no client sends
@@ -100,15 +99,27 @@ async fn converse(peer: &Arc<Peer>, shared: &Arc<Shared>) {
     let service =
         service_fn(|request| gateway::handle(Arc::clone(shared), Arc::clone(peer), request));
     if start[..bytes] == *H2_START {
-        drive(Box::pin(shared.http.h2.serve_connection(io, service)), peer).await;
+        let connection = Box::pin(shared.http.h2.serve_connection(io, service));
+        drive(connection, http2::Connection::graceful_shutdown, peer).await;
     } else {
-        drive(pin!(shared.http.h1.serve_connection(io, service)), peer).await;
+        let connection = shared.http.h1.serve_connection(io, service);
+        let connection = pin!(connection.with_upgrades());
+        drive(
+            connection,
+            http1::UpgradeableConnection::graceful_shutdown,
+            peer,
+        )
+        .await;
+        upgrade::go_on(peer, shared).await;
     }
 }
 
-async fn drive<C>(mut connection: Pin<impl DerefMut<Target = C>>, peer: &Peer)
-where
-    C: GracefulConnection<Error = hyper::Error>,
+async fn drive<C>(
+    mut connection: Pin<impl DerefMut<Target = C>>,
+    finish: fn(Pin<&mut C>),
+    peer: &Peer,
+) where
+    C: Future<Output = hyper::Result<()>>,
 {
     loop {
         let step = poll_fn(|cx| {
@@ -127,7 +138,7 @@ where
                 }
                 return;
             }
-            () = peer.activity.finish.notified() => connection.as_mut().graceful_shutdown(),
+            () = peer.activity.finish.notified() => finish(connection.as_mut()),
         }
     }
 }
@@ -140,7 +151,7 @@ fn poll_on<C>(
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), hyper::Error>>
 where
-    C: GracefulConnection<Error = hyper::Error>,
+    C: Future<Output = hyper::Result<()>>,
 {
     let mut requests = peer.activity.requests.load(Relaxed);
     for _ in 0..MAX_TURNS {

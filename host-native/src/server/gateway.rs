@@ -18,10 +18,12 @@ use tower::Service;
 use super::body::{self, BodyError};
 use super::peer::{InService, Peer};
 use super::response::{self, Content, text, to_http};
-use super::{ManualTime, Shared};
+use super::{ManualTime, Shared, upgrade};
 use crate::desk::{Desk, Failure, Health, may_wait};
 
 const HEALTH_PATH: &str = "/healthz";
+/// Where the wire protocol begins, on a WebSocket.
+const WIRE_PATH: &str = "/wire";
 
 /// There is nobody to answer any more. The connection is closed without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +36,9 @@ pub(super) enum Gone {
 
 /// The server's own pages, by path. Each request has what it needs among its extensions.
 pub(super) fn pages() -> Router {
-    Router::new().route(HEALTH_PATH, any(health))
+    Router::new()
+        .route(HEALTH_PATH, any(health))
+        .route(WIRE_PATH, any(upgrade::accept))
 }
 
 /// Answers a request of a connection. What is not a page of the server's own goes straight
@@ -49,7 +53,7 @@ pub(super) async fn handle(
     if request.version() == Version::HTTP_2 {
         peer.activity.has_pings.store(true, Relaxed);
     }
-    if request.uri().path() == HEALTH_PATH {
+    if [HEALTH_PATH, WIRE_PATH].contains(&request.uri().path()) {
         return Ok(page(&shared, &peer, request).await);
     }
     let (parts, body) = request.into_parts();

@@ -10,6 +10,7 @@ mod gateway;
 mod peer;
 mod response;
 mod stream;
+mod upgrade;
 mod watch;
 mod wire;
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
+use hyper::upgrade::OnUpgrade;
 use tokio::io::{self, Interest};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -15,6 +16,8 @@ pub(crate) struct Peer {
     pub(crate) stream: TcpStream,
     pub(super) gathered: Mutex<Gathered>,
     pub(super) activity: Arc<Activity>,
+    /// What the client goes on with in another protocol.
+    pub(super) upgrade: Mutex<Option<OnUpgrade>>,
 }
 
 /// What a client has done lately, for [`watch`](super::watch). To count costs the path of a
@@ -40,6 +43,7 @@ impl Peer {
             stream,
             gathered: Mutex::new(Gathered::default()),
             activity,
+            upgrade: Mutex::new(None),
         }
     }
 

@@ -5,7 +5,8 @@
 //! command and every reply unchanged.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _, Write as _};
+use std::fmt::Debug;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -16,15 +17,34 @@ use burrow_core::{Command, Page, Refusal, Reply};
 use super::host::{Answer, Host, Request, header};
 use super::pure::on_the_wire;
 use super::server::ServerHost;
+use crate::web_socket::WebSocket;
 
 /// How long an answer may take before the server counts as stuck.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What carries the protocol.
+trait Line: Read + Write + Debug {
+    /// The socket beneath.
+    fn stream(&self) -> &TcpStream;
+}
+
+impl Line for TcpStream {
+    fn stream(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Line for WebSocket {
+    fn stream(&self) -> &TcpStream {
+        self.stream()
+    }
+}
 
 /// A server with a manual clock. All requests share one connection.
 #[derive(Debug)]
 pub struct WireHost {
     http: ServerHost,
-    stream: TcpStream,
+    line: Box<dyn Line>,
     decoder: wire::Decoder,
     offer: Offer,
     rest: RestConfig,
@@ -43,14 +63,23 @@ pub enum Call {
 impl WireHost {
     /// Connects to the `wire` address of the server that speaks HTTP at `http`.
     pub fn connect(http: SocketAddr, wire: SocketAddr) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(wire)?;
+        let stream = TcpStream::connect(wire)?;
         stream.set_nodelay(true)?;
+        Self::greet(http, Box::new(stream))
+    }
+
+    /// Connects to the server that speaks HTTP at `http`, by WebSocket.
+    pub fn web_socket(http: SocketAddr) -> io::Result<Self> {
+        Self::greet(http, Box::new(WebSocket::connect(http)?))
+    }
+
+    fn greet(http: SocketAddr, mut line: Box<dyn Line>) -> io::Result<Self> {
         let mut hello = Vec::new();
         wire::encode_hello(&mut hello);
-        stream.write_all(&hello)?;
+        line.write_all(&hello)?;
         let mut host = Self {
             http: ServerHost::new(http),
-            stream,
+            line,
             decoder: wire::Decoder::new(u32::MAX),
             offer: Offer::default(),
             rest: RestConfig::default(),
@@ -88,7 +117,7 @@ impl WireHost {
             self.offer.max_frame_bytes,
         )
         .map_err(io::Error::other)?;
-        self.stream.write_all(&frame)?;
+        self.line.write_all(&frame)?;
         Ok(self.last_id)
     }
 
@@ -97,7 +126,7 @@ impl WireHost {
         let wanted = self.pongs + 1;
         let mut ping = Vec::new();
         wire::encode_ping(&mut ping, wanted);
-        self.stream.write_all(&ping)?;
+        self.line.write_all(&ping)?;
         while self.pongs < wanted {
             self.receive(Some(ANSWER_TIMEOUT))?;
         }
@@ -122,11 +151,11 @@ impl WireHost {
 
     /// Reads once. Without a time to wait, reads what is there.
     fn read(&mut self, wait: Option<Duration>) -> io::Result<()> {
-        self.stream.set_nonblocking(wait.is_none())?;
-        self.stream.set_read_timeout(wait)?;
+        self.line.stream().set_nonblocking(wait.is_none())?;
+        self.line.stream().set_read_timeout(wait)?;
         let mut chunk = [0; 64 << 10];
-        let read = self.stream.read(&mut chunk);
-        self.stream.set_nonblocking(false)?;
+        let read = self.line.read(&mut chunk);
+        self.line.stream().set_nonblocking(false)?;
         match read {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(length) => {
@@ -207,7 +236,7 @@ impl Host for WireHost {
         };
         let mut frame = Vec::new();
         wire::encode_cancel(&mut frame, id);
-        self.stream.write_all(&frame)?;
+        self.line.write_all(&frame)?;
         self.catch_up()?;
         match self.outcomes.remove(&id) {
             Some(_) => Ok(()),

@@ -2,6 +2,8 @@
 
 mod answer;
 mod request;
+#[cfg_attr(not(feature = "tls"), path = "plain.rs")]
+mod tls;
 
 use std::time::Duration;
 
@@ -15,11 +17,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::error::Error;
 use crate::transport::{Answer, Calling, Transport};
-
-#[cfg(feature = "tls")]
-type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
-#[cfg(not(feature = "tls"))]
-type Connector = HttpConnector;
+use tls::Connector;
+pub use tls::Trust;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Well below the time after which servers close a connection without a request: one that
@@ -38,6 +37,11 @@ pub struct Rest {
 impl Rest {
     /// The server whose URLs begin so, as `http://127.0.0.1:8080`. Connects when called.
     pub fn new(url: &str) -> Result<Self, Error> {
+        Self::trusting(url, &Trust::default())
+    }
+
+    /// As [`new`](Self::new), with a say in whose certificates are good.
+    pub fn trusting(url: &str, trust: &Trust) -> Result<Self, Error> {
         let base = url.trim_end_matches('/');
         let bad = |reason: &str| Error::Invalid(format!("{url}: {reason}"));
         let uri: Uri = base.parse().map_err(|_| bad("not a URL"))?;
@@ -53,7 +57,7 @@ impl Rest {
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
-            .build(connector());
+            .build(tls::connector(plain(), trust)?);
         Ok(Self {
             base: base.to_owned(),
             client,
@@ -99,20 +103,10 @@ fn innermost(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-fn connector() -> Connector {
+fn plain() -> HttpConnector {
     let mut http = HttpConnector::new();
     http.set_connect_timeout(Some(CONNECT_TIMEOUT));
     http.set_nodelay(true);
-    #[cfg(feature = "tls")]
-    {
-        http.enforce_http(false);
-        hyper_rustls::HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http)
-    }
-    #[cfg(not(feature = "tls"))]
     http
 }
 

@@ -12,8 +12,9 @@ use std::task::{Context, Poll, ready};
 
 use burrow_core::Reply;
 use burrow_core::wire::{Event, Failure, Offer, Session};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncReadExt;
 
+use super::stream::Carrier;
 use crate::desk::{self, Mailbox};
 use crate::server::Shared;
 use crate::server::peer::Activity;
@@ -47,16 +48,7 @@ pub(super) struct Conversation<S> {
     activity: Arc<Activity>,
 }
 
-/// How a conversation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// The server has said its last word.
-    Told,
-    /// The client has closed its side.
-    Left,
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
+impl<S: Carrier> Conversation<S> {
     pub(super) fn new(
         stream: S,
         offer: Offer,
@@ -79,8 +71,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
     }
 
-    /// Goes on until the end. The future may be dropped and another one be made.
-    pub(super) async fn go_on(&mut self) -> io::Result<End> {
+    /// Goes on until the client has left or was told the last. The future may be dropped and
+    /// another one be made.
+    pub(super) async fn go_on(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
@@ -94,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.stream
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<End>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             self.take_outcomes(cx);
             if self.is_finishing && !self.is_ended && self.session.in_flight() == 0 {
@@ -107,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             let is_sent = self.poll_send(cx)?.is_ready();
             if self.is_ended {
                 return match is_sent {
-                    true => Poll::Ready(Ok(End::Told)),
+                    true => Poll::Ready(Ok(())),
                     false => Poll::Pending,
                 };
             }
@@ -115,11 +108,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 return Poll::Pending;
             }
             let Poll::Ready(bytes) = self.poll_receive(cx)? else {
+                if self.end_if_unbearable() {
+                    continue;
+                }
                 self.rest();
                 return Poll::Pending;
             };
             if bytes == 0 {
-                return Poll::Ready(Ok(End::Left));
+                return Poll::Ready(Ok(()));
             }
             self.take_frames();
         }
@@ -167,9 +163,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             self.activity.requests.fetch_add(frames.max(1), Relaxed);
         }
         self.count_in_flight();
-        if !self.arriving.is_bearable(self.session.unread()) {
+        if self.session.unread() > 0 && self.stream.must_be_whole() {
+            self.end(&Failure::Protocol);
+        }
+        self.end_if_unbearable();
+    }
+
+    /// Ends the conversation if there is no room for what arrives.
+    fn end_if_unbearable(&mut self) -> bool {
+        let unread = self.session.unread() + self.stream.arriving();
+        let is_unbearable = !self.arriving.is_bearable(unread);
+        if is_unbearable {
             self.end(&Failure::Busy);
         }
+        is_unbearable
     }
 
     fn take_outcomes(&mut self, cx: &mut Context<'_>) {

@@ -1,13 +1,15 @@
-//! The wire protocol, over TCP and Unix sockets.
+//! The wire protocol, over TCP, Unix sockets and WebSockets.
 //!
 //! What frames mean is decided by [`burrow_core::wire`]; this module moves their bytes.
 
 mod conversation;
 mod listener;
 mod stream;
+mod web_socket;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use burrow_core::wire::{self, Failure, Offer};
@@ -17,18 +19,24 @@ use tokio::time::timeout;
 pub(super) use listener::Accepting;
 pub use listener::WireListener;
 pub(crate) use stream::Stream;
+pub(super) use web_socket::WebSocket;
 
 use super::Shared;
 use super::peer::Activity;
-use conversation::{Conversation, End};
+use conversation::Conversation;
+use stream::Carrier;
 
 /// How long a client may take to read the last that it is told.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves the connection until it ends, or until its requests are answered once
 /// [`Activity::finish`] is told.
-pub(super) async fn run(stream: Stream, activity: Arc<Activity>, shared: Arc<Shared>) {
+pub(super) async fn run(stream: impl Carrier, activity: Arc<Activity>, shared: Arc<Shared>) {
+    let is_stopping = shared.stopping.load(Relaxed);
     let mut conversation = Conversation::new(stream, offer(&shared), Arc::clone(&activity), shared);
+    if is_stopping {
+        conversation.finish();
+    }
     let ended = loop {
         // Both are left off only where nothing is lost.
         tokio::select! {
@@ -36,11 +44,10 @@ pub(super) async fn run(stream: Stream, activity: Arc<Activity>, shared: Arc<Sha
             () = activity.finish.notified() => conversation.finish(),
         }
     };
-    match ended {
-        Ok(End::Told) => linger(conversation.into_stream()).await,
-        Ok(End::Left) => {}
-        Err(error) => tracing::debug!(%error, "connection ended"),
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
     }
+    linger(conversation.into_stream()).await;
 }
 
 /// Tells a client that there is no room for it.
@@ -61,7 +68,7 @@ pub(super) async fn refuse(mut stream: Stream) {
     }
 }
 
-fn offer(shared: &Shared) -> Offer {
+pub(super) fn offer(shared: &Shared) -> Offer {
     let settings = &shared.settings;
     let in_u32 = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
     Offer {
@@ -73,7 +80,7 @@ fn offer(shared: &Shared) -> Offer {
 
 /// Closes the sending side and reads what the client has sent, for a while: a socket that
 /// is closed with bytes unread takes back what the client has not read yet.
-async fn linger(mut stream: Stream) {
+async fn linger(mut stream: impl Carrier) {
     let closing = async {
         stream.shutdown().await?;
         tokio::io::copy(&mut stream, &mut tokio::io::sink()).await

@@ -10,6 +10,21 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::config::ServerAddress;
 use crate::server::prepare;
 
+/// What carries a conversation.
+pub(in crate::server) trait Carrier: AsyncRead + AsyncWrite + Unpin {
+    /// Bytes that have come and cannot be read yet.
+    fn arriving(&self) -> usize {
+        0
+    }
+
+    /// True if a frame that has begun cannot go on: what was read so far must be whole.
+    fn must_be_whole(&self) -> bool {
+        false
+    }
+}
+
+impl Carrier for Stream {}
+
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),

@@ -1,161 +1,22 @@
 //! The wire protocol as nobody should use it, over both kinds of sockets, and at the end of
 //! a server.
 
+mod client;
+#[path = "../support/mod.rs"]
 mod support;
+mod web_socket;
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use burrow_core::wire::{self, Answer, Decoder, Failure, Offer};
-use burrow_core::{Command, Detail, NewMessage, QueueName, Reply, Selection, Update};
-use burrow_tests::process::Server;
+use burrow_core::wire::{self, Answer, Failure};
+use burrow_core::{Command, Detail, Reply, Selection};
+use client::{Wire, claim, list, matched, put, queue};
 use support::{PATIENCE, assert_serves, launch, server};
 
 const WIRE: &str = "--listen-wire=127.0.0.1:0";
-
-/// A client that sends what it is told to, and reads what comes.
-struct Wire<S> {
-    stream: S,
-    decoder: Decoder,
-    last_id: u64,
-}
-
-impl Wire<TcpStream> {
-    fn connect(server: &Server) -> Self {
-        let mut client = Self::silent(server);
-        client.greet();
-        client
-    }
-
-    /// Does not say hello.
-    fn silent(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.wire_address().unwrap()).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self::on(stream)
-    }
-}
-
-impl<S: Read + Write> Wire<S> {
-    fn on(stream: S) -> Self {
-        Self {
-            stream,
-            decoder: Decoder::new(u32::MAX),
-            last_id: 0,
-        }
-    }
-
-    fn greet(&mut self) -> Offer {
-        let mut hello = Vec::new();
-        wire::encode_hello(&mut hello);
-        self.stream.write_all(&hello).unwrap();
-        while wire::take_welcome(&mut self.decoder).unwrap().is_none() {
-            assert!(self.read());
-        }
-        match self.next() {
-            Some(Answer::Hello(offer)) => offer,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn submit(&mut self, command: &Command<'_>) -> u64 {
-        self.last_id += 1;
-        let mut frame = Vec::new();
-        wire::encode_request(&mut frame, self.last_id, command, u32::MAX).unwrap();
-        self.stream.write_all(&frame).unwrap();
-        self.last_id
-    }
-
-    fn call(&mut self, command: &Command<'_>) -> Result<Reply, Failure> {
-        let own = self.submit(command);
-        match self.next() {
-            Some(Answer::Outcome { id, outcome }) if id == own => outcome,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn cancel(&mut self, id: u64) {
-        let mut frame = Vec::new();
-        wire::encode_cancel(&mut frame, id);
-        self.stream.write_all(&frame).unwrap();
-    }
-
-    /// The next that the server says; `None` when it has closed.
-    fn next(&mut self) -> Option<Answer> {
-        loop {
-            if let Some(frame) = self.decoder.next_frame().unwrap() {
-                return Some(wire::decode_answer(&frame).unwrap());
-            }
-            if !self.read() {
-                return None;
-            }
-        }
-    }
-
-    fn read(&mut self) -> bool {
-        let mut chunk = [0; 64 << 10];
-        let length = self.stream.read(&mut chunk).unwrap();
-        self.decoder.received().extend_from_slice(&chunk[..length]);
-        length > 0
-    }
-
-    fn assert_goodbye(&mut self, failure: Failure) {
-        assert_eq!(self.next(), Some(Answer::Goodbye(failure)));
-        assert_eq!(self.next(), None);
-    }
-}
-
-fn queue() -> QueueName<'static> {
-    QueueName {
-        account: "shop".into(),
-        queue: "jobs".into(),
-    }
-}
-
-fn put(id: &'static str, body: &[u8]) -> Command<'static> {
-    Command::Put {
-        queue: queue(),
-        message: NewMessage {
-            id: Some(id.into()),
-            body: body.to_vec().into(),
-            ..NewMessage::default()
-        },
-    }
-}
-
-fn list(wait_ms: u64) -> Command<'static> {
-    Command::ListMessages {
-        queue: queue(),
-        selection: Selection::default(),
-        wait_ms,
-        detail: Detail::Body,
-    }
-}
-
-fn claim(wait_ms: u64) -> Command<'static> {
-    Command::UpdateMessages {
-        queue: queue(),
-        selection: Selection {
-            limit: Some(1),
-            ..Selection::default()
-        },
-        update: Update {
-            hide_ms: Some(3_600_000),
-            ttl_ms: None,
-        },
-        wait_ms,
-        detail: Detail::Id,
-    }
-}
-
-fn matched(outcome: &Result<Reply, Failure>) -> u64 {
-    match outcome {
-        Ok(Reply::Messages(messages)) => messages.matched(),
-        other => panic!("{other:?}"),
-    }
-}
 
 #[test]
 fn a_unix_socket_serves_and_goes_with_the_server() {
