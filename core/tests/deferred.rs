@@ -225,3 +225,26 @@ fn restored_or_new(disk: &Disk, at: Timestamp) -> Node {
     }
     restored(disk, at)
 }
+
+/// What the claims of a lost life were given is known to nobody: not to the next life, nor to
+/// the one after it.
+#[test]
+fn tokens_of_lost_lives_are_not_given_again() {
+    let (node, disk) = ready();
+    drop(node);
+    let mut given = std::collections::BTreeSet::new();
+    for life in 0..4 {
+        let at = START.after_ms(life / 2);
+        let mut node = restored(&disk, at);
+        claim(&mut node, at);
+        // The claim is answered at once, or its life's batches, which are lost, hold it.
+        let batch = node.poll_batch();
+        if let Some(batch) = &batch {
+            node.handle_durable(batch.sequence);
+        }
+        let claimed = token(node.poll_reply());
+        if batch.is_none() {
+            assert!(given.insert(claimed), "life {life}: {claimed}");
+        }
+    }
+}

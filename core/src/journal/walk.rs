@@ -332,6 +332,7 @@ impl Walk {
         {
             let home = place.home;
             place.home += 1;
+            self.state.pass_id(message.id, place.clock);
             if !self.cursor.covers(number, replaces.unwrap_or(home)) {
                 return self.body(home, message);
             }

@@ -10,7 +10,7 @@ use super::checkpoint::Checkpoint;
 use super::records::{self, CLOCK};
 use crate::codec::put_varint;
 use crate::config::JournalConfig;
-use crate::state::State;
+use crate::state::{State, stamp_of};
 
 /// A checkpoint waits until the journal has grown by so many times the size of the last
 /// one: what checkpoints add to what is written is at most the inverse.
@@ -18,8 +18,8 @@ const CHECKPOINT_SHARE: u64 = 4;
 /// And by so many bytes for each message, for the time that a walk over them takes.
 const BYTES_PER_MESSAGE: u64 = 8;
 
-/// Claims may be answered before they are stored for so long after the last change that
-/// was: a restore takes it that all stamps of this time are given.
+/// Claims may be answered before they are stored as long as their stamps are of so much time
+/// after the last change that was: a restore takes it that all of these are given.
 pub(super) const DEFERRAL_LEASE_MS: u64 = 60_000;
 
 #[derive(Debug)]
@@ -162,8 +162,14 @@ impl Writer {
     /// As [`append`](Self::append), for the changes that make a claim.
     pub(crate) fn append_claim(&mut self, state: &State, change: &Change<'_>) {
         let delay_ms = self.config.claim_delay_ms;
-        let leased = state.clock < self.stored_clock.saturating_add(DEFERRAL_LEASE_MS);
-        let deferred = delay_ms > 0 && leased && state.is_stamped();
+        let leased = stamp_of(self.stored_clock.saturating_add(DEFERRAL_LEASE_MS));
+        let is_leased = match change {
+            Change::Claimed {
+                fence, positions, ..
+            } => fence.saturating_add(positions.len() as u64) <= leased,
+            _ => false,
+        };
+        let deferred = delay_ms > 0 && is_leased && state.is_stamped();
         self.append(state, change, deferred);
         if deferred {
             self.deferred_until

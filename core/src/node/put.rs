@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Node, check};
@@ -11,7 +10,7 @@ use crate::command::{NewMessage, QueueName};
 use crate::journal::change::{Change, StoredMessage};
 use crate::refusal::{Field, LimitName, Problem, Refusal};
 use crate::reply::Reply;
-use crate::state::{MAX_BLOCKS, NEVER};
+use crate::state::{MAX_BLOCKS, NEVER, id_of};
 
 /// What messages would add.
 #[derive(Clone, Copy, Debug, Default)]
@@ -248,13 +247,13 @@ impl Node {
     /// in the odd case that a client has chosen just that.
     fn free_id(&mut self, queue: u32, chosen: &BTreeSet<&str>) -> Box<str> {
         let stamp = self.state.take_id_stamp();
-        let mut id: String = format!("{stamp:016x}");
+        let mut id = id_of(stamp);
         let mut suffix = 0u64;
         while chosen.contains(id.as_str())
             || self.state.find_message(queue, id.as_bytes()).is_some()
         {
             suffix += 1;
-            id = format!("{stamp:016x}-{suffix}");
+            id = format!("{}-{suffix}", id_of(stamp));
         }
         id.into()
     }

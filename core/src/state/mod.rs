@@ -19,6 +19,8 @@ mod slab;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::String;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub(crate) use block::{Block, View};
@@ -38,6 +40,9 @@ pub(crate) type Place = u32;
 
 /// Stamps of one millisecond; more are taken from the following ones.
 const STAMP_BITS: u32 = 16;
+/// No stamp that was given is further ahead of the time: a restore skips a minute. What is
+/// beyond is an id that a client has chosen.
+const STAMPS_AHEAD_MS: u64 = 120_000;
 /// After this instant, in the year 3084, stamps just count on.
 const LAST_STAMPED: u64 = 1 << 45;
 
@@ -234,9 +239,9 @@ impl State {
         self.stamps_from.max(stamp_of(self.clock))
     }
 
-    /// The number of the next message that is given an id. The journal does not tell of it:
-    /// a restore skips ahead in time, and where there is no time left to skip, a position
-    /// serves as well.
+    /// The number of the next message that is given an id. A restore skips ahead in time, and
+    /// passes the ids that it meets; where there is no time left to skip, a position serves
+    /// as well.
     pub(crate) fn take_id_stamp(&mut self) -> u64 {
         if !self.is_stamped() {
             return stamp_of(LAST_STAMPED) + self.next_position;
@@ -244,6 +249,14 @@ impl State {
         let stamp = self.next_stamp();
         self.pass_stamps(stamp, 1);
         stamp
+    }
+
+    /// A message with this id was stored at `clock`: if the id was given, its stamp is passed.
+    pub(crate) fn pass_id(&mut self, id: &[u8], clock: u64) {
+        let soon = stamp_of(clock.saturating_add(STAMPS_AHEAD_MS));
+        if let Some(stamp) = stamp_in(id).filter(|&stamp| stamp < soon) {
+            self.pass_stamps(stamp, 1);
+        }
     }
 
     /// Whether stamps tell the time.
@@ -366,6 +379,19 @@ impl State {
         }
         self.refresh_block(block);
     }
+}
+
+/// The id that a message is given.
+pub(crate) fn id_of(stamp: u64) -> String {
+    format!("{stamp:016x}")
+}
+
+/// The stamp of an id that looks as if it had been given.
+fn stamp_in(id: &[u8]) -> Option<u64> {
+    let digits = id.get(..16)?;
+    let digits = core::str::from_utf8(digits).ok()?;
+    let is_given = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_given.then(|| u64::from_str_radix(digits, 16).ok())?
 }
 
 /// The first stamp of a millisecond.

@@ -137,6 +137,12 @@ impl World {
     /// The node is stopped in peace, and started again: it must behave as before.
     pub(crate) fn stop_and_start(&mut self) -> Result<(), Violation> {
         self.release_waiters()?;
+        // What is deferred is stored when its time has come.
+        let delay_ms = self.profile.config.journal.claim_delay_ms;
+        if delay_ms > 0 {
+            let now = self.clock.max(self.model.state.now) + delay_ms;
+            self.clock = now.min(Timestamp::MAX.as_millis());
+        }
         self.handle_deadline()?;
         self.settle()?;
         let before = self.subject.digest();

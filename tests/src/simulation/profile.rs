@@ -104,7 +104,7 @@ fn config(rng: &mut Rng, style: Style, given_ids: bool) -> Config {
             enabled: rng.u8(0..20) > 0,
             checkpoint_bytes: *pick(rng, &[1, 200, 1000, 5000, 50_000]),
             extent_bytes: *pick(rng, &[1, 100, 400, 2000, 20_000]),
-            claim_delay_ms: 0,
+            claim_delay_ms: *pick(rng, &[0, 0, 1, 50, 5000]),
         },
         seed: rng.u64(..),
     }

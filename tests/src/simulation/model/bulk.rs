@@ -140,6 +140,7 @@ impl Model {
         let (matched, dead) = self.matching(index, bulk);
         let mut claims = Vec::new();
         let mut shown = Vec::new();
+        let touched = self.state.touched.len();
         for &at in &matched {
             let message = &self.state.queues[index].messages[at];
             let Deed::Update(update) = bulk.deed else {
@@ -156,6 +157,12 @@ impl Model {
             }
             let message = &self.state.queues[index].messages[at];
             shown.push(Shown::of(message, now, claim));
+        }
+        let ttl_stays = matches!(bulk.deed, Deed::Update(Update { ttl_ms: None, .. }));
+        let is_deferred = self.config.journal.claim_delay_ms > 0;
+        if is_deferred && ttl_stays && claims.len() == matched.len() {
+            // The claims need not be stored before they are answered.
+            self.state.touched.truncate(touched);
         }
         let positions = |list: &[usize]| -> Vec<u64> {
             list.iter()

@@ -123,8 +123,8 @@ fn check_ids(ids: &[Id], actual: &[Box<str>], learned: &mut Learned) -> Result<(
             return Err(format!("expected the id {id:?}, got {text:?}"));
         }
         if new {
-            if !given.insert(text) {
-                return Err(format!("the id {text:?} was given twice in a batch"));
+            if !given.insert(text) || learned.given.contains(&text.to_string()) {
+                return Err(format!("the id {text:?} was given before"));
             }
             learned.given.push(text.to_string());
         }
