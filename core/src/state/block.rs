@@ -476,8 +476,11 @@ impl Block {
 
     /// Appends the message of another block's slot, extra and all; `has_room` was true.
     pub(crate) fn adopt(&mut self, other: &Block, slot: usize) -> usize {
+        let next_expiry = self.next_expiry;
         let new = self.push(&other.record(slot));
         if let Some(extra) = other.extra(slot) {
+            // What the record says of it no longer holds.
+            self.next_expiry = next_expiry;
             *self.extra_mut(new) = Extra {
                 slot: new as u16,
                 ..extra.clone()

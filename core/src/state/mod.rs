@@ -368,16 +368,13 @@ impl State {
         if self.queues[queue].messages == 0 {
             touched.emptied.insert(queue);
         }
-        self.tidy_block(block);
-        let Some(entry) = self.blocks.get_mut(block) else {
-            return;
-        };
+        let entry = &mut self.blocks[block];
         let before = entry.visible_count();
         if entry.unhide(self.clock) {
-            self.hidden -= u64::from(self.blocks[block].visible_count() - before);
+            self.hidden -= u64::from(entry.visible_count() - before);
             touched.woken.insert(queue);
         }
-        self.refresh_block(block);
+        self.tidy_block(block);
     }
 }
 

@@ -40,7 +40,11 @@ impl World {
             .unwrap_or((0, State::new(0)));
         let floor = self.floor(&state)?;
         let before = state.unexpired.as_deref().filter(|_| floor < state.now);
-        let state = before.unwrap_or(&state).clone();
+        let mut state = before.unwrap_or(&state).clone();
+        if floor > self.now().as_millis() {
+            // It is what is stored, and will be after a further crash.
+            (state.now, state.changed_at) = (floor, floor);
+        }
         let report = self
             .subject
             .restore(self.profile.config.clone(), self.now(), &mut self.storage)
