@@ -54,7 +54,8 @@ impl Account {
             "has-other" => Ok(self.has_other(about, Some(queue)).await?.to_string()),
             "is-alive" => Ok(self.has_other(about, None).await?.to_string()),
             "remove" => {
-                let removed = find(&self.names.all()?, usize::MAX, async |queue| {
+                let names = self.names.all()?;
+                let removed = find(&names, usize::MAX, async |queue| {
                     Ok(self.ask_queue("remove", about, queue).await? == "true")
                 });
                 Ok((!removed.await?.is_empty()).to_string())

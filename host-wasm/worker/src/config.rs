@@ -1,6 +1,5 @@
 //! How the node of an object behaves, from the variables of the Worker.
 
-
 use burrow_core::rest::RestConfig;
 use burrow_core::{Config, JournalConfig, Limits};
 

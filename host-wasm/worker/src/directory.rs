@@ -1,7 +1,6 @@
 //! Lists and removals of accounts and queues: read here, carried out by the directories,
 //! answered here.
 
-
 use burrow_core::rest::{Request, Response, RestConfig, Routed, route};
 use burrow_core::{
     Command, Config, JournalConfig, Node, Page, QueueName, Refusal, Settings, Timestamp,

@@ -5,7 +5,6 @@ use futures_util::StreamExt as _;
 use worker::{Headers, Request, Response, ResponseBuilder, Result};
 
 /// What an HTTP request is to the core. The target is as the client sent it.
-
 pub(crate) struct Described {
     method: String,
     pub(crate) target: String,
@@ -46,7 +45,11 @@ impl Described {
 /// Path and query of a URL.
 pub(crate) fn target_of(url: &str) -> String {
     let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    behind_scheme.find('/').and_then(|at| behind_scheme.get(at..)).unwrap_or("/").to_owned()
+    behind_scheme
+        .find('/')
+        .and_then(|at| behind_scheme.get(at..))
+        .unwrap_or("/")
+        .to_owned()
 }
 
 /// The response as the runtime sends it.
@@ -67,7 +70,10 @@ pub(crate) fn respond(response: rest::Response) -> Result<Response> {
 }
 
 /// The body, or nothing if it is larger than allowed.
-pub(crate) async fn read_body(request: &mut Request, maximum_bytes: u64) -> Result<Option<Vec<u8>>> {
+pub(crate) async fn read_body(
+    request: &mut Request,
+    maximum_bytes: u64,
+) -> Result<Option<Vec<u8>>> {
     if request.inner().body().is_none() {
         return Ok(Some(Vec::new()));
     }

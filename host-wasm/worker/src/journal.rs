@@ -33,7 +33,8 @@ impl Journal {
             for row in query(&sql, all, vec![])? {
                 rows.insert(whole(row.first())?, whole(row.get(1))?);
             }
-            let newest = "SELECT free FROM journal WHERE free IS NOT NULL ORDER BY sequence DESC LIMIT 1";
+            let newest =
+                "SELECT free FROM journal WHERE free IS NOT NULL ORDER BY sequence DESC LIMIT 1";
             if let Some(row) = query(&sql, newest, vec![])?.first()
                 && !rows.set_free(text(row.first())?)
             {

@@ -3,6 +3,11 @@
 //!
 //! [`desk`], [`directory`], [`config`] and [`rows`] decide, and know nothing of the runtime; the rest speaks to it.
 
+#![allow(
+    missing_debug_implementations,
+    reason = "what holds the runtime's own objects cannot show them"
+)]
+
 pub mod config;
 pub mod desk;
 pub mod directory;

@@ -33,6 +33,8 @@ pub(crate) enum Told {
     Response(rest::Response),
     /// What another object asked for was done, or not.
     Done(bool),
+    /// The client has left.
+    Left,
 }
 
 /// See the [module](self).
@@ -174,15 +176,12 @@ impl Object {
         } else {
             return Ok(());
         };
-        let held = self.restore(Journal::open(storage)?, account, queue)?;
-        let has_dead_letters = {
-            let mut held = self.held.borrow_mut();
-            let held = held.insert(held);
-            let now = held.now(None);
-            !held.desk.outbox(now).is_empty()
-        };
+        let mut held = self.restore(Journal::open(storage)?, account, queue)?;
+        let now = held.now(None);
+        let has_dead_letters = !held.desk.outbox(now).is_empty();
+        *self.held.borrow_mut() = Some(held);
         if has_dead_letters {
-            self.forward_again_soon();
+            self.soon(FORWARD_AGAIN_MS, |object| object.forward_again.set(true));
         }
         Ok(())
     }
@@ -230,7 +229,8 @@ impl Object {
         let account = places::account(&self.env, &about.account)?;
         places::ask(account, "register", &about, &[]).await?;
         let sql = self.state.storage().sql();
-        let create = "CREATE TABLE queue (account TEXT NOT NULL, queue TEXT NOT NULL, idle_at INTEGER)";
+        let create =
+            "CREATE TABLE queue (account TEXT NOT NULL, queue TEXT NOT NULL, idle_at INTEGER)";
         execute(&sql, create, vec![])?;
         let names = vec![about.account.into(), about.queue.into()];
         execute(&sql, "INSERT INTO queue VALUES (?, ?, NULL)", names)?;
@@ -279,10 +279,5 @@ impl Object {
         console_error!("burrow: restoring a queue after {error}");
         *self.held.borrow_mut() = None;
         self.pending.borrow_mut().clear();
-    }
-
-    fn forward_again_soon(self: &Rc<Self>) {
-        let mark = |object: &Rc<Self>| object.forward_again.set(true);
-        self.soon(FORWARD_AGAIN_MS, mark);
     }
 }

@@ -37,7 +37,9 @@ impl About {
         let name = |header| -> Result<String> {
             let encoded = headers.get(header)?.unwrap_or_default();
             let name = percent_decode_str(&encoded).decode_utf8();
-            Ok(name.map_err(|_| Error::from("a name is no text"))?.into_owned())
+            Ok(name
+                .map_err(|_| Error::from("a name is no text"))?
+                .into_owned())
         };
         Ok(Self {
             account: name(ACCOUNT)?,
@@ -69,7 +71,8 @@ pub(crate) fn root(env: &Env) -> Result<Stub> {
 }
 
 pub(crate) fn account(env: &Env, account: &str) -> Result<Stub> {
-    env.durable_object("ACCOUNTS")?.get_by_name(&encode(account))
+    env.durable_object("ACCOUNTS")?
+        .get_by_name(&encode(account))
 }
 
 pub(crate) fn queue(env: &Env, account: &str, queue: &str) -> Result<Stub> {

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use burrow_core::rest;
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
-use worker::wasm_bindgen::JsCast as _;
-use worker::wasm_bindgen::closure::Closure;
+use wasm_bindgen::JsCast as _;
+use wasm_bindgen::closure::Closure;
 use worker::web_sys::AbortSignal;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
@@ -79,11 +79,13 @@ async fn answer(
         (_, Handled::Answered(response)) => return Ok(respond(response)),
         (epoch, Handled::Pending(number)) => (epoch, number),
     };
-    let signal = request.inner().signal();
-    let told = expect(object, (epoch, number), Some(&signal)).await;
+    let leaving = Leaving::of(request.inner().signal())?;
+    let told = expect(object, (epoch, number), Some(leaving)).await;
     Ok(match told {
         Some(Told::Response(response)) => respond(response),
-        Some(Told::Done(_)) => Response::empty().map(|response| response.with_status(LEFT)),
+        Some(Told::Done(_) | Told::Left) => {
+            Response::empty().map(|response| response.with_status(LEFT))
+        }
         None => respond(rest::Response::outcome_unknown()),
     })
 }
@@ -142,27 +144,63 @@ async fn take(object: &Rc<Object>, about: &About, piece: &[u8]) -> Result<String
 fn expect(
     object: &Rc<Object>,
     key: Key,
-    signal: Option<&AbortSignal>,
+    leaving: Option<Leaving>,
 ) -> impl Future<Output = Option<Told>> {
     let (sender, told) = oneshot::channel();
     object.pending.borrow_mut().insert(key, sender);
     let waiting = spent::wait();
-    let left = signal.map(Leaving::of);
     let object = object.clone();
     async move {
         let _waiting = waiting;
-        let Some(left) = left else {
+        let Some(mut leaving) = leaving else {
             return told.await.ok();
         };
-        match select(told, left.heard).await {
-            Either::Left((told, _)) => told.ok(),
-            Either::Right(_) => {
-                object.pending.borrow_mut().remove(&key);
-                if object.epoch() == Some(key.0) {
-                    object.now(None, |held, _| held.desk.cancel(key.1));
-                }
-                Some(Told::Done(false))
-            }
+        if let Either::Left((told, _)) = select(told, &mut leaving.heard).await {
+            return told.ok();
         }
+        object.pending.borrow_mut().remove(&key);
+        if object.epoch() == Some(key.0) {
+            object.now(None, |held, _| held.desk.cancel(key.1));
+        }
+        Some(Told::Left)
+    }
+}
+
+/// Hears that the client leaves, for as long as it is kept.
+struct Leaving {
+    signal: AbortSignal,
+    heard: oneshot::Receiver<()>,
+    listener: Closure<dyn FnMut()>,
+}
+
+impl Leaving {
+    fn of(signal: AbortSignal) -> Result<Self> {
+        let (sender, heard) = oneshot::channel();
+        let mut sender = Some(sender);
+        let mut leave = move || {
+            if let Some(sender) = sender.take() {
+                // Whoever is answered already does not hear it.
+                sender.send(()).ok();
+            }
+        };
+        if signal.aborted() {
+            leave();
+        }
+        let listener = Closure::new(leave);
+        signal.add_event_listener_with_callback("abort", listener.as_ref().unchecked_ref())?;
+        Ok(Self {
+            signal,
+            heard,
+            listener,
+        })
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let listener = self.listener.as_ref().unchecked_ref();
+        self.signal
+            .remove_event_listener_with_callback("abort", listener)
+            .ok();
     }
 }

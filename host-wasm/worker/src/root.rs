@@ -2,7 +2,7 @@
 
 use burrow_core::Timestamp;
 use burrow_core::rest::{Routed, route};
-use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
+use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
 use crate::http::{Described, respond};
 use crate::names::Names;
@@ -87,7 +87,8 @@ impl Root {
         let now_ms = self.now()?.as_millis().saturating_add(by_ms);
         if by_ms > 0 {
             let sql = &self.names.sql;
-            let create = "CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY, now INTEGER NOT NULL)";
+            let create =
+                "CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY, now INTEGER NOT NULL)";
             execute(sql, create, vec![])?;
             let set = "INSERT OR REPLACE INTO clock VALUES (1, ?)";
             execute(sql, set, vec![number(now_ms)?])?;

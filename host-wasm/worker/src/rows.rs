@@ -74,7 +74,9 @@ impl Rows {
     /// Rows for the parts of a new blob.
     pub fn take(&mut self, sequence: u64, parts: usize) -> Vec<Slot> {
         let taken: Vec<Slot> = (0..parts).map(|_| self.take_one()).collect();
-        let slots = taken.iter().map(|(Slot::Used(slot) | Slot::New(slot))| *slot);
+        let slots = taken
+            .iter()
+            .map(|(Slot::Used(slot) | Slot::New(slot))| *slot);
         self.slots.insert(sequence, slots.collect());
         taken
     }
@@ -109,7 +111,8 @@ impl Rows {
             return Vec::new();
         }
         let trimmed = std::mem::take(&mut self.free);
-        self.slots.retain(|sequence, _| !trimmed.iter().any(|range| range.contains(sequence)));
+        self.slots
+            .retain(|sequence, _| !trimmed.iter().any(|range| range.contains(sequence)));
         self.rows -= self.free_rows;
         self.free_rows = 0;
         trimmed
@@ -117,19 +120,27 @@ impl Rows {
 
     /// The free blobs, as they are stored: a list of first and last ones, as JSON.
     pub fn free_text(&self) -> String {
-        let ranges = self.free.iter().map(|range| format!("[{},{}]", range.start(), range.end()));
+        let ranges = self
+            .free
+            .iter()
+            .map(|range| format!("[{},{}]", range.start(), range.end()));
         format!("[{}]", ranges.collect::<Vec<_>>().join(","))
     }
 
     /// Takes over what [`free_text`](Self::free_text) gave. False if it is not that.
     pub fn set_free(&mut self, text: &str) -> bool {
-        let Some(inner) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
+        let Some(inner) = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'))
+        else {
             return false;
         };
         for range in inner.split_inclusive(']') {
             let range = range.trim_start_matches(',').strip_prefix('[');
             let range = range.and_then(|range| range.strip_suffix(']')?.split_once(','));
-            let Some((Ok(first), Ok(last))) = range.map(|(first, last)| (first.parse(), last.parse())) else {
+            let Some((Ok(first), Ok(last))) =
+                range.map(|(first, last)| (first.parse(), last.parse()))
+            else {
                 return false;
             };
             self.drop_blobs(first..=last);

@@ -1,6 +1,6 @@
 //! Statements and values of an object's SQL storage.
 
-use worker::wasm_bindgen::prelude::*;
+use wasm_bindgen::prelude::*;
 use worker::{Error, Result, SqlStorage, SqlStorageValue, Storage};
 
 use crate::spent;
@@ -23,7 +23,7 @@ pub(crate) fn execute(sql: &SqlStorage, statement: &str, values: Row) -> Result<
     Ok(())
 }
 
-#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+#[wasm_bindgen]
 extern "C" {
     /// What the crate's own binding of the storage leaves out.
     type Transactional;

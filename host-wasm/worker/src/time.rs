@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::abortable;
+use wasm_bindgen::JsValue;
 use worker::js_sys::Date;
-use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen_futures::spawn_local;
 use worker::{Delay, Result, ScheduledTime};
 

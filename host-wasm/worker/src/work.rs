@@ -197,7 +197,11 @@ impl Object {
         false
     }
 
-    async fn ask_to_take(&self, about: &places::About, piece: &[u8]) -> std::result::Result<bool, Error> {
+    async fn ask_to_take(
+        &self,
+        about: &places::About,
+        piece: &[u8],
+    ) -> std::result::Result<bool, Error> {
         let stub = places::queue(&self.env, &about.account, &about.queue)?;
         Ok(places::ask(stub, "take", about, piece).await? == "true")
     }

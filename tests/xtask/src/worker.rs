@@ -91,14 +91,14 @@ fn serve(port: u16, data: &Path) -> Result<(), Failure> {
         .run()
 }
 
-/// Builds the module and puts it where the Worker's scripts look for it.
+/// Compiles the module and puts it, with what binds it to JavaScript, where `shim.js` looks for it.
 fn build() -> Result<(), Failure> {
-    let module = wasm::build("burrow-worker", "worker", "core,alloc")?;
-    let folder = folder().join("build");
-    fs::create_dir_all(&folder).map_err(at(&folder))?;
-    fs::copy(&module, folder.join("burrow.wasm"))
-        .map(drop)
-        .map_err(at(&module))
+    let module = wasm::build("burrow-worker", "worker", "std,panic_abort")?;
+    cargo(["run", "--quiet", "--package", "burrow-pack", "--"])
+        .args(["bindgen", "module"])
+        .args([&module, &folder().join("build")])
+        .args(["burrow"])
+        .run()
 }
 
 /// Builds the Worker, and names the workerd that is to run it.
