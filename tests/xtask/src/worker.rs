@@ -91,13 +91,19 @@ fn serve(port: u16, data: &Path) -> Result<(), Failure> {
         .run()
 }
 
-/// Compiles the module and puts it, with what binds it to JavaScript, where `shim.js` looks for it.
+/// Compiles the module, and packs it into `build` with the script that binds it to the runtime.
 fn build() -> Result<(), Failure> {
     let module = wasm::build("burrow-worker", "worker", "std,panic_abort")?;
     cargo(["run", "--quiet", "--package", "burrow-pack", "--"])
         .args(["bindgen", "module"])
         .args([&module, &folder().join("build")])
-        .args(["burrow"])
+        .args(["index"])
+        .run()?;
+    program(installed("@esbuild", "esbuild")?)
+        .args(["shim.js", "--outfile=build/index.js", "--allow-overwrite"])
+        .args(["--bundle", "--minify", "--format=esm", "--log-level=warning"])
+        .args(["--external:*.wasm", "--external:cloudflare:*"])
+        .folder(&folder())
         .run()
 }
 
@@ -109,14 +115,19 @@ pub(crate) fn ready() -> Result<PathBuf, Failure> {
 
 /// The runtime that Cloudflare runs Workers with.
 fn workerd() -> Result<PathBuf, Failure> {
-    let packages = npm::install(&folder())?.join("node_modules/@cloudflare");
+    installed("@cloudflare", "workerd")
+}
+
+/// A program that npm has in one package for each kind of machine.
+fn installed(scope: &str, name: &str) -> Result<PathBuf, Failure> {
+    let packages = npm::install(&folder())?.join("node_modules").join(scope);
     let folders = fs::read_dir(&packages).map_err(at(&packages))?;
     let mut programs = folders
         .filter_map(Result::ok)
-        .map(|folder| folder.path().join("bin/workerd"));
+        .map(|folder| folder.path().join("bin").join(name));
     programs
         .find(|program| program.is_file())
-        .ok_or_else(|| Failure("workerd has no program for this machine".into()))
+        .ok_or_else(|| Failure(format!("npm has no {name} for this machine")))
 }
 
 fn folder() -> PathBuf {
