@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use wasm_bindgen::{JsCast as _, JsValue};
+use worker::js_sys::{Object, Reflect};
 use worker::{Env, Error, Result};
 
 use crate::config::Settings;
@@ -50,7 +52,12 @@ impl Variables {
     }
 
     fn read(env: &Env) -> Result<Self> {
-        let value = |name: &str| env.var(name).ok().map(|value| value.to_string());
+        // What the environment of this machine does not set is null.
+        let value = |name: &str| {
+            let value = Reflect::get(env, &JsValue::from_str(name)).ok()?;
+            let is_set = !value.is_null() && !value.is_undefined();
+            is_set.then(|| String::from(value.unchecked_ref::<Object>().to_string()))
+        };
         let mut settings = Settings::default();
         for name in FOR_NODE {
             if let Some(value) = value(name) {
