@@ -10,7 +10,7 @@ const MOST_BYTES: usize = 180_000;
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn the_module_is_small() {
-    let module = config().with_file_name("build/burrow.wasm");
+    let module = config().with_file_name("build/index_bg.wasm");
     let packed = Command::new("gzip")
         .args(["-9", "-c"])
         .arg(module)
