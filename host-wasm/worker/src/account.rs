@@ -3,7 +3,7 @@
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
 use crate::names::{Names, find};
-use crate::places::{self, ASK, About};
+use crate::places::{self, ASK, About, YES};
 
 /// See the [module](self).
 #[durable_object(fetch)]
@@ -26,9 +26,7 @@ impl DurableObject for Account {
             Some(question) => places::tell(self.asked(&question, &about).await),
             None => {
                 let act = async |queue: &str, question: &str| {
-                    self.ask_queue(question, &about, queue)
-                        .await
-                        .map(|answer| answer == "true")
+                    self.ask_whether(question, &about, queue).await
                 };
                 let exists = async || self.has_other(&about, None).await;
                 self.names.list(&self.env, &request, act, exists).await
@@ -56,7 +54,7 @@ impl Account {
             "remove" => {
                 let names = self.names.all()?;
                 let removed = find(&names, usize::MAX, async |queue| {
-                    Ok(self.ask_queue("remove", about, queue).await? == "true")
+                    self.ask_whether("remove", about, queue).await
                 });
                 Ok((!removed.await?.is_empty()).to_string())
             }
@@ -68,14 +66,17 @@ impl Account {
     }
 
     async fn tell_root(&self, what: &str, about: &About) -> Result<()> {
-        places::ask(places::root(&self.env)?, what, about, &[])
-            .await
-            .map(drop)
+        let root = places::root(&self.env)?;
+        root.ask(what, about, &[]).await.map(drop)
     }
 
     async fn ask_queue(&self, question: &str, about: &About, queue: &str) -> Result<String> {
-        let stub = places::queue(&self.env, &about.account, queue)?;
-        places::ask(stub, question, &about.with_queue(queue), &[]).await
+        let object = places::queue(&self.env, &about.account, queue)?;
+        object.ask(question, &about.with_queue(queue), &[]).await
+    }
+
+    async fn ask_whether(&self, question: &str, about: &About, queue: &str) -> Result<bool> {
+        Ok(self.ask_queue(question, about, queue).await? == YES)
     }
 
     /// True if there is a queue, other than this one.
@@ -83,7 +84,7 @@ impl Account {
         let mut names = self.names.all()?;
         names.retain(|name| Some(name.as_str()) != but);
         let found = find(&names, 1, async |queue| {
-            Ok(self.ask_queue("is-alive", about, queue).await? == "true")
+            self.ask_whether("is-alive", about, queue).await
         });
         Ok(!found.await?.is_empty())
     }

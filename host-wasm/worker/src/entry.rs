@@ -10,19 +10,19 @@ use crate::spent;
 use crate::variables::Variables;
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
+async fn fetch(request: Request, env: Env, _: Context) -> Result<web_sys::Response> {
     let variables = Variables::of(&env)?;
     let target = target_of(&request.inner().url());
     let path = target.split('?').next().unwrap_or_default();
     if path == "/healthz" {
         let described = Described::of(&request)?;
-        return respond(directory::health(&described.with_body(&[])));
+        return Ok(respond(directory::health(&described.with_body(&[])))?.into());
     }
     if variables.counters && target == "/counters" {
-        return Response::ok(spent::to_json());
+        return Ok(Response::ok(spent::to_json())?.into());
     }
     let mut about = About::default();
-    let stub = match place(&target) {
+    let object = match place(&target) {
         Place::Queue(name) => {
             about.account = name.account.into_owned();
             about.queue = name.queue.into_owned();
@@ -36,13 +36,13 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
             let described = Described::of(&request)?;
             let rest = &variables.settings.rest;
             match directory::read(&described.with_body(&[]), rest) {
-                Read::Answered(response) => return respond(response),
+                Read::Answered(response) => return Ok(respond(response)?.into()),
                 Read::Wanted(_) => places::root(&env)?,
             }
         }
     };
     if variables.manual_clock() {
-        let now = places::ask(places::root(&env)?, "now", &about, &[]).await?;
+        let now = places::root(&env)?.ask("now", &about, &[]).await?;
         about.now_ms = now.parse().ok();
     }
     // A copy, whose headers can be changed; the body and the signal go along.
@@ -50,5 +50,5 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
     let headers = worker::Headers(copy.headers());
     headers.delete(ASK)?;
     about.write_to(&headers)?;
-    stub.fetch_with_request(Request::from(copy)).await
+    object.answer(&copy).await
 }

@@ -1,8 +1,10 @@
 //! The runtime's requests and responses, and the core's.
 
 use burrow_core::rest;
-use futures_util::StreamExt as _;
-use worker::{Headers, Request, Response, ResponseBuilder, Result};
+use wasm_bindgen::{JsCast as _, JsValue};
+use worker::js_sys::{Reflect, Uint8Array};
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::{Headers, Request, Response, ResponseBuilder, Result, web_sys};
 
 /// What an HTTP request is to the core. The target is as the client sent it.
 pub(crate) struct Described {
@@ -74,9 +76,9 @@ pub(crate) async fn read_body(
     request: &mut Request,
     maximum_bytes: u64,
 ) -> Result<Option<Vec<u8>>> {
-    if request.inner().body().is_none() {
+    let Some(stream) = request.inner().body() else {
         return Ok(Some(Vec::new()));
-    }
+    };
     if let Some(length) = request.headers().get("Content-Length")? {
         let length = length.parse().unwrap_or(u64::MAX);
         return match length <= maximum_bytes {
@@ -84,14 +86,18 @@ pub(crate) async fn read_body(
             false => Ok(None),
         };
     }
-    let mut pieces = request.stream()?;
+    let reader = web_sys::ReadableStreamDefaultReader::new(&stream)?;
     let mut whole = Vec::new();
-    while let Some(piece) = pieces.next().await {
-        let piece = piece?;
-        if (whole.len() + piece.len()) as u64 > maximum_bytes {
+    loop {
+        let read = JsFuture::from(reader.read()).await?;
+        let piece = Reflect::get(&read, &JsValue::from_str("value"))?;
+        if piece.is_undefined() {
+            return Ok(Some(whole));
+        }
+        let piece: Uint8Array = piece.dyn_into()?;
+        if whole.len() as u64 + u64::from(piece.length()) > maximum_bytes {
             return Ok(None);
         }
-        whole.extend_from_slice(&piece);
+        whole.extend_from_slice(&piece.to_vec());
     }
-    Ok(Some(whole))
 }

@@ -5,7 +5,6 @@
 //! still the one that it was: its `epoch` tells.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use burrow_core::{QueueName, Timestamp, rest};
@@ -46,8 +45,9 @@ pub(crate) struct Object {
     opening: Mutex<()>,
     registering: Mutex<()>,
     pub(crate) is_registered: Cell<bool>,
-    /// Who waits for the outcome of a request. What is dropped here is told that it is unknown.
-    pub(crate) pending: RefCell<BTreeMap<Key, oneshot::Sender<Told>>>,
+    /// Who waits for the outcome of a request, few enough to be searched. What is dropped here is told
+    /// that it is unknown.
+    pub(crate) pending: RefCell<Vec<(Key, oneshot::Sender<Told>)>>,
     pub(crate) has_work: Cell<bool>,
     pub(crate) is_working: Cell<bool>,
     /// Who waits until all work is done.
@@ -98,7 +98,7 @@ impl Object {
             opening: Mutex::new(()),
             registering: Mutex::new(()),
             is_registered: Cell::new(false),
-            pending: RefCell::new(BTreeMap::new()),
+            pending: RefCell::new(Vec::new()),
             has_work: Cell::new(false),
             is_working: Cell::new(false),
             until_done: RefCell::new(Vec::new()),
@@ -145,6 +145,13 @@ impl Object {
         let result = act(held, now);
         self.kick();
         Some(result)
+    }
+
+    /// Takes the one who waits for the outcome of a request.
+    pub(crate) fn take_pending(&self, key: Key) -> Option<oneshot::Sender<Told>> {
+        let mut pending = self.pending.borrow_mut();
+        let place = pending.iter().position(|(own, _)| *own == key)?;
+        Some(pending.swap_remove(place).1)
     }
 
     /// The number of the node that is there.
@@ -227,7 +234,7 @@ impl Object {
             return Ok(());
         }
         let account = places::account(&self.env, &about.account)?;
-        places::ask(account, "register", &about, &[]).await?;
+        account.ask("register", &about, &[]).await?;
         let sql = self.state.storage().sql();
         let create =
             "CREATE TABLE queue (account TEXT NOT NULL, queue TEXT NOT NULL, idle_at INTEGER)";
@@ -259,7 +266,7 @@ impl Object {
         self.is_registered.set(false);
         self.state.storage().delete_all().await?;
         let account = places::account(&self.env, &about.account)?;
-        places::ask(account, "forget", &about, &[]).await.map(drop)
+        account.ask("forget", &about, &[]).await.map(drop)
     }
 
     fn is_idle(&self, newest: u64) -> Result<bool> {

@@ -1,8 +1,10 @@
 //! Which object has what, and what objects ask each other.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use worker::js_sys::Uint8Array;
-use worker::{Env, Error, Headers, Method, Request, RequestInit, Response, Result, Stub};
+use wasm_bindgen::prelude::*;
+use worker::js_sys::{Promise, Uint8Array};
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::{Env, Error, Headers, Response, Result, web_sys};
 
 /// The instant that a request is made at, where the clock is manual.
 pub(crate) const NOW: &str = "Burrow-Now";
@@ -23,6 +25,9 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'\'')
     .remove(b'(')
     .remove(b')');
+
+/// The answer to what is true.
+pub(crate) const YES: &str = "true";
 
 /// The names and the instant that go along with what is asked.
 #[derive(Clone, Debug, Default)]
@@ -66,35 +71,61 @@ impl About {
     }
 }
 
-pub(crate) fn root(env: &Env) -> Result<Stub> {
-    env.durable_object("ROOT")?.get_by_name("root")
+pub(crate) fn root(env: &Env) -> Result<Place> {
+    named(env, "ROOT", "root")
 }
 
-pub(crate) fn account(env: &Env, account: &str) -> Result<Stub> {
-    env.durable_object("ACCOUNTS")?
-        .get_by_name(&encode(account))
+pub(crate) fn account(env: &Env, account: &str) -> Result<Place> {
+    named(env, "ACCOUNTS", &encode(account))
 }
 
-pub(crate) fn queue(env: &Env, account: &str, queue: &str) -> Result<Stub> {
-    let name = format!("{}/{}", encode(account), encode(queue));
-    env.durable_object("QUEUES")?.get_by_name(&name)
+pub(crate) fn queue(env: &Env, account: &str, queue: &str) -> Result<Place> {
+    let name = [&encode(account), "/", &encode(queue)].concat();
+    named(env, "QUEUES", &name)
 }
 
-/// Asks an object, and gives its answer: a text.
-pub(crate) async fn ask(stub: Stub, question: &str, about: &About, body: &[u8]) -> Result<String> {
-    let headers = Headers::new();
-    headers.set(ASK, question)?;
-    about.write_to(&headers)?;
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_headers(headers);
-    if !body.is_empty() {
-        init.with_body(Some(Uint8Array::from(body).into()));
+fn named(env: &Env, binding: &str, name: &str) -> Result<Place> {
+    Ok(env.durable_object(binding)?.get_by_name(name)?.into_rpc())
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// An object that can be spoken to. What it answers is passed on as it is.
+    pub(crate) type Place;
+
+    #[wasm_bindgen(method)]
+    fn fetch(this: &Place, request: &web_sys::Request) -> Promise;
+}
+
+impl Place {
+    pub(crate) async fn answer(&self, request: &web_sys::Request) -> Result<web_sys::Response> {
+        Ok(JsFuture::from(self.fetch(request)).await?.dyn_into()?)
     }
-    let request = Request::new_with_init("http://object/", &init)?;
-    let mut answer = stub.fetch_with_request(request).await?;
-    match answer.status_code() {
-        200 => answer.text().await,
-        _ => Err(Error::from(answer.text().await?)),
+
+    /// Asks another object something, and gives what it tells.
+    pub(crate) async fn ask(&self, question: &str, about: &About, body: &[u8]) -> Result<String> {
+        let headers = Headers::new();
+        headers.set(ASK, question)?;
+        about.write_to(&headers)?;
+        let init = web_sys::RequestInit::new();
+        init.set_method("POST");
+        init.set_headers_headers(&headers.0);
+        if !body.is_empty() {
+            init.set_body_opt_u8_array(Some(&Uint8Array::from(body)));
+        }
+        let request = web_sys::Request::new_with_str_and_init("http://object/", &init)?;
+        let answer = self.answer(&request).await?;
+        let text = JsFuture::from(answer.text()?).await?;
+        let text = text.as_string().unwrap_or_default();
+        match answer.status() {
+            200 => Ok(text),
+            _ => Err(Error::from(text)),
+        }
+    }
+
+    /// The same for what is true or not.
+    pub(crate) async fn ask_whether(&self, question: &str, about: &About) -> Result<bool> {
+        Ok(self.ask(question, about, &[]).await? == YES)
     }
 }
 

@@ -147,7 +147,7 @@ fn expect(
     leaving: Option<Leaving>,
 ) -> impl Future<Output = Option<Told>> {
     let (sender, told) = oneshot::channel();
-    object.pending.borrow_mut().insert(key, sender);
+    object.pending.borrow_mut().push((key, sender));
     let waiting = spent::wait();
     let object = object.clone();
     async move {
@@ -158,7 +158,7 @@ fn expect(
         if let Either::Left((told, _)) = select(told, &mut leaving.heard).await {
             return told.ok();
         }
-        object.pending.borrow_mut().remove(&key);
+        object.take_pending(key);
         if object.epoch() == Some(key.0) {
             object.now(None, |held, _| held.desk.cancel(key.1));
         }

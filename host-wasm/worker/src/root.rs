@@ -6,7 +6,7 @@ use worker::{DurableObject, Env, Request, Response, Result, State, durable_objec
 
 use crate::http::{Described, respond};
 use crate::names::Names;
-use crate::places::{self, ASK, About};
+use crate::places::{self, ASK, About, YES};
 use crate::sql::{execute, has_table, number, query, whole};
 use crate::variables::Variables;
 
@@ -69,7 +69,7 @@ impl Root {
             return respond(clock.respond(now, digest));
         }
         let act = async |account: &str, question: &str| {
-            Ok(self.ask_account(question, about, account).await? == "true")
+            Ok(self.ask_account(question, about, account).await? == YES)
         };
         let exists = async || Ok(false);
         self.names.list(&self.env, request, act, exists).await
@@ -80,7 +80,8 @@ impl Root {
             account: account.to_owned(),
             ..about.clone()
         };
-        places::ask(places::account(&self.env, account)?, question, &about, &[]).await
+        let object = places::account(&self.env, account)?;
+        object.ask(question, &about, &[]).await
     }
 
     fn move_clock(&self, by_ms: u64) -> Result<Timestamp> {

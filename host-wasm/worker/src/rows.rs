@@ -2,7 +2,6 @@
 //! commit writes one: a blob takes over the row of one that nothing needs any more. Which rows
 //! these are stands in the row of the newest blob.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 /// Free rows that are kept for blobs to come, beside as many as there are in use.
@@ -11,8 +10,8 @@ const SPARE_ROWS: u64 = 1_000;
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Rows {
-    /// The rows of each blob, in order of its parts.
-    slots: BTreeMap<u64, Vec<u64>>,
+    /// The rows of each blob, in order of its parts; by the number of the blob, ascending.
+    slots: Vec<(u64, Vec<u64>)>,
     /// Blobs that nothing needs: their rows are free.
     free: Vec<RangeInclusive<u64>>,
     free_rows: u64,
@@ -31,7 +30,7 @@ pub enum Slot {
 impl Default for Rows {
     fn default() -> Self {
         Self {
-            slots: BTreeMap::new(),
+            slots: Vec::new(),
             free: Vec::new(),
             free_rows: 0,
             rows: 0,
@@ -41,27 +40,33 @@ impl Default for Rows {
 }
 
 impl Rows {
-    /// Takes note of a stored row. The parts of a blob come in order.
+    /// Takes note of a stored row. Blobs come in ascending order, their parts in theirs.
     pub fn insert(&mut self, slot: u64, sequence: u64) {
-        self.slots.entry(sequence).or_default().push(slot);
+        match self.slots.last_mut() {
+            Some((last, slots)) if *last == sequence => slots.push(slot),
+            _ => self.slots.push((sequence, vec![slot])),
+        }
         self.rows += 1;
         self.next_slot = self.next_slot.max(slot + 1);
     }
 
     /// The number of the newest blob, 0 if there is none.
     pub fn newest(&self) -> u64 {
-        self.slots.last_key_value().map_or(0, |(newest, _)| *newest)
+        self.slots.last().map_or(0, |(newest, _)| *newest)
     }
 
     /// The numbers of the blobs that are needed, ascending.
     pub fn sequences(&self) -> Vec<u64> {
         let needed = |sequence: &u64| !self.free.iter().any(|range| range.contains(sequence));
-        self.slots.keys().copied().filter(needed).collect()
+        let sequences = self.slots.iter().map(|(sequence, _)| *sequence);
+        sequences.filter(needed).collect()
     }
 
     /// The rows of a blob, in order of its parts.
     pub fn of(&self, sequence: u64) -> &[u64] {
-        self.slots.get(&sequence).map_or(&[], Vec::as_slice)
+        let found = self.slots.binary_search_by_key(&sequence, |(own, _)| *own);
+        let blob = found.ok().and_then(|place| self.slots.get(place));
+        blob.map_or(&[], |(_, slots)| slots)
     }
 
     /// Blobs that nothing needs any more.
@@ -77,22 +82,25 @@ impl Rows {
         let slots = taken
             .iter()
             .map(|(Slot::Used(slot) | Slot::New(slot))| *slot);
-        self.slots.insert(sequence, slots.collect());
+        self.slots.push((sequence, slots.collect()));
         taken
     }
 
     fn take_one(&mut self) -> Slot {
         while let Some(range) = self.free.first_mut() {
             let (first, last) = (*range.start(), *range.end());
-            let Some((sequence, slots)) = self.slots.range_mut(first..=last).next() else {
+            let place = self
+                .slots
+                .partition_point(|(sequence, _)| *sequence < first);
+            let Some((sequence, slots)) = self.slots.get_mut(place).filter(|(own, _)| *own <= last)
+            else {
                 self.free.remove(0);
                 continue;
             };
-            let sequence = *sequence;
-            *range = sequence..=last;
+            *range = *sequence..=last;
             let slot = (!slots.is_empty()).then(|| slots.remove(0));
             if slots.is_empty() {
-                self.slots.remove(&sequence);
+                self.slots.remove(place);
             }
             if let Some(slot) = slot {
                 self.free_rows -= 1;
@@ -112,7 +120,7 @@ impl Rows {
         }
         let trimmed = std::mem::take(&mut self.free);
         self.slots
-            .retain(|sequence, _| !trimmed.iter().any(|range| range.contains(sequence)));
+            .retain(|(sequence, _)| !trimmed.iter().any(|range| range.contains(sequence)));
         self.rows -= self.free_rows;
         self.free_rows = 0;
         trimmed
@@ -149,8 +157,10 @@ impl Rows {
     }
 
     fn count(&self, range: &RangeInclusive<u64>) -> u64 {
-        let slots = self.slots.range(range.clone());
-        slots.map(|(_, slots)| slots.len() as u64).sum()
+        let place = self.slots.partition_point(|(own, _)| own < range.start());
+        let blobs = self.slots.get(place..).unwrap_or_default().iter();
+        let blobs = blobs.take_while(|(own, _)| own <= range.end());
+        blobs.map(|(_, slots)| slots.len() as u64).sum()
     }
 }
 

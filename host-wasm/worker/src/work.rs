@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use worker::wasm_bindgen_futures::spawn_local;
-use worker::{Delay, Error, Result, console_error};
+use worker::{Delay, Result, console_error};
 
 use crate::desk::Next;
 use crate::object::{Key, Object, Told};
-use crate::places;
+use crate::places::{self, About, YES};
 
 const PIECE_BYTES: u64 = 1 << 20;
 
@@ -99,7 +99,7 @@ impl Object {
                     spawn_local(async move {
                         if let Err(error) = object.ask_account(key).await {
                             console_error!("burrow: an account does not answer: {error}");
-                            object.pending.borrow_mut().remove(&key);
+                            object.take_pending(key);
                         }
                     });
                 }
@@ -108,7 +108,7 @@ impl Object {
     }
 
     fn tell(&self, key: Key, told: Told) {
-        if let Some(sender) = self.pending.borrow_mut().remove(&key) {
+        if let Some(sender) = self.take_pending(key) {
             // Whoever has left does not hear it.
             sender.send(told).ok();
         }
@@ -119,7 +119,7 @@ impl Object {
             return Ok(());
         };
         let account = places::account(&self.env, &about.account)?;
-        let exists = places::ask(account, "has-other", &about, &[]).await? == "true";
+        let exists = account.ask_whether("has-other", &about).await?;
         let response = match &mut *self.held.borrow_mut() {
             Some(held) if held.epoch == key.0 => held.desk.decide(key.1, exists),
             _ => None,
@@ -197,12 +197,8 @@ impl Object {
         false
     }
 
-    async fn ask_to_take(
-        &self,
-        about: &places::About,
-        piece: &[u8],
-    ) -> std::result::Result<bool, Error> {
-        let stub = places::queue(&self.env, &about.account, &about.queue)?;
-        Ok(places::ask(stub, "take", about, piece).await? == "true")
+    async fn ask_to_take(&self, about: &About, piece: &[u8]) -> Result<bool> {
+        let queue = places::queue(&self.env, &about.account, &about.queue)?;
+        Ok(queue.ask("take", about, piece).await? == YES)
     }
 }

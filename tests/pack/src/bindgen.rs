@@ -31,7 +31,11 @@ pub(crate) fn bind(target: &str, module: &Path, to: &Path, name: &str) -> anyhow
         let script = to.join(name).with_extension("js");
         let bindings = fs::read_to_string(&script)?;
         // The same to the runtimes that know it, and nothing to those and to tools that do not.
-        fs::write(&script, bindings.replace("import source ", "import "))?;
+        let bindings = bindings.replace("import source ", "import ");
+        // A bundler keeps each class of which this is set, also one that nobody uses.
+        let lines = bindings.lines();
+        let lines = lines.filter(|line| !line.starts_with("if (Symbol.dispose)"));
+        fs::write(&script, lines.collect::<Vec<_>>().join("\n"))?;
     }
     Ok(())
 }
