@@ -21,6 +21,8 @@ pub(crate) enum Task {
         #[arg(long, default_value = "burrow-data/worker")]
         data: PathBuf,
     },
+    /// Builds the Worker, for `wrangler deploy`.
+    Build,
     /// Tests the Worker.
     Test,
     /// Prints its figures, beside those of an empty object and of workerd's own queues.
@@ -34,6 +36,7 @@ pub(crate) enum Task {
 pub(crate) fn run(task: Task) -> Result<(), Failure> {
     match task {
         Task::Serve { port, data } => serve(port, &data),
+        Task::Build => build(),
         Task::Test => {
             cargo_tool("cargo-nextest")?;
             test(&mut Count::default())
@@ -93,17 +96,26 @@ fn serve(port: u16, data: &Path) -> Result<(), Failure> {
 
 /// Compiles the module, and packs it into `build` with the script that binds it to the runtime.
 fn build() -> Result<(), Failure> {
+    let build = folder().join("build");
     let module = wasm::build("burrow-worker", "worker", "std,panic_abort")?;
     cargo(["run", "--quiet", "--package", "burrow-pack", "--"])
         .args(["bindgen", "module"])
-        .args([&module, &folder().join("build")])
+        .args([&module, &build])
         .args(["index"])
         .run()?;
     program(installed("@esbuild", "esbuild")?)
         .args(["shim.js", "--outfile=build/index.js", "--allow-overwrite"])
-        .args(["--bundle", "--minify", "--format=esm", "--log-level=warning"])
+        .args([
+            "--bundle",
+            "--minify",
+            "--format=esm",
+            "--log-level=warning",
+        ])
         .args(["--external:*.wasm", "--external:cloudflare:*"])
         .folder(&folder())
+        .run()?;
+    cargo(["run", "--quiet", "--package", "burrow-pack", "--", "trim"])
+        .args([build.join("index_bg.wasm"), build.join("index.js")])
         .run()
 }
 
