@@ -12,11 +12,18 @@ function renew() {
   state.instanceId += 1;
 }
 
+function note(error) {
+  if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+}
+
+// What runs on its own has nobody to throw to.
+addEventListener("error", (event) => note(event.error));
+
 async function guarded(act) {
   try {
     return await act();
   } catch (error) {
-    if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+    note(error);
     throw error;
   }
 }
