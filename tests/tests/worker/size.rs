@@ -4,8 +4,8 @@ use std::process::Command;
 
 use burrow_tests::worker::config;
 
-/// Wanted are 150,000; half of it is the code of ordered maps and of reading JSON.
-const MOST_BYTES: usize = 180_000;
+/// Wanted are 150,000. More than half is the queue itself; the rest is what binds Rust to promises, requests and storage.
+const MOST_BYTES: usize = 255_000;
 
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
