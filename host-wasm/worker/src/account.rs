@@ -1,9 +1,9 @@
 //! The object that knows the queues of an account.
 
-use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
 
-use crate::names::{Names, find};
-use crate::places::{self, ASK, About, YES};
+use crate::names::{Below, Names};
+use crate::places::{self, ADVANCE, ASK, About, IS_ALIVE, REMOVE};
 
 /// See the [module](self).
 #[durable_object(fetch)]
@@ -24,44 +24,30 @@ impl DurableObject for Account {
         let about = About::of(request.headers())?;
         match request.headers().get(ASK)? {
             Some(question) => places::tell(self.asked(&question, &about).await),
-            None => {
-                let act = async |queue: &str, question: &str| {
-                    self.ask_whether(question, &about, queue).await
-                };
-                let exists = async || self.has_other(&about, None).await;
-                self.names.list(&self.env, &request, act, exists).await
-            }
+            None => self.names.list(&self.below(&about), &request).await,
         }
     }
 }
 
 impl Account {
     async fn asked(&self, question: &str, about: &About) -> Result<String> {
-        let queue = &about.queue;
+        let (below, queue) = (self.below(about), &about.queue);
         match question {
             "register" => {
-                let tell_root = self.tell_root("register", about);
+                let tell_root = self.tell_root(question, about);
                 self.names.add(queue, tell_root).await?;
                 Ok(String::new())
             }
             "forget" => {
-                let tell_root = self.tell_root("forget", about);
+                let tell_root = self.tell_root(question, about);
                 self.names.drop(queue, tell_root).await?;
                 Ok(String::new())
             }
-            "has-other" => Ok(self.has_other(about, Some(queue)).await?.to_string()),
-            "is-alive" => Ok(self.has_other(about, None).await?.to_string()),
-            "remove" => {
-                let names = self.names.all()?;
-                let removed = find(&names, usize::MAX, async |queue| {
-                    self.ask_whether("remove", about, queue).await
-                });
-                Ok((!removed.await?.is_empty()).to_string())
-            }
-            _ => {
-                let advance = async |queue: &str| self.ask_queue("advance", about, queue).await;
-                Ok(self.names.digests(advance).await?.to_string())
-            }
+            "has-other" => Ok(self.names.any(&below, Some(queue)).await?.to_string()),
+            IS_ALIVE => Ok(self.names.any(&below, None).await?.to_string()),
+            REMOVE => Ok(self.names.remove_all(&below).await?.to_string()),
+            ADVANCE => Ok(self.names.advance(&below).await?.to_string()),
+            _ => Err(Error::from("this is nothing to ask an account")),
         }
     }
 
@@ -70,22 +56,11 @@ impl Account {
         root.ask(what, about, &[]).await.map(drop)
     }
 
-    async fn ask_queue(&self, question: &str, about: &About, queue: &str) -> Result<String> {
-        let object = places::queue(&self.env, &about.account, queue)?;
-        object.ask(question, &about.with_queue(queue), &[]).await
-    }
-
-    async fn ask_whether(&self, question: &str, about: &About, queue: &str) -> Result<bool> {
-        Ok(self.ask_queue(question, about, queue).await? == YES)
-    }
-
-    /// True if there is a queue, other than this one.
-    async fn has_other(&self, about: &About, but: Option<&str>) -> Result<bool> {
-        let mut names = self.names.all()?;
-        names.retain(|name| Some(name.as_str()) != but);
-        let found = find(&names, 1, async |queue| {
-            self.ask_whether("is-alive", about, queue).await
-        });
-        Ok(!found.await?.is_empty())
+    fn below<'a>(&'a self, about: &'a About) -> Below<'a> {
+        Below {
+            env: &self.env,
+            about,
+            are_accounts: false,
+        }
     }
 }

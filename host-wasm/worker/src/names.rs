@@ -10,6 +10,7 @@ use worker::{Env, Request, Response, Result, SqlStorage, State};
 
 use crate::directory::{self, Read};
 use crate::http::{Described, respond};
+use crate::places::{self, ADVANCE, About, IS_ALIVE, REMOVE, YES};
 use crate::sql::{execute, has_table, query, text};
 use crate::variables::Variables;
 
@@ -86,16 +87,9 @@ impl Names {
         Ok(())
     }
 
-    /// The answer to a request for a list, or to remove what it lists. `act` removes a name, or
-    /// tells whether it exists; `exists` is asked where nothing is listed behind the marker.
-    pub(crate) async fn list(
-        &self,
-        env: &Env,
-        request: &Request,
-        act: impl AsyncFn(&str, &str) -> Result<bool>,
-        exists: impl AsyncFnOnce() -> Result<bool>,
-    ) -> Result<Response> {
-        let rest = &Variables::of(env)?.settings.rest;
+    /// The answer to a request for a list, or to remove what it lists.
+    pub(crate) async fn list(&self, below: &Below<'_>, request: &Request) -> Result<Response> {
+        let rest = &Variables::of(below.env)?.settings.rest;
         let described = Described::of(request)?;
         let wanted = match directory::read(&described.with_body(&[]), rest) {
             Read::Answered(response) => return respond(response),
@@ -107,14 +101,13 @@ impl Names {
             names.partition_point(|name| name.as_bytes() <= marker)
         });
         let limit = wanted.limit.and_then(|limit| usize::try_from(limit).ok());
-        let question = if wanted.removes { "remove" } else { "is-alive" };
-        let found = find(
-            names.get(behind..).unwrap_or_default(),
-            limit.unwrap_or(usize::MAX),
-            async |name| act(name, question).await,
-        );
-        let found = found.await?;
-        let exists = found.is_empty() && behind > 0 && exists().await?;
+        let limit = limit.unwrap_or(usize::MAX);
+        let question = if wanted.removes { REMOVE } else { IS_ALIVE };
+        let names = names.get(behind..).unwrap_or_default();
+        let found = below.find(question, names, limit).await?;
+        // An account that has nothing behind the marker may have something before it.
+        let is_doubtful = found.is_empty() && behind > 0 && !below.are_accounts;
+        let exists = is_doubtful && self.any(below, None).await?;
         let names = found.iter().map(String::as_str);
         respond(directory::answer(
             &described.with_body(&[]),
@@ -124,11 +117,25 @@ impl Names {
         ))
     }
 
-    /// Asks all for their digests, and adds them up.
-    pub(crate) async fn digests(&self, ask: impl AsyncFn(&str) -> Result<String>) -> Result<u64> {
+    /// True if one of them exists, other than this one.
+    pub(crate) async fn any(&self, below: &Below<'_>, but: Option<&str>) -> Result<bool> {
+        let mut names = self.all()?;
+        names.retain(|name| Some(name.as_str()) != but);
+        Ok(!below.find(IS_ALIVE, &names, 1).await?.is_empty())
+    }
+
+    /// Removes all, and tells whether there were any.
+    pub(crate) async fn remove_all(&self, below: &Below<'_>) -> Result<bool> {
+        let removed = below.find(REMOVE, &self.all()?, usize::MAX).await?;
+        Ok(!removed.is_empty())
+    }
+
+    /// Moves the clocks of all on, and adds their digests up.
+    pub(crate) async fn advance(&self, below: &Below<'_>) -> Result<u64> {
         let mut sum = 0_u64;
         for chunk in self.all()?.chunks(CHUNK) {
-            for digest in join_all(chunk.iter().map(|name| ask(name))).await {
+            let digests = chunk.iter().map(|name| below.ask(ADVANCE, name));
+            for digest in join_all(digests).await {
                 let digest: u64 = digest?.parse().map_err(|_| "a digest is no number")?;
                 sum = sum.wrapping_add(digest);
             }
@@ -137,23 +144,39 @@ impl Names {
     }
 }
 
-/// Does something with each name; those for which it is true, in order, at most so many.
-pub(crate) async fn find(
-    names: &[String],
-    limit: usize,
-    act: impl AsyncFn(&str) -> Result<bool>,
-) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    let mut rest = names;
-    while !rest.is_empty() && found.len() < limit {
-        let (chunk, behind) = rest.split_at(rest.len().min(CHUNK).min(limit - found.len()));
-        let results = join_all(chunk.iter().map(|name| act(name))).await;
-        for (name, result) in chunk.iter().zip(results) {
-            if result? {
-                found.push(name.clone());
-            }
-        }
-        rest = behind;
+/// The objects whose names a directory has.
+pub(crate) struct Below<'a> {
+    pub(crate) env: &'a Env,
+    pub(crate) about: &'a About,
+    pub(crate) are_accounts: bool,
+}
+
+impl Below<'_> {
+    async fn ask(&self, question: &str, name: &str) -> Result<String> {
+        let (place, about) = if self.are_accounts {
+            let about = self.about.with_account(name);
+            (places::account(self.env, name)?, about)
+        } else {
+            let about = self.about.with_queue(name);
+            (places::queue(self.env, &about.account, name)?, about)
+        };
+        place.ask(question, &about, &[]).await
     }
-    Ok(found)
+
+    /// Asks about each name; those for which the answer is yes, in order, at most so many.
+    async fn find(&self, question: &str, names: &[String], limit: usize) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        let mut rest = names;
+        while !rest.is_empty() && found.len() < limit {
+            let (chunk, behind) = rest.split_at(rest.len().min(CHUNK).min(limit - found.len()));
+            let answers = join_all(chunk.iter().map(|name| self.ask(question, name))).await;
+            for (name, answer) in chunk.iter().zip(answers) {
+                if answer? == YES {
+                    found.push(name.clone());
+                }
+            }
+            rest = behind;
+        }
+        Ok(found)
+    }
 }

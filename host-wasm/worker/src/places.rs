@@ -26,6 +26,10 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'(')
     .remove(b')');
 
+/// What is asked of all objects, from the directories down to the queues.
+pub(crate) const IS_ALIVE: &str = "is-alive";
+pub(crate) const REMOVE: &str = "remove";
+pub(crate) const ADVANCE: &str = "advance";
 /// The answer to what is true.
 pub(crate) const YES: &str = "true";
 
@@ -59,6 +63,14 @@ impl About {
         match self.now_ms {
             Some(now_ms) => headers.set(NOW, &now_ms.to_string()),
             None => headers.delete(NOW),
+        }
+    }
+
+    /// The same of another account.
+    pub(crate) fn with_account(&self, account: &str) -> Self {
+        Self {
+            account: account.to_owned(),
+            ..self.clone()
         }
     }
 

@@ -8,13 +8,13 @@ use futures_util::future::{Either, select};
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen::closure::Closure;
 use worker::web_sys::AbortSignal;
-use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
 
 use crate::desk::Handled;
 use crate::http::{Described, read_body, respond};
 use crate::memory::used_bytes;
 use crate::object::{Key, Object, Told};
-use crate::places::{self, ASK, About};
+use crate::places::{self, ADVANCE, ASK, About, IS_ALIVE, REMOVE};
 use crate::spent;
 
 /// Above this the isolate takes no more messages.
@@ -101,23 +101,24 @@ async fn asked(
             let piece = request.bytes().await?;
             take(object, about, &piece).await
         }
-        "is-alive" => {
+        IS_ALIVE => {
             let alive = object.with(about, false, |held, now| held.desk.exists(now));
             Ok(alive.await?.to_string())
         }
-        "remove" => {
+        REMOVE => {
             let removed = object.with(about, false, |held, now| held.desk.remove(now));
             let removed = removed.await?;
             object.work().await;
             Ok(removed.to_string())
         }
-        _ => {
+        ADVANCE => {
             let advance = object.with(about, false, |held, now| held.desk.advance_to(now));
             advance.await?;
             object.work().await;
             let digest = object.with(about, false, |held, _| held.desk.node().digest());
             Ok(digest.await?.to_string())
         }
+        _ => Err(Error::from("this is nothing to ask a queue")),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use burrow_core::Timestamp;
 use burrow_core::rest::{Routed, route};
-use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
 
 use crate::http::{Described, respond};
-use crate::names::Names;
-use crate::places::{self, ASK, About, YES};
+use crate::names::{Below, Names};
+use crate::places::{self, ASK, About};
 use crate::sql::{execute, has_table, number, query, whole};
 use crate::variables::Variables;
 
@@ -40,7 +40,8 @@ impl Root {
         match question {
             "register" => self.names.add(&about.account, nothing_else).await?,
             "forget" => self.names.drop(&about.account, nothing_else).await?,
-            _ => return Ok(self.now()?.as_millis().to_string()),
+            "now" => return Ok(self.now()?.as_millis().to_string()),
+            _ => return Err(Error::from("this is nothing to ask the list of accounts")),
         }
         Ok(String::new())
     }
@@ -58,30 +59,22 @@ impl Root {
     async fn answer(&self, request: &Request, about: &About) -> Result<Response> {
         let described = Described::of(request)?;
         let rest = &Variables::of(&self.env)?.settings.rest;
+        let mut below = Below {
+            env: &self.env,
+            about,
+            are_accounts: true,
+        };
         if let Routed::Clock(clock) = route(&described.with_body(&[]), rest) {
             let now = self.move_clock(clock.advance_ms)?;
             let about = About {
                 now_ms: Some(now.as_millis()),
                 ..About::default()
             };
-            let advance = async |account: &str| self.ask_account("advance", &about, account).await;
-            let digest = self.names.digests(advance).await?;
+            below.about = &about;
+            let digest = self.names.advance(&below).await?;
             return respond(clock.respond(now, digest));
         }
-        let act = async |account: &str, question: &str| {
-            Ok(self.ask_account(question, about, account).await? == YES)
-        };
-        let exists = async || Ok(false);
-        self.names.list(&self.env, request, act, exists).await
-    }
-
-    async fn ask_account(&self, question: &str, about: &About, account: &str) -> Result<String> {
-        let about = About {
-            account: account.to_owned(),
-            ..about.clone()
-        };
-        let object = places::account(&self.env, account)?;
-        object.ask(question, &about, &[]).await
+        self.names.list(&below, request).await
     }
 
     fn move_clock(&self, by_ms: u64) -> Result<Timestamp> {
