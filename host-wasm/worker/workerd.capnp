@@ -13,15 +13,8 @@ const config :Workerd.Config = (
 
 const worker :Workerd.Worker = (
   modules = [
-    (name = "js/index.js", esModule = embed "js/index.js"),
-    (name = "js/counters.js", esModule = embed "js/counters.js"),
-    (name = "js/directory.js", esModule = embed "js/directory.js"),
-    (name = "js/instance.js", esModule = embed "js/instance.js"),
-    (name = "js/journal.js", esModule = embed "js/journal.js"),
-    (name = "js/places.js", esModule = embed "js/places.js"),
-    (name = "js/queue.js", esModule = embed "js/queue.js"),
-    (name = "js/settings.js", esModule = embed "js/settings.js"),
-    (name = "build/burrow.wasm", wasm = embed "build/burrow.wasm"),
+    (name = "index.js", esModule = embed "build/index.js"),
+    (name = "index_bg.wasm", wasm = embed "build/index_bg.wasm"),
   ],
   compatibilityDate = "2026-04-01",
   compatibilityFlags = ["enable_request_signal"],

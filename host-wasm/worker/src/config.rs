@@ -1,8 +1,5 @@
 //! How the node of an object behaves, from the variables of the Worker.
 
-use alloc::format;
-use alloc::string::String;
-
 use burrow_core::rest::RestConfig;
 use burrow_core::{Config, JournalConfig, Limits};
 

@@ -1,10 +1,8 @@
 //! The node of one object: its own queue, and messages on their way to dead-letter queues,
 //! which are other objects.
 
-use alloc::borrow::Cow;
-use alloc::boxed::Box;
-use alloc::collections::VecDeque;
-use alloc::vec::Vec;
+use std::borrow::Cow;
+use std::collections::VecDeque;
 
 use burrow_core::journal::{Batch, Load, RestoreError};
 use burrow_core::rest::{Plan, Request, Response, Routed, route};

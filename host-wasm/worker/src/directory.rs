@@ -1,16 +1,13 @@
 //! Lists and removals of accounts and queues: read here, carried out by the directories,
 //! answered here.
 
-use alloc::vec;
-use alloc::vec::Vec;
-
 use burrow_core::rest::{Request, Response, RestConfig, Routed, route};
 use burrow_core::{
     Command, Config, JournalConfig, Node, Page, QueueName, Refusal, Settings, Timestamp,
 };
 
 /// What a request asks of a directory.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// What is listed is removed as well.
     pub removes: bool,
@@ -25,21 +22,14 @@ pub struct Wanted {
 pub enum Read {
     Answered(Response),
     Wanted(Wanted),
-    /// Move the clock, and answer with the instant and the digest.
-    Clock {
-        advance_ms: u64,
-    },
 }
 
 /// Reads a request.
 pub fn read(request: &Request<'_>, rest: &RestConfig) -> Read {
     let (command, plan) = match route(request, rest) {
         Routed::Respond(response) => return Read::Answered(response),
-        Routed::Clock(clock) => {
-            return Read::Clock {
-                advance_ms: clock.advance_ms,
-            };
-        }
+        // The object that has the clock has the list of accounts as well.
+        Routed::Clock(_) => return Read::Wanted(Wanted::default()),
         Routed::Submit(command, plan) => (command, plan),
     };
     let none = Page::default();

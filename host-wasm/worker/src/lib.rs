@@ -1,16 +1,30 @@
-//! Burrow for Cloudflare Workers: the queue of one Durable Object, as a module that imports
-//! one function and knows nothing of JavaScript.
+//! Burrow for Cloudflare Workers: a Durable Object for each queue, one for each account, one for
+//! the list of accounts.
 //!
-//! Each object has an instance of its own, with a memory of its own. The objects, their
-//! storage and their alarms are in `js/`; what goes between the two is described in
-//! [`wire`].
-#![cfg_attr(target_arch = "wasm32", no_std)]
+//! [`desk`], [`directory`], [`config`] and [`rows`] decide, and know nothing of the runtime; the rest speaks to it.
 
-extern crate alloc;
+#![allow(
+    missing_debug_implementations,
+    reason = "what holds the runtime's own objects cannot show them"
+)]
 
 pub mod config;
 pub mod desk;
 pub mod directory;
-#[cfg(target_arch = "wasm32")]
-pub mod exports;
-pub mod wire;
+pub mod rows;
+
+mod account;
+mod entry;
+mod http;
+mod journal;
+mod memory;
+mod names;
+mod object;
+mod places;
+mod queue;
+mod root;
+mod spent;
+mod sql;
+mod time;
+mod variables;
+mod work;

@@ -1,5 +1,6 @@
 //! Bindings for JavaScript, of modules that were compiled with wasm-bindgen.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::bail;
@@ -25,5 +26,16 @@ pub(crate) fn bind(target: &str, module: &Path, to: &Path, name: &str) -> anyhow
         .typescript(false)
         .remove_name_section(true)
         .remove_producers_section(true)
-        .generate(to)
+        .generate(to)?;
+    if target == "module" {
+        let script = to.join(name).with_extension("js");
+        let bindings = fs::read_to_string(&script)?;
+        // The same to the runtimes that know it, and nothing to those and to tools that do not.
+        let bindings = bindings.replace("import source ", "import ");
+        // A bundler keeps each class of which this is set, also one that nobody uses.
+        let lines = bindings.lines();
+        let lines = lines.filter(|line| !line.starts_with("if (Symbol.dispose)"));
+        fs::write(&script, lines.collect::<Vec<_>>().join("\n"))?;
+    }
+    Ok(())
 }

@@ -2,13 +2,15 @@
 
 mod bindgen;
 mod component;
+mod trim;
 
 use std::path::Path;
 
 use anyhow::bail;
 
 const USAGE: &str = "usage: burrow-pack component CORE.wasm COMPONENT.wasm
-       burrow-pack bindgen web|nodejs|bundler|module MODULE.wasm FOLDER NAME";
+       burrow-pack bindgen web|nodejs|bundler|module MODULE.wasm FOLDER NAME
+       burrow-pack trim MODULE.wasm SCRIPT.js";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -18,6 +20,7 @@ fn main() -> anyhow::Result<()> {
         ["bindgen", target, module, to, name] => {
             bindgen::bind(target, Path::new(module), Path::new(to), name)
         }
+        ["trim", module, script] => trim::trim(Path::new(module), Path::new(script)),
         _ => bail!(USAGE),
     }
 }

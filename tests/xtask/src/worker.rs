@@ -21,6 +21,8 @@ pub(crate) enum Task {
         #[arg(long, default_value = "burrow-data/worker")]
         data: PathBuf,
     },
+    /// Builds the Worker, for `wrangler deploy`.
+    Build,
     /// Tests the Worker.
     Test,
     /// Prints its figures, beside those of an empty object and of workerd's own queues.
@@ -34,6 +36,7 @@ pub(crate) enum Task {
 pub(crate) fn run(task: Task) -> Result<(), Failure> {
     match task {
         Task::Serve { port, data } => serve(port, &data),
+        Task::Build => build(),
         Task::Test => {
             cargo_tool("cargo-nextest")?;
             test(&mut Count::default())
@@ -91,14 +94,29 @@ fn serve(port: u16, data: &Path) -> Result<(), Failure> {
         .run()
 }
 
-/// Builds the module and puts it where the Worker's scripts look for it.
+/// Compiles the module, and packs it into `build` with the script that binds it to the runtime.
 fn build() -> Result<(), Failure> {
-    let module = wasm::build("burrow-worker", "worker", "core,alloc")?;
-    let folder = folder().join("build");
-    fs::create_dir_all(&folder).map_err(at(&folder))?;
-    fs::copy(&module, folder.join("burrow.wasm"))
-        .map(drop)
-        .map_err(at(&module))
+    let build = folder().join("build");
+    let module = wasm::build("burrow-worker", "worker", "std,panic_abort")?;
+    cargo(["run", "--quiet", "--package", "burrow-pack", "--"])
+        .args(["bindgen", "module"])
+        .args([&module, &build])
+        .args(["index"])
+        .run()?;
+    program(installed("@esbuild", "esbuild")?)
+        .args(["shim.js", "--outfile=build/index.js", "--allow-overwrite"])
+        .args([
+            "--bundle",
+            "--minify",
+            "--format=esm",
+            "--log-level=warning",
+        ])
+        .args(["--external:*.wasm", "--external:cloudflare:*"])
+        .folder(&folder())
+        .run()?;
+    cargo(["run", "--quiet", "--package", "burrow-pack", "--", "trim"])
+        .args([build.join("index_bg.wasm"), build.join("index.js")])
+        .run()
 }
 
 /// Builds the Worker, and names the workerd that is to run it.
@@ -109,14 +127,19 @@ pub(crate) fn ready() -> Result<PathBuf, Failure> {
 
 /// The runtime that Cloudflare runs Workers with.
 fn workerd() -> Result<PathBuf, Failure> {
-    let packages = npm::install(&folder())?.join("node_modules/@cloudflare");
+    installed("@cloudflare", "workerd")
+}
+
+/// A program that npm has in one package for each kind of machine.
+fn installed(scope: &str, name: &str) -> Result<PathBuf, Failure> {
+    let packages = npm::install(&folder())?.join("node_modules").join(scope);
     let folders = fs::read_dir(&packages).map_err(at(&packages))?;
     let mut programs = folders
         .filter_map(Result::ok)
-        .map(|folder| folder.path().join("bin/workerd"));
+        .map(|folder| folder.path().join("bin").join(name));
     programs
         .find(|program| program.is_file())
-        .ok_or_else(|| Failure("workerd has no program for this machine".into()))
+        .ok_or_else(|| Failure(format!("npm has no {name} for this machine")))
 }
 
 fn folder() -> PathBuf {

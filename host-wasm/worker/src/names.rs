@@ -1,0 +1,182 @@
+//! What directories have in common. A name is written when a queue appears for the first time, and
+//! taken off when its object has given everything back; whether it exists in between is for the
+//! queue itself to say.
+
+use std::cell::RefCell;
+
+use futures_util::future::join_all;
+use futures_util::lock::Mutex;
+use worker::{Env, Request, Response, Result, SqlStorage, State};
+
+use crate::directory::{self, Read};
+use crate::http::{Described, respond};
+use crate::places::{self, ADVANCE, About, IS_ALIVE, REMOVE, YES};
+use crate::sql::{execute, has_table, query, text};
+use crate::variables::Variables;
+
+/// So many are asked at a time.
+const CHUNK: usize = 16;
+
+/// A list of names in an object's storage.
+pub(crate) struct Names {
+    pub(crate) sql: SqlStorage,
+    /// In order of their bytes; none until they are read.
+    read: RefCell<Option<Vec<String>>>,
+    /// Changes of the list are made one after the other.
+    line: Mutex<()>,
+}
+
+impl Names {
+    pub(crate) fn new(state: &State) -> Self {
+        Self {
+            sql: state.storage().sql(),
+            read: RefCell::new(None),
+            line: Mutex::new(()),
+        }
+    }
+
+    pub(crate) fn all(&self) -> Result<Vec<String>> {
+        if let Some(names) = &*self.read.borrow() {
+            return Ok(names.clone());
+        }
+        let mut names = Vec::new();
+        if has_table(&self.sql, "names")? {
+            for row in query(&self.sql, "SELECT name FROM names ORDER BY name", vec![])? {
+                names.push(text(row.first())?.to_owned());
+            }
+        }
+        *self.read.borrow_mut() = Some(names.clone());
+        Ok(names)
+    }
+
+    pub(crate) async fn add(
+        &self,
+        name: &str,
+        before_first: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        let _turn = self.line.lock().await;
+        let names = self.all()?;
+        if names.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        if names.is_empty() {
+            before_first.await?;
+        }
+        let create = "CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY) WITHOUT ROWID";
+        execute(&self.sql, create, vec![])?;
+        execute(&self.sql, "INSERT INTO names VALUES (?)", vec![name.into()])?;
+        *self.read.borrow_mut() = None;
+        Ok(())
+    }
+
+    pub(crate) async fn drop(
+        &self,
+        name: &str,
+        when_empty: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        let _turn = self.line.lock().await;
+        if !self.all()?.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        let delete = "DELETE FROM names WHERE name = ?";
+        execute(&self.sql, delete, vec![name.into()])?;
+        *self.read.borrow_mut() = None;
+        if self.all()?.is_empty() {
+            when_empty.await?;
+        }
+        Ok(())
+    }
+
+    /// The answer to a request for a list, or to remove what it lists.
+    pub(crate) async fn list(&self, below: &Below<'_>, request: &Request) -> Result<Response> {
+        let rest = &Variables::of(below.env)?.settings.rest;
+        let described = Described::of(request)?;
+        let wanted = match directory::read(&described.with_body(&[]), rest) {
+            Read::Answered(response) => return respond(response),
+            Read::Wanted(wanted) => wanted,
+        };
+        let names = self.all()?;
+        let marker = wanted.marker.as_deref();
+        let behind = marker.map_or(0, |marker| {
+            names.partition_point(|name| name.as_bytes() <= marker)
+        });
+        let limit = wanted.limit.and_then(|limit| usize::try_from(limit).ok());
+        let limit = limit.unwrap_or(usize::MAX);
+        let question = if wanted.removes { REMOVE } else { IS_ALIVE };
+        let names = names.get(behind..).unwrap_or_default();
+        let found = below.find(question, names, limit).await?;
+        // An account that has nothing behind the marker may have something before it.
+        let is_doubtful = found.is_empty() && behind > 0 && !below.are_accounts;
+        let exists = is_doubtful && self.any(below, None).await?;
+        let names = found.iter().map(String::as_str);
+        respond(directory::answer(
+            &described.with_body(&[]),
+            rest,
+            exists,
+            names,
+        ))
+    }
+
+    /// True if one of them exists, other than this one.
+    pub(crate) async fn any(&self, below: &Below<'_>, but: Option<&str>) -> Result<bool> {
+        let mut names = self.all()?;
+        names.retain(|name| Some(name.as_str()) != but);
+        Ok(!below.find(IS_ALIVE, &names, 1).await?.is_empty())
+    }
+
+    /// Removes all, and tells whether there were any.
+    pub(crate) async fn remove_all(&self, below: &Below<'_>) -> Result<bool> {
+        let removed = below.find(REMOVE, &self.all()?, usize::MAX).await?;
+        Ok(!removed.is_empty())
+    }
+
+    /// Moves the clocks of all on, and adds their digests up.
+    pub(crate) async fn advance(&self, below: &Below<'_>) -> Result<u64> {
+        let mut sum = 0_u64;
+        for chunk in self.all()?.chunks(CHUNK) {
+            let digests = chunk.iter().map(|name| below.ask(ADVANCE, name));
+            for digest in join_all(digests).await {
+                let digest: u64 = digest?.parse().map_err(|_| "a digest is no number")?;
+                sum = sum.wrapping_add(digest);
+            }
+        }
+        Ok(sum)
+    }
+}
+
+/// The objects whose names a directory has.
+pub(crate) struct Below<'a> {
+    pub(crate) env: &'a Env,
+    pub(crate) about: &'a About,
+    pub(crate) are_accounts: bool,
+}
+
+impl Below<'_> {
+    async fn ask(&self, question: &str, name: &str) -> Result<String> {
+        let (place, about) = if self.are_accounts {
+            let about = self.about.with_account(name);
+            (places::account(self.env, name)?, about)
+        } else {
+            let about = self.about.with_queue(name);
+            (places::queue(self.env, &about.account, name)?, about)
+        };
+        place.ask(question, &about, &[]).await
+    }
+
+    /// Asks about each name; those for which the answer is yes, in order, at most so many.
+    async fn find(&self, question: &str, names: &[String], limit: usize) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        let mut rest = names;
+        while !rest.is_empty() && found.len() < limit {
+            let (chunk, behind) = rest.split_at(rest.len().min(CHUNK).min(limit - found.len()));
+            let answers = join_all(chunk.iter().map(|name| self.ask(question, name))).await;
+            for (name, answer) in chunk.iter().zip(answers) {
+                if answer? == YES {
+                    found.push(name.clone());
+                }
+            }
+            rest = behind;
+        }
+        Ok(found)
+    }
+}

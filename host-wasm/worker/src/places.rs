@@ -1,0 +1,154 @@
+//! Which object has what, and what objects ask each other.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use wasm_bindgen::prelude::*;
+use worker::js_sys::{Promise, Uint8Array};
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::{Env, Error, Headers, Response, Result, web_sys};
+
+/// The instant that a request is made at, where the clock is manual.
+pub(crate) const NOW: &str = "Burrow-Now";
+/// The names that a request's target has, percent-encoded.
+pub(crate) const ACCOUNT: &str = "Burrow-Account";
+pub(crate) const QUEUE: &str = "Burrow-Queue";
+/// What one object asks another. Clients' requests are freed of it.
+pub(crate) const ASK: &str = "Burrow-Ask";
+
+/// Objects are known by names in which only these stand for themselves.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+
+/// What is asked of all objects, from the directories down to the queues.
+pub(crate) const IS_ALIVE: &str = "is-alive";
+pub(crate) const REMOVE: &str = "remove";
+pub(crate) const ADVANCE: &str = "advance";
+/// The answer to what is true.
+pub(crate) const YES: &str = "true";
+
+/// The names and the instant that go along with what is asked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About {
+    pub(crate) account: String,
+    pub(crate) queue: String,
+    pub(crate) now_ms: Option<u64>,
+}
+
+impl About {
+    pub(crate) fn of(headers: &Headers) -> Result<Self> {
+        let name = |header| -> Result<String> {
+            let encoded = headers.get(header)?.unwrap_or_default();
+            let name = percent_decode_str(&encoded).decode_utf8();
+            Ok(name
+                .map_err(|_| Error::from("a name is no text"))?
+                .into_owned())
+        };
+        Ok(Self {
+            account: name(ACCOUNT)?,
+            queue: name(QUEUE)?,
+            now_ms: headers.get(NOW)?.and_then(|now| now.parse().ok()),
+        })
+    }
+
+    pub(crate) fn write_to(&self, headers: &Headers) -> Result<()> {
+        headers.set(ACCOUNT, &encode(&self.account))?;
+        headers.set(QUEUE, &encode(&self.queue))?;
+        match self.now_ms {
+            Some(now_ms) => headers.set(NOW, &now_ms.to_string()),
+            None => headers.delete(NOW),
+        }
+    }
+
+    /// The same of another account.
+    pub(crate) fn with_account(&self, account: &str) -> Self {
+        Self {
+            account: account.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The same of another queue of the account.
+    pub(crate) fn with_queue(&self, queue: &str) -> Self {
+        Self {
+            queue: queue.to_owned(),
+            ..self.clone()
+        }
+    }
+}
+
+pub(crate) fn root(env: &Env) -> Result<Place> {
+    named(env, "ROOT", "root")
+}
+
+pub(crate) fn account(env: &Env, account: &str) -> Result<Place> {
+    named(env, "ACCOUNTS", &encode(account))
+}
+
+pub(crate) fn queue(env: &Env, account: &str, queue: &str) -> Result<Place> {
+    let name = [&encode(account), "/", &encode(queue)].concat();
+    named(env, "QUEUES", &name)
+}
+
+fn named(env: &Env, binding: &str, name: &str) -> Result<Place> {
+    Ok(env.durable_object(binding)?.get_by_name(name)?.into_rpc())
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// An object that can be spoken to. What it answers is passed on as it is.
+    pub(crate) type Place;
+
+    #[wasm_bindgen(method)]
+    fn fetch(this: &Place, request: &web_sys::Request) -> Promise;
+}
+
+impl Place {
+    pub(crate) async fn answer(&self, request: &web_sys::Request) -> Result<web_sys::Response> {
+        Ok(JsFuture::from(self.fetch(request)).await?.dyn_into()?)
+    }
+
+    /// Asks another object something, and gives what it tells.
+    pub(crate) async fn ask(&self, question: &str, about: &About, body: &[u8]) -> Result<String> {
+        let headers = Headers::new();
+        headers.set(ASK, question)?;
+        about.write_to(&headers)?;
+        let init = web_sys::RequestInit::new();
+        init.set_method("POST");
+        init.set_headers_headers(&headers.0);
+        if !body.is_empty() {
+            init.set_body_opt_u8_array(Some(&Uint8Array::from(body)));
+        }
+        let request = web_sys::Request::new_with_str_and_init("http://object/", &init)?;
+        let answer = self.answer(&request).await?;
+        let text = JsFuture::from(answer.text()?).await?;
+        let text = text.as_string().unwrap_or_default();
+        match answer.status() {
+            200 => Ok(text),
+            _ => Err(Error::from(text)),
+        }
+    }
+
+    /// The same for what is true or not.
+    pub(crate) async fn ask_whether(&self, question: &str, about: &About) -> Result<bool> {
+        Ok(self.ask(question, about, &[]).await? == YES)
+    }
+}
+
+/// The answer to what was asked.
+pub(crate) fn tell(answer: Result<String>) -> Result<Response> {
+    match answer {
+        Ok(text) => Response::ok(text),
+        Err(error) => Response::error(error.to_string(), 500),
+    }
+}
+
+fn encode(name: &str) -> String {
+    utf8_percent_encode(name, ENCODED).to_string()
+}

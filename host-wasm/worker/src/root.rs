@@ -1,0 +1,92 @@
+//! The object that knows all accounts, and the clock if it is moved by hand.
+
+use burrow_core::Timestamp;
+use burrow_core::rest::{Routed, route};
+use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
+
+use crate::http::{Described, respond};
+use crate::names::{Below, Names};
+use crate::places::{self, ASK, About};
+use crate::sql::{execute, has_table, number, query, whole};
+use crate::variables::Variables;
+
+/// See the [module](self).
+#[durable_object(fetch)]
+pub struct Root {
+    names: Names,
+    env: Env,
+}
+
+impl DurableObject for Root {
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            names: Names::new(&state),
+            env,
+        }
+    }
+
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let about = About::of(request.headers())?;
+        match request.headers().get(ASK)? {
+            Some(question) => places::tell(self.asked(&question, &about).await),
+            None => self.answer(&request, &about).await,
+        }
+    }
+}
+
+impl Root {
+    async fn asked(&self, question: &str, about: &About) -> Result<String> {
+        let nothing_else = async { Ok(()) };
+        match question {
+            "register" => self.names.add(&about.account, nothing_else).await?,
+            "forget" => self.names.drop(&about.account, nothing_else).await?,
+            "now" => return Ok(self.now()?.as_millis().to_string()),
+            _ => return Err(Error::from("this is nothing to ask the list of accounts")),
+        }
+        Ok(String::new())
+    }
+
+    fn now(&self) -> Result<Timestamp> {
+        let sql = &self.names.sql;
+        if !has_table(sql, "clock")? {
+            return Ok(Timestamp::MANUAL_START);
+        }
+        let rows = query(sql, "SELECT now FROM clock", vec![])?;
+        let now_ms = whole(rows.first().and_then(|row| row.first()))?;
+        Ok(Timestamp::from_millis(now_ms))
+    }
+
+    async fn answer(&self, request: &Request, about: &About) -> Result<Response> {
+        let described = Described::of(request)?;
+        let rest = &Variables::of(&self.env)?.settings.rest;
+        let mut below = Below {
+            env: &self.env,
+            about,
+            are_accounts: true,
+        };
+        if let Routed::Clock(clock) = route(&described.with_body(&[]), rest) {
+            let now = self.move_clock(clock.advance_ms)?;
+            let about = About {
+                now_ms: Some(now.as_millis()),
+                ..About::default()
+            };
+            below.about = &about;
+            let digest = self.names.advance(&below).await?;
+            return respond(clock.respond(now, digest));
+        }
+        self.names.list(&below, request).await
+    }
+
+    fn move_clock(&self, by_ms: u64) -> Result<Timestamp> {
+        let now_ms = self.now()?.as_millis().saturating_add(by_ms);
+        if by_ms > 0 {
+            let sql = &self.names.sql;
+            let create =
+                "CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY, now INTEGER NOT NULL)";
+            execute(sql, create, vec![])?;
+            let set = "INSERT OR REPLACE INTO clock VALUES (1, ?)";
+            execute(sql, set, vec![number(now_ms)?])?;
+        }
+        Ok(Timestamp::from_millis(now_ms))
+    }
+}

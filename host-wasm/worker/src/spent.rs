@@ -1,0 +1,37 @@
+//! What this isolate has spent, for the tests of what the Worker costs.
+
+use std::cell::Cell;
+
+thread_local! {
+    static ROWS: Cell<u64> = const { Cell::new(0) };
+    static ALARMS: Cell<u64> = const { Cell::new(0) };
+    static WAITING: Cell<u64> = const { Cell::new(0) };
+}
+
+pub(crate) fn count_rows(rows: u64) {
+    ROWS.set(ROWS.get() + rows);
+}
+
+pub(crate) fn count_alarm() {
+    count_rows(1);
+    ALARMS.set(ALARMS.get() + 1);
+}
+
+/// Counts as waiting until it is dropped.
+pub(crate) struct Waiting(());
+
+pub(crate) fn wait() -> Waiting {
+    WAITING.set(WAITING.get() + 1);
+    Waiting(())
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        WAITING.set(WAITING.get() - 1);
+    }
+}
+
+pub(crate) fn to_json() -> String {
+    let (rows, alarms, waiting) = (ROWS.get(), ALARMS.get(), WAITING.get());
+    format!(r#"{{"rows":{rows},"alarms":{alarms},"waiting":{waiting}}}"#)
+}
