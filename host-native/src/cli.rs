@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use burrow::config::layers::{Layers, bad_flag, is_bad_value};
-use burrow::config::{ConfigError, ProxySettings, Settings};
+use burrow::config::{ConfigError, ProxySettings, Settings, Source};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::moving::{QueuePath, Site};
+use crate::verbs::DEFAULT_URL;
 
 /// A message queue in one program: HTTP in front, SQLite or memory behind
 #[derive(Debug, Parser)]
@@ -40,12 +41,12 @@ enum Verb {
     /// Write a queue to standard output, to be imported elsewhere; changes nothing
     ///
     /// Its settings, and its messages as they are: bodies, times, attempts and claims, whose tokens stay good.
-    #[command(after_help = EXPORT_HELP)]
+    #[command(after_help = EXPORT_HELP, allow_missing_positional = true)]
     Export(MoveArgs),
     /// Put an exported queue from standard input behind what is there
     ///
     /// A message whose id is there takes the place of the other one, so an import that was cut short can be repeated.
-    #[command(after_help = IMPORT_HELP)]
+    #[command(after_help = IMPORT_HELP, allow_missing_positional = true)]
     Import(MoveArgs),
     #[command(flatten)]
     Use(crate::verbs::Verb),
@@ -60,9 +61,10 @@ enum Verb {
 
 #[derive(Args, Debug)]
 struct MoveArgs {
-    /// A server, as http://127.0.0.1:8080, or the data folder of one that does not run
+    /// A server, as http://127.0.0.1:8080, or the data folder of one that does not run; otherwise
+    /// the server of BURROW_URL, or of this machine
     #[arg(value_name = "URL|DIR")]
-    site: Site,
+    site: Option<Site>,
     /// The queue, both names percent-encoded as in a URL
     #[arg(value_name = "ACCOUNT/QUEUE")]
     queue: QueuePath,
@@ -127,15 +129,40 @@ pub(crate) fn read(
         Verb::Proxy(proxy) => read_proxy(proxy.config, &arguments, variables),
         Verb::Check(args) => Ok(Action::Check(args.folder)),
         Verb::Dump(args) => Ok(Action::Dump(args.folder)),
-        Verb::Export(args) => Ok(Action::Export(args.site, args.queue)),
-        Verb::Import(args) => Ok(Action::Import(args.site, args.queue)),
-        Verb::Use(verb) => {
-            let mut variables = variables.into_iter();
-            let url = variables.find(|(name, _)| name == "BURROW_URL");
-            Ok(Action::Use(Box::new(verb), url.map(|(_, url)| url)))
-        }
+        Verb::Export(args) => Ok(Action::Export(site(args.site, variables)?, args.queue)),
+        Verb::Import(args) => Ok(Action::Import(site(args.site, variables)?, args.queue)),
+        Verb::Use(verb) => Ok(Action::Use(Box::new(verb), url(variables))),
         Verb::Completions { shell } => Ok(Action::Print(completions(shell))),
         Verb::Man { command } => man(command.as_deref()).map(Action::Print),
+    }
+}
+
+fn url(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Option<OsString> {
+    let mut variables = variables.into_iter();
+    let found = variables.find(|(name, _)| name == "BURROW_URL");
+    found.map(|(_, url)| url)
+}
+
+/// Where the queue is, if need be by the variable, which must name one server.
+fn site(
+    given: Option<Site>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Site, Rejected> {
+    if let Some(site) = given {
+        return Ok(site);
+    }
+    let urls = url(variables).unwrap_or_default();
+    let urls = urls.to_string_lossy();
+    let mut each = urls.split_whitespace();
+    match (each.next(), each.next()) {
+        (None, _) => Ok(Site::Server(DEFAULT_URL.to_owned())),
+        (Some(url), None) if Site::is_url(url) => Ok(Site::Server(url.to_owned())),
+        _ => Err(Rejected::Config(ConfigError::BadValue {
+            key: "url".to_owned(),
+            value: urls.to_string(),
+            source_of: Source::Variable("BURROW_URL".to_owned()),
+            allowed: "allowed is one server, such as http://127.0.0.1:8080".to_owned(),
+        })),
     }
 }
 
@@ -224,7 +251,8 @@ Exit codes:
   2  wrong usage, or a bad setting
   3  the stored data is damaged
   4  there is nothing, also after waiting
-  5  the claim is lost";
+  5  the claim is lost
+  123 burrow work: commands failed";
 
 const SERVE_HELP: &str = "\
 Settings:

@@ -7,6 +7,7 @@ use burrow_client::{Answer, Calling, Client, Error, Transport};
 use burrow_core::{Command, Config};
 
 use crate::engine::{Engine, EngineConfig, Failure, StartError, StoreConfig, SystemClock};
+use crate::storage::{DataFolder, OpenError};
 
 /// A data folder that this process has to itself.
 #[derive(Clone, Debug)]
@@ -15,6 +16,19 @@ pub struct Embedded {
 }
 
 impl Embedded {
+    /// Opens a folder that holds data already: nothing is made for a name that is mistyped.
+    /// Otherwise as [`open`](Self::open).
+    pub fn open_existing(folder: &Path) -> Result<Self, StartError> {
+        let found = DataFolder::open_read_only(folder)?;
+        if !found.has_data()? {
+            return Err(StartError::Open(OpenError::NoData {
+                path: folder.to_owned(),
+            }));
+        }
+        drop(found);
+        Self::open(folder)
+    }
+
     /// Opens the folder, which is made if it is not there. What the queues' settings leave to
     /// the server is as a server without settings has it. Blocks until all is restored.
     pub fn open(folder: &Path) -> Result<Self, StartError> {

@@ -66,12 +66,17 @@ enum MoveError {
     Io(#[from] io::Error),
 }
 
+impl Site {
+    pub(crate) fn is_url(text: &str) -> bool {
+        text.contains("://")
+    }
+}
+
 impl std::str::FromStr for Site {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_url = text.starts_with("http://") || text.starts_with("https://");
-        Ok(match is_url {
+        Ok(match Self::is_url(text) {
             true => Self::Server(text.trim_end_matches('/').to_owned()),
             false => Self::Folder(text.into()),
         })

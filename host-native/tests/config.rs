@@ -291,6 +291,16 @@ fn a_variable_that_is_not_utf8_is_refused() {
 }
 
 #[test]
+fn a_setting_given_by_two_variables_is_refused() {
+    let both = ["BURROW_LISTEN", "BURROW_listen"].map(|name| (name.into(), "127.0.0.1:1".into()));
+    let refused = Layers::read::<Settings>("serve", None, both).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "listen is given twice, by the variables BURROW_LISTEN and BURROW_listen; keep one of them"
+    );
+}
+
+#[test]
 fn the_file_takes_numbers_and_truths_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("burrow.toml");

@@ -100,6 +100,39 @@ fn a_queue_moves_between_folders_and_servers_and_stays_the_same() {
 }
 
 #[test]
+fn the_server_of_the_variable_is_meant_where_none_is_given() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = manual(&folder.path().join("data"));
+    fill(&server);
+    let url = format!("http://{}", server.address());
+    let run = |arguments: &[&str], urls: &str| {
+        let mut command = burrow(arguments);
+        command.env("BURROW_URL", urls).stdin(Stdio::null());
+        command.output().expect("the program runs")
+    };
+    let exported = run(&["export", "a%2Fb/q%20q"], &url);
+    assert!(exported.status.success(), "{}", errors(&exported));
+    let file = folder.path().join("file");
+    std::fs::write(&file, &exported.stdout).expect("the file can be written");
+    let mut import = burrow(&["import", "a%2Fb/copy"]);
+    let from = File::open(&file).expect("the file is there");
+    let imported = import.env("BURROW_URL", &url).stdin(from).output();
+    let imported = imported.expect("the program runs");
+    assert!(imported.status.success(), "{}", errors(&imported));
+    let mut client = Client::connect(server.address());
+    let copied = client.request("GET", "/v1.0/a%2Fb/copy/m1?detail=id", "");
+    assert_eq!(copied.status, 200, "{copied:?}");
+
+    let several = run(&["export", "a%2Fb/q%20q"], &format!("{url} {url}"));
+    assert_eq!(several.status.code(), Some(2));
+    assert!(
+        errors(&several).contains("allowed is one server"),
+        "{}",
+        errors(&several)
+    );
+}
+
+#[test]
 fn what_cannot_be_moved_is_told() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("data");

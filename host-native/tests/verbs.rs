@@ -124,7 +124,10 @@ fn every_verb_works_on_a_server_and_on_a_data_folder() {
     let server = server(&[]);
     every_verb(["--url", &url(&server)]);
     let folder = tempfile::tempdir().unwrap();
-    every_verb(["--data", folder.path().to_str().unwrap()]);
+    let data = ["--data", folder.path().to_str().unwrap()];
+    told(data, &["put", "a/q", "first"], "", 0);
+    told(data, &["pop", "a/q"], "", 0);
+    every_verb(data);
     let socket = folder.path().join("socket");
     let listen = format!("--listen-wire=127.0.0.1:0,unix:{}", socket.display());
     let wired = |serve: &dyn Fn(&Server) -> String| {
@@ -140,6 +143,9 @@ fn every_verb_works_on_a_server_and_on_a_data_folder() {
     );
     assert_eq!(nobody.status.code(), Some(1));
     told(["--url", "ftp://x"], &["ls"], "", 2);
+    let no_certificate = concat!("--ca=", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    told(["--url", "https://x"], &["ls", no_certificate], "", 2);
+    told(["--url", "https://x"], &["ls", "--ca=/nowhere"], "", 1);
 }
 
 #[test]
@@ -191,6 +197,67 @@ fn until(is_so: impl Fn() -> bool) {
 
 fn signal(child: &Child, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).expect("it is there");
+}
+
+#[test]
+fn only_what_puts_something_makes_a_data_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let mistyped = folder.path().join("mistyped");
+    for verb in [
+        &["ls"][..],
+        &["stats"],
+        &["peek", "a/q"],
+        &["pop", "a/q"],
+        &["settings", "a/q"],
+        &["work", "a/q", "--wait=0", "--", "true"],
+    ] {
+        told(["--data", mistyped.to_str().unwrap()], verb, "", 1);
+        told(["--data", folder.path().to_str().unwrap()], verb, "", 1);
+    }
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn work_that_ends_says_how_many_messages_failed() {
+    let server = server(&[]);
+    let url = url(&server);
+    let place = ["--url", url.as_str()];
+    told(place, &["put", "a/q", "good"], "", 0);
+    told(place, &["put", "a/q", "bad"], "", 0);
+    told(place, &["put", "a/q", "bad at first"], "", 0);
+    let script =
+        "read body; case $body in good) ;; bad) exit 1 ;; *) [ $BURROW_ATTEMPTS = 2 ] ;; esac";
+    let work = [
+        "work",
+        "a/q",
+        "--delay=2",
+        "--wait=0",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    // All are tried once; after the delay the two that failed are there again.
+    let first = run(place, &work, b"");
+    assert_eq!(first.status.code(), Some(123), "{first:?}");
+    let told_last = |output: &Output| {
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        errors.lines().last().map(str::to_owned)
+    };
+    let failed = |count: u32| {
+        Some(format!(
+            "burrow: messages whose command failed, and that were given back: {count}"
+        ))
+    };
+    assert_eq!(told_last(&first), failed(2));
+    until(|| {
+        let seen = run(place, &["peek", "a/q", "--limit=2"], b"");
+        String::from_utf8_lossy(&seen.stdout).lines().count() == 2
+    });
+    let second = run(place, &work, b"");
+    assert_eq!(second.status.code(), Some(123), "{second:?}");
+    assert_eq!(told_last(&second), failed(1));
 }
 
 #[test]

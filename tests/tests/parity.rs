@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use burrow_tests::parity::{HttpReplica, ProxyReplica, Step, WireReplica, replay, the_log};
+use burrow_tests::parity::{
+    HttpReplica, ProxyReplica, Step, WireReplica, replay, the_log, the_log_without_dead_letters,
+};
 use burrow_tests::process::{Launch, program};
 
 #[test]
@@ -55,6 +57,22 @@ fn a_proxy_answers_as_the_machine() {
     let socket = format!("unix:{}", folder.path().join("wire").display());
     let server = native(folder.path()).argument(format!("--listen-wire={socket}"));
     let proxy = Launch::proxy(program(), &[socket]);
-    let mut proxied = ProxyReplica::start(server, &proxy);
+    let mut proxied = ProxyReplica::start(vec![server], &proxy);
     replay(&the_log(), &mut proxied).unwrap_or_else(|difference| panic!("{difference}"));
+}
+
+#[test]
+fn a_proxy_makes_three_servers_answer_and_hold_what_one_does() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let place = |number: u32| folder.path().join(number.to_string());
+    let socket = |number| format!("unix:{}", place(number).join("wire").display());
+    let server = |number| {
+        std::fs::create_dir(place(number)).expect("the folder can be made");
+        native(&place(number)).argument(format!("--listen-wire={}", socket(number)))
+    };
+    let servers = (0..3).map(server).collect();
+    let sockets: Vec<String> = (0..3).map(socket).collect();
+    let mut cluster = ProxyReplica::start(servers, &Launch::proxy(program(), &sockets));
+    let log = the_log_without_dead_letters();
+    replay(&log, &mut cluster).unwrap_or_else(|difference| panic!("{difference}"));
 }

@@ -32,7 +32,7 @@
 //!     tokio::spawn(async move {
 //!         tokio::select! {
 //!             () = work(&claimed.message().body) => {}
-//!             () = claimed.lost() => return,
+//!             () = claimed.lost() => return Ok(()),
 //!         }
 //!         claimed.ack().await
 //!     });

@@ -26,6 +26,12 @@ pub enum ConfigError {
         suggestion: Option<String>,
         command: String,
     },
+    #[error("{key} is given twice, by the variables {one} and {other}; keep one of them")]
+    Twice {
+        key: String,
+        one: String,
+        other: String,
+    },
     #[error("no server is given; give each as server, such as --server 10.0.0.1:8081")]
     NoServer,
     #[error("bad value for {key}: {value:?} ({source_of}); {allowed}")]

@@ -226,7 +226,13 @@ fn own_variables(
             source_of: source.clone(),
             allowed: "allowed is UTF-8".to_owned(),
         })?;
-        own.insert(key, (value, source));
+        if let Some((_, Source::Variable(other))) = own.insert(key.clone(), (value, source)) {
+            return Err(ConfigError::Twice {
+                key,
+                one: other,
+                other: name,
+            });
+        }
     }
     Ok(own)
 }

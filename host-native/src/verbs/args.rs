@@ -65,6 +65,10 @@ pub(crate) struct Target {
     /// The data folder of a server that does not run, used by this process itself
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Certificates, in PEM, of which one must have signed that of a server behind https://, in
+    /// place of the authorities that browsers trust
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    pub(crate) ca: Option<PathBuf>,
     /// With several servers: how many a queue may be on, its own and those that stand in for it
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     pub(crate) failover: usize,
@@ -314,11 +318,15 @@ const WORK_HELP: &str = concat!(
   BURROW_COUNT how many. Exit code 0 acknowledges; anything else gives the messages back.
   Ctrl-C and SIGTERM end the commands with SIGTERM, after 5 seconds with SIGKILL, and give
   back what is not done. If this program is killed, its messages come back after --hide.
+  With --wait this program ends by itself: with 123, like xargs, if there are messages whose
+  command failed and did not succeed later. They were given back.
 
 Examples:
   burrow work shop/jobs -- ./pack-parcel
   burrow work shop/jobs --parallel 8 --wait 60 -- ./pack-parcel
   burrow work shop/logs --batch 1000 -- sh -c 'cat >> log'
 ",
-    codes!()
+    codes!(),
+    "
+  123 commands failed, and messages were given back"
 );

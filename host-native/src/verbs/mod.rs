@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use burrow::embedded::Embedded;
 use burrow::engine::StartError;
-use burrow_client::{Client, Error, Queue};
+use burrow_client::{Client, Error, Queue, Trust};
 
 pub(crate) use args::Verb;
 use args::{QueueArgs, Target};
@@ -25,7 +25,10 @@ const NOTHING: u8 = 4;
 /// Somebody else has the message, or it is gone.
 const LOST: u8 = 5;
 
-const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+/// Commands of `burrow work` failed. xargs says it so.
+const COMMANDS_FAILED: u8 = 123;
+
+pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
 #[derive(Debug, thiserror::Error)]
 enum VerbError {
@@ -41,6 +44,8 @@ enum VerbError {
     Part { error: Error, messages: u64 },
     #[error("nothing came in time")]
     Nothing,
+    #[error("messages whose command failed, and that were given back: {0}")]
+    CommandsFailed(usize),
     #[error("cannot run {command}: {error}")]
     Command { command: String, error: io::Error },
     #[error(transparent)]
@@ -55,6 +60,7 @@ impl VerbError {
             Self::Start(StartError::Open(error)) => open_failure(error),
             Self::Start(StartError::Restore(error)) => restore_failure(error),
             Self::Usage(_) => USAGE,
+            Self::CommandsFailed(_) => COMMANDS_FAILED,
             _ => FAILED,
         }
     }
@@ -80,7 +86,10 @@ fn run_verb(verb: Verb, url: Option<OsString>) -> Result<(), VerbError> {
         let Some(folder) = &target.data else {
             return carry_out(verb, &remote(&target, url)?).await;
         };
-        let embedded = Embedded::open(folder)?;
+        let embedded = match may_begin(&verb) {
+            true => Embedded::open(folder)?,
+            false => Embedded::open_existing(folder)?,
+        };
         let outcome = carry_out(verb, &embedded.client()?).await;
         embedded.stop().await;
         outcome
@@ -102,6 +111,15 @@ async fn carry_out(verb: Verb, client: &Client) -> Result<(), VerbError> {
         Verb::Settings(args) => look::settings(&args, client).await,
         Verb::Stats(args) => look::stats(&args, client).await,
         Verb::Work(args) => work::work(args, client).await,
+    }
+}
+
+/// True if a data folder may begin with what the verb does.
+fn may_begin(verb: &Verb) -> bool {
+    match verb {
+        Verb::Put(_) => true,
+        Verb::Settings(args) => !args.changes.is_empty(),
+        _ => false,
     }
 }
 
@@ -136,6 +154,15 @@ fn remote(target: &Target, variable: Option<OsString>) -> Result<Client, VerbErr
     let mut builder = Client::builder()
         .failover(target.failover)
         .deadline(target.deadline);
+    if let Some(file) = &target.ca {
+        let pem = std::fs::read(file).map_err(|error| VerbError::File {
+            path: file.display().to_string(),
+            error,
+        })?;
+        let trust = Trust::only(&pem)
+            .map_err(|error| VerbError::Usage(format!("{}: {error}", file.display())))?;
+        builder = builder.trust(trust);
+    }
     for url in &urls {
         let usage = |error: Error| VerbError::Usage(error.to_string());
         builder = builder.server(url).map_err(usage)?;

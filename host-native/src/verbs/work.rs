@@ -1,8 +1,9 @@
 //! `burrow work`: a command for each message.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use burrow_client::{Claiming, Client, Held, Queue};
@@ -32,6 +33,8 @@ struct Job {
     claiming: Claiming,
     delay: Duration,
     is_endless: bool,
+    /// Messages whose command failed last. Not kept by one who never ends.
+    failed: Mutex<BTreeSet<String>>,
     /// True once the program is told to stop.
     stop: watch::Receiver<bool>,
 }
@@ -60,6 +63,7 @@ pub(super) async fn work(args: WorkArgs, client: &Client) -> Result<(), VerbErro
         command: args.command,
         delay: args.delay,
         is_endless: args.wait.is_none(),
+        failed: Mutex::default(),
         stop,
     });
     let mut workers = JoinSet::new();
@@ -73,10 +77,30 @@ pub(super) async fn work(args: WorkArgs, client: &Client) -> Result<(), VerbErro
             outcome = ended;
         }
     }
-    outcome
+    match (outcome, job.failed().len()) {
+        (Ok(()), failed @ 1..) => Err(VerbError::CommandsFailed(failed)),
+        (outcome, _) => outcome,
+    }
 }
 
 impl Job {
+    fn failed(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, held: &Held, is_success: bool) {
+        if self.is_endless {
+            return;
+        }
+        let mut failed = self.failed();
+        for message in held.messages() {
+            match is_success {
+                true => failed.remove(&message.id),
+                false => failed.insert(message.id.clone()),
+            };
+        }
+    }
+
     async fn run(self: Arc<Self>) -> Result<(), VerbError> {
         let mut claims = self.queue.claims(self.claiming);
         loop {
@@ -130,6 +154,7 @@ impl Job {
     }
 
     async fn settle(&self, held: Held, status: ExitStatus) -> Result<(), VerbError> {
+        self.note(&held, status.success());
         let lost = if status.success() {
             held.ack().await?
         } else {

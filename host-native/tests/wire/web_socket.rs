@@ -80,6 +80,23 @@ fn commands_go_and_answers_come() {
 }
 
 #[test]
+fn who_goes_on_at_once_is_heard() {
+    let server = server(&[]);
+    let mut client = Client::connect(server.address());
+    let mut hello = Vec::new();
+    wire::encode_hello(&mut hello);
+    let head = format!("{ASK}\r\n");
+    client.send([head.as_bytes(), &frame(0x82, &hello)].concat());
+    let mut said = Vec::new();
+    while !said.ends_with(b"BURROW\n\x01") {
+        let mut byte = [0];
+        client.stream.read_exact(&mut byte).unwrap();
+        said.extend(byte);
+    }
+    assert!(said.starts_with(b"HTTP/1.1 101 "), "{said:?}");
+}
+
+#[test]
 fn a_message_holds_whole_frames_in_both_directions() {
     let server = server(&[]);
     let mut client = connect(&server);

@@ -17,6 +17,7 @@ const TOKENS: usize = 60;
 
 pub(super) struct Generator {
     pub(super) rng: Rng,
+    pub(super) has_dead_letters: bool,
     /// Queue, id and token of claims.
     claims: Vec<(String, String, String)>,
 }
@@ -25,6 +26,7 @@ impl Generator {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             rng: Rng::with_seed(seed),
+            has_dead_letters: true,
             claims: Vec::new(),
         }
     }
@@ -273,7 +275,7 @@ impl Generator {
             _ => {}
         }
         let mut settings = json!({});
-        if self.rng.bool() {
+        if self.rng.bool() && self.has_dead_letters {
             settings["max_attempts"] = self.rng.u32(0..4).into();
             settings["dead_letter"] = self.pick(&QUEUE_NAMES).into();
         }

@@ -15,8 +15,19 @@ const SETTLED_MS: u64 = 61_000;
 
 /// The log that follows from the seed, with so many commands at least.
 pub fn record(seed: u64, commands: usize) -> Log {
+    record_with(Generator::new(seed), seed, commands)
+}
+
+/// As [`record`], but no queue gives messages up.
+pub fn record_without_dead_letters(seed: u64, commands: usize) -> Log {
+    let mut generator = Generator::new(seed);
+    generator.has_dead_letters = false;
+    record_with(generator, seed, commands)
+}
+
+fn record_with(generator: Generator, seed: u64, commands: usize) -> Log {
     let mut recorder = Recorder {
-        generator: Generator::new(seed),
+        generator,
         reference: Reference::new(),
         log: Log {
             seed,
