@@ -83,7 +83,10 @@ class Queue:
 
 def main(path, folder):
     queue = Queue(path, Files(folder))
-    limits = "max_body_bytes max_batch_messages max_messages max_bytes max_queues max_waiters max_wait_ms max_markers"
+    limits = (
+        "max_body_bytes max_batch_messages max_answer_bytes max_messages max_bytes "
+        "max_queues max_waiters max_wait_ms max_markers"
+    )
     config = record(
         clock="host",
         seed=int.from_bytes(os.urandom(8), "little"),

@@ -174,11 +174,8 @@ fn a_server_that_stops_answers_what_waits_and_says_goodbye() {
         .start()
         .expect("the server starts");
     let mut client = Wire::connect(&server);
-    let put = client.submit(&put("1", b"kept"));
-    let Some(Answer::Outcome { id, outcome }) = client.next() else {
-        panic!()
-    };
-    assert_eq!((id, outcome), (put, Ok(Reply::Put { created: true })));
+    let stored = client.call(&put("1", b"kept"));
+    assert_eq!(stored, Ok(Reply::Put { created: true }));
     let mut other = queue();
     other.queue = "empty".into();
     let wait = client.submit(&Command::ListMessages {
@@ -187,6 +184,11 @@ fn a_server_that_stops_answers_what_waits_and_says_goodbye() {
         wait_ms: 60_000,
         detail: Detail::Id,
     });
+    // Commands are taken in order: now that this one is answered, that one waits.
+    assert_eq!(
+        client.call(&put("2", b"")),
+        Ok(Reply::Put { created: true })
+    );
     let ended = server.terminate();
     assert!(ended.status.success(), "{ended:?}");
     match client.next() {

@@ -6,7 +6,7 @@ use burrow_embed::{
     CallError, Cause, Detail, Limits, MemoryStorage, NodeLimits, QueueConfig, Refusal,
 };
 
-use crate::support::{Shared, all, done, ids, jobs, manual, message, plugin};
+use crate::support::{Shared, all, ids, jobs, manual, message, plugin, walk};
 
 const SMALL: usize = 24 << 20;
 
@@ -42,8 +42,7 @@ fn a_queue_refuses_messages_before_its_memory_is_full() {
         );
         assert_eq!(queue.lives(), 1);
         // All of it can be looked at, and restored, within the same memory.
-        let listed = queue.list(&jobs(), &all(), 0, Detail::All).unwrap();
-        assert_eq!(done(listed).len(), put);
+        assert_eq!(walk(&mut queue, Detail::All).len(), put);
         drop(queue);
         let mut queue = plugin().instantiate(storage, config).unwrap();
         assert_eq!(ids(&mut queue).len(), put);

@@ -111,10 +111,25 @@ pub(crate) fn first(limit: u64) -> Selection {
 
 /// The ids in the queue, hidden ones too.
 pub(crate) fn ids(queue: &mut Queue) -> Vec<String> {
-    match queue.list(&jobs(), &all(), 0, Detail::Id) {
-        Ok(answer) => done(answer).into_iter().map(|message| message.id).collect(),
-        Err(CallError::Refused(_)) => Vec::new(),
-        Err(error) => panic!("{error}"),
+    walk(queue, Detail::Id)
+        .into_iter()
+        .map(|message| message.id)
+        .collect()
+}
+
+/// The messages in the queue, hidden ones too, in as many answers as it takes.
+pub(crate) fn walk(queue: &mut Queue, detail: Detail) -> Vec<Message> {
+    let mut found: Vec<Message> = Vec::new();
+    loop {
+        let behind = Selection {
+            marker: found.last().map(|message| message.id.clone()),
+            ..all()
+        };
+        match queue.list(&jobs(), &behind, 0, detail) {
+            Ok(answer) => found.append(&mut done(answer)),
+            Err(CallError::Refused(_)) => return found,
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 
