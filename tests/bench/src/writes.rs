@@ -35,12 +35,14 @@ pub fn run(size: Size) -> anyhow::Result<()> {
         ]);
     };
     let lives = size.of(500_000, 10_000);
-    row(
-        "journal of the node, batches of 100",
-        lives,
-        journal_bytes(lives)?,
-        "2",
-    );
+    for batch in [100, 1_000, 5_000] {
+        row(
+            &format!("journal of the node, {batch} messages a commit"),
+            lives,
+            journal_bytes(lives, batch)?,
+            "2",
+        );
+    }
     for connections in [4, 50] {
         let disk = server_bytes(lives, |server, numbers| {
             lives::on_connections(
@@ -77,23 +79,21 @@ pub fn run(size: Size) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Bytes of the node's batches, without any host.
-fn journal_bytes(lives: u64) -> anyhow::Result<u64> {
+/// Bytes of the node's batches, without any host, with so many messages a commit.
+fn journal_bytes(lives: u64, batch: u64) -> anyhow::Result<u64> {
     let mut driver = Driver::new(true);
     let jobs = queue("jobs");
     driver.fill(&jobs, 0..BACKLOG)?;
     let mut before = 0;
     // The first half brings the journal into its steady state.
-    for (half, numbers) in [
-        (0, BACKLOG..BACKLOG + lives),
-        (1, BACKLOG + lives..BACKLOG + 2 * lives),
-    ] {
+    for half in 0..2 {
         if half == 1 {
             before = driver.journal_bytes;
         }
-        for first in numbers.step_by(100) {
-            driver.put_batch(&jobs, first..first + 100)?;
-            let claims = driver.claim_batch(&jobs, 100)?;
+        let first = BACKLOG + half * lives;
+        for first in (first..first + lives).step_by(usize::try_from(batch)?) {
+            driver.put_batch(&jobs, first..first + batch)?;
+            let claims = driver.claim_batch(&jobs, batch)?;
             driver.delete_batch(&jobs, &claims)?;
         }
     }

@@ -11,7 +11,7 @@ use crate::storage::folder::DataFolder;
 /// "Brrw": marks the file as Burrow's in SQLite's own header.
 const APPLICATION_ID: i64 = 0x4272_7277;
 /// The layout of the tables. The blobs have versions of their own.
-const LAYOUT_VERSION: i64 = 2;
+const LAYOUT_VERSION: i64 = 3;
 pub(super) const PAGE_BYTES: usize = 1024;
 
 /// Two keys of the table `notes`: that of the roll, and that of what a probe writes.

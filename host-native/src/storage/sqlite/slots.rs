@@ -22,10 +22,12 @@ use std::ops::RangeInclusive;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::layout::ROLL_KEY;
+use super::layout::{PAGE_BYTES, ROLL_KEY};
 
-/// Bytes of a slot: the most that SQLite keeps within one page of 1024.
-pub(super) const SLOT_BYTES: usize = 986;
+/// Bytes of a slot: the most that SQLite keeps within one page. Of a row it keeps the page's
+/// size less 35 (its file format, section 1.6), and the row's own head takes 4. With one byte
+/// more each slot would have a page of its own for what does not fit, and share another.
+pub(super) const SLOT_BYTES: usize = PAGE_BYTES - 35 - 4;
 pub(super) const FRAGMENT_HEADER_BYTES: usize = 22;
 pub(super) const FRAGMENT_BYTES: usize = SLOT_BYTES - FRAGMENT_HEADER_BYTES;
 const CHECKSUM_BYTES: usize = 4;

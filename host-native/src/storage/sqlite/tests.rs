@@ -126,6 +126,29 @@ fn blobs_of_all_sizes_share_slots() {
 }
 
 #[test]
+fn a_slot_is_a_page_and_a_small_commit_writes_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = SqliteStore::open(dir.path()).unwrap();
+    store.append(&batch(1, &[1; 500_000])).unwrap();
+    let pages: i64 = store
+        .writer()
+        .unwrap()
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .unwrap();
+    // Besides, SQLite's tree has a page for about a hundred.
+    let slots = slots(&store);
+    assert!(
+        pages <= slots + slots / 50 + 8,
+        "{pages} pages, {slots} slots"
+    );
+    let logged = |store: &SqliteStore| store.open.as_ref().unwrap().logged.load(Relaxed);
+    store.append(&batch(2, &[2; SLOT_BYTES / 2])).unwrap();
+    let before = logged(&store);
+    store.append(&batch(3, &[3; 100])).unwrap();
+    assert_eq!(logged(&store) - before, 1);
+}
+
+#[test]
 fn what_is_missing_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = SqliteStore::open(dir.path()).unwrap();
@@ -309,15 +332,15 @@ fn foreign_and_later_files_are_refused() {
     drop(SqliteStore::open(dir.path()).unwrap());
     Connection::open(&file)
         .unwrap()
-        .execute_batch("PRAGMA user_version = 3")
+        .execute_batch("PRAGMA user_version = 4")
         .unwrap();
     let later = SqliteStore::open(dir.path()).unwrap_err();
     assert!(
         matches!(
             later,
             OpenError::Newer {
-                found: 3,
-                supported: 2,
+                found: 4,
+                supported: 3,
                 ..
             }
         ),
