@@ -189,6 +189,26 @@ impl Row {
     }
 }
 
+/// A turn of each queue's server that is not measured: files that are written over and over
+/// have their size afterwards, and what is written then is what is always written.
+pub fn warm_up(contestants: &mut [Contestant], size: Size) -> anyhow::Result<()> {
+    for contestant in contestants {
+        let Kind::Server {
+            whole_life: true, ..
+        } = contestant.kind
+        else {
+            continue;
+        };
+        let shape = match contestant.shapes.contains(&Shape::Batches) {
+            true => Shape::Batches,
+            false => Shape::InFlight,
+        };
+        let name = contestant.name.clone();
+        turn(contestant, shape, "warm-up", size.of(2_000, 20)).with_context(|| name)?;
+    }
+    Ok(())
+}
+
 /// All contestants of that shape in turn, round after round. The first one is the echo.
 pub fn measure(
     contestants: &mut [Contestant],
@@ -270,6 +290,7 @@ fn turn(
         insert_ms,
         whole_life,
         server: process,
+        per_second: None,
     })?;
     if let Some(rest) = rest {
         nothing_is_left(rest, queue)?;

@@ -271,6 +271,7 @@ fn connections(size: Size, rounds: u64, insert_ms: u64) -> anyhow::Result<(Repor
                 insert_ms,
                 whole_life: true,
                 server: Some(server.process()),
+                per_second: None,
             })?;
             let insert = phases.first().context("nothing was measured")?;
             rates.push(insert.rate());

@@ -11,7 +11,7 @@ use crate::machine::Bed;
 use crate::plot::{self, Bars};
 use crate::report::{Report, Run};
 use crate::server::{LOAD_CORE, SERVER_CORE, Server, data_folder, pin, unpin};
-use crate::{Size, memory, report, worker};
+use crate::{Size, latency, memory, report, worker};
 
 const MEMORY: &str = "none";
 const SYNCED: &str = "synced";
@@ -21,6 +21,7 @@ pub fn run(size: Size, options: &Options) -> anyhow::Result<()> {
     header.print();
     let (mut contestants, missing) = contestants()?;
     let (rounds, insert_ms) = (options.rounds(size, 5), options.insert_ms(size, 400));
+    contest::warm_up(&mut contestants, size)?;
     let (mut tables, mut plots) = (Vec::new(), Vec::new());
     for shape in Shape::ALL {
         let rows = contest::measure(&mut contestants, shape, rounds, insert_ms)?;
@@ -40,6 +41,7 @@ pub fn run(size: Size, options: &Options) -> anyhow::Result<()> {
         notes(last, rounds, insert_ms);
         missing.into_iter().for_each(|name| last.note(name));
     }
+    tables.push(latency::table(size, &contestants, size.of(3, 1))?);
     // The servers go before memory is measured.
     drop(contestants);
     unpin()?;

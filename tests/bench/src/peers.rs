@@ -259,6 +259,7 @@ pub fn run(size: Size, options: &Options) -> anyhow::Result<()> {
         }
     }
     pin(LOAD_CORE)?;
+    contest::warm_up(&mut contestants, size)?;
     let (mut tables, mut plots) = (Vec::new(), Vec::new());
     for shape in Shape::ALL {
         let rows = contest::measure(&mut contestants, shape, rounds, insert_ms)?;

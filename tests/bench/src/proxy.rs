@@ -113,6 +113,7 @@ fn rate(ways: &Ways, front: &Server, load: Load, size: Size) -> anyhow::Result<f
         insert_ms: size.of(1_500, 100),
         whole_life: load.batch > 1,
         server: None,
+        per_second: None,
     })?;
     let messages = phases.first().map_or(0, |phase| phase.messages);
     let seconds: f64 = phases.iter().map(|phase| phase.seconds).sum();

@@ -113,6 +113,7 @@ fn singles(worker: SocketAddr, others: SocketAddr, size: Size) -> anyhow::Result
                 insert_ms: size.of(3_000, 100),
                 whole_life: false,
                 server: None,
+                per_second: None,
             })?;
             let inserted = outcome.first().context("nothing was measured")?;
             round.push(inserted.rate());

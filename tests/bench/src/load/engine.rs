@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use super::client::{Claims, Client, Handle, fingerprint};
-use super::{Phase, Plan, Speech, Work, amqp, beanstalk, gearman, http, nats, redis, wire};
+use super::{Phase, Plan, Speech, Work, amqp, beanstalk, gearman, http, nats, paced, redis, wire};
 use crate::content;
 use crate::server::{process_cpu, thread_cpu};
 
@@ -29,6 +29,18 @@ pub fn run(plan: &Plan) -> anyhow::Result<Vec<Phase>> {
         connections.push(connection);
     }
     let mut tally = Tally::default();
+    if let Some(per_second) = plan.per_second {
+        let started = Instant::now();
+        let latency = paced::insert(plan, per_second, &mut poll, &mut connections, &mut tally)?;
+        return Ok(vec![Phase {
+            work: Work::Insert,
+            messages: tally.done,
+            seconds: started.elapsed().as_secs_f64(),
+            server_busy: 0.0,
+            load_busy: 1.0,
+            latency: Some(latency),
+        }]);
+    }
     let mut phases = vec![phase(
         plan,
         Work::Insert,
@@ -70,13 +82,13 @@ pub fn run(plan: &Plan) -> anyhow::Result<Vec<Phase>> {
 }
 
 #[derive(Default)]
-struct Tally {
+pub(super) struct Tally {
     /// Messages that were given a number, and that were answered for.
     inserted: u64,
     unclaimed: u64,
     /// The sum of the fingerprints of the inserted bodies.
     sum: u64,
-    under_way: u64,
+    pub(super) under_way: u64,
     done: u64,
     is_over: bool,
 }
@@ -116,10 +128,11 @@ fn phase(
         seconds,
         server_busy: (server_cpu()?.saturating_sub(cpu)).as_secs_f64() / seconds,
         load_busy: (thread_cpu() - own_cpu).as_secs_f64() / seconds,
+        latency: None,
     })
 }
 
-struct Connection {
+pub(super) struct Connection {
     stream: TcpStream,
     client: Box<dyn Client>,
     claims: Claims,
@@ -163,7 +176,12 @@ impl Connection {
     }
 
     /// One more request, if there is work left.
-    fn begin(&mut self, plan: &Plan, work: Work, tally: &mut Tally) -> anyhow::Result<()> {
+    pub(super) fn begin(
+        &mut self,
+        plan: &Plan,
+        work: Work,
+        tally: &mut Tally,
+    ) -> anyhow::Result<()> {
         match work {
             Work::Insert if tally.is_over => return Ok(()),
             Work::Insert => {
@@ -204,6 +222,18 @@ impl Connection {
         chunk: &mut [u8],
         tally: &mut Tally,
     ) -> anyhow::Result<()> {
+        for _ in 0..self.take_answers(chunk, tally)? {
+            self.begin(plan, work, tally)?;
+        }
+        self.flush()
+    }
+
+    /// Reads what is there; tells how many requests are answered by it.
+    pub(super) fn take_answers(
+        &mut self,
+        chunk: &mut [u8],
+        tally: &mut Tally,
+    ) -> anyhow::Result<usize> {
         loop {
             match self.stream.read(chunk) {
                 Ok(0) => bail!("the server closed a connection"),
@@ -227,14 +257,11 @@ impl Connection {
             }
         }
         self.input.drain(..used);
-        tally.under_way -= answered;
-        for _ in 0..answered {
-            self.begin(plan, work, tally)?;
-        }
-        self.flush()
+        tally.under_way -= answered as u64;
+        Ok(answered)
     }
 
-    fn flush(&mut self) -> anyhow::Result<()> {
+    pub(super) fn flush(&mut self) -> anyhow::Result<()> {
         while self.written < self.output.len() {
             match self.stream.write(&self.output[self.written..]) {
                 Ok(count) => self.written += count,

@@ -8,6 +8,7 @@ mod engine;
 mod gearman;
 mod http;
 mod nats;
+mod paced;
 mod redis;
 mod wire;
 
@@ -61,6 +62,10 @@ pub struct Plan {
     pub whole_life: bool,
     /// The process whose time on a core is taken.
     pub server: Option<u32>,
+    /// Messages for each second, inserted whether or not the earlier ones are answered.
+    /// Without it as many as are answered.
+    #[serde(default)]
+    pub per_second: Option<f64>,
 }
 
 /// What came of one part.
@@ -72,6 +77,15 @@ pub struct Phase {
     /// The share of the time for which the server had a core, and the load.
     pub server_busy: f64,
     pub load_busy: f64,
+    /// If there was a pace.
+    pub latency: Option<Latency>,
+}
+
+/// From the instant at which a request is due to its answer.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Latency {
+    pub p50_us: f64,
+    pub p99_us: f64,
 }
 
 impl Phase {
