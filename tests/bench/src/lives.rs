@@ -108,15 +108,26 @@ pub fn put(connection: &mut Connection, queue: &str, number: u64) -> anyhow::Res
     Ok(())
 }
 
-/// How many messages the queue holds, hidden ones too.
+/// How many messages the queue holds, hidden ones too: listed page by page, since an answer has a bound.
 pub fn count(address: SocketAddr, queue: &str) -> anyhow::Result<u64> {
+    const PAGE: usize = 100_000;
     let mut connection = Connection::open(address)?;
-    let request = Request::new(
-        "GET",
-        format!("{}?match_hidden=true&detail=id", path(queue)),
-    );
-    let response = answered(&mut connection, &request, 200)?;
-    Ok(response.json().as_array().map_or(0, Vec::len) as u64)
+    let (mut counted, mut marker) = (0, String::new());
+    loop {
+        let target = format!(
+            "{}?match_hidden=true&detail=id&limit={PAGE}{marker}",
+            path(queue)
+        );
+        let response = connection.call(&Request::new("GET", target))?;
+        if response.status == 404 {
+            return Ok(counted);
+        }
+        ensure!(response.status == 200, "listing: {}", response.text());
+        let ids: Vec<String> = serde_json::from_value(response.json())?;
+        let last = ids.last().context("a list without messages")?;
+        counted += ids.len() as u64;
+        marker = format!("&marker={last}");
+    }
 }
 
 fn put_batch(connection: &mut Connection, queue: &str, numbers: Range<u64>) -> anyhow::Result<()> {
