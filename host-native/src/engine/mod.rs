@@ -11,6 +11,7 @@
 mod clock;
 mod committer;
 mod group;
+mod restoring;
 mod shared;
 mod stats;
 
@@ -91,8 +92,12 @@ impl Engine {
         match config.store {
             StoreConfig::Memory => Self::start_in_memory(config.node, clock, started),
             StoreConfig::Sqlite { dir } => {
-                let storage = Box::new(SqliteStore::open(&dir)?);
-                Self::restore(config.node, storage, clock, started)
+                let mut opening = SqliteStore::begin_open(&dir)?;
+                let node = with_journal(config.node);
+                let restored = restoring::restore(&node, clock.now(), || opening.load());
+                // What SQLite finds tells more than that a blob cannot be read.
+                let storage = Box::new(opening.finish()?);
+                Self::start_durable(node, storage, clock, restored?, started)
             }
         }
     }
@@ -100,10 +105,13 @@ impl Engine {
     /// As [`start`](Self::start), with a store of the caller's.
     pub fn start_with(
         node: Config,
-        storage: Box<dyn Storage>,
+        mut storage: Box<dyn Storage>,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, StartReport), StartError> {
-        Self::restore(node, storage, clock, Instant::now())
+        let started = Instant::now();
+        let node = with_journal(node);
+        let restored = restoring::restore(&node, clock.now(), || storage.load())?;
+        Self::start_durable(node, storage, clock, restored, started)
     }
 
     /// Carries a command out. The reply comes when everything that it depends on is
@@ -181,14 +189,13 @@ impl Engine {
         Ok(Self::started(shared, RestoreReport::default(), started))
     }
 
-    fn restore(
-        mut config: Config,
-        mut storage: Box<dyn Storage>,
+    fn start_durable(
+        config: Config,
+        storage: Box<dyn Storage>,
         clock: Arc<dyn Clock>,
+        (node, restored): (Node, RestoreReport),
         started: Instant,
     ) -> Result<(Self, StartReport), StartError> {
-        config.journal.enabled = true;
-        let (node, restored) = Node::restore(config.clone(), clock.now(), &mut *storage.load())?;
         let shared = Arc::new(Shared::new(node, clock, true));
         Committer::durable(Arc::clone(&shared), storage, config, restored.last_sequence).spawn()?;
         Ok(Self::started(shared, restored, started))
@@ -210,6 +217,11 @@ impl Engine {
             },
         )
     }
+}
+
+fn with_journal(mut node: Config) -> Config {
+    node.journal.enabled = true;
+    node
 }
 
 impl Backend for Handle {

@@ -8,7 +8,7 @@ use burrow_core::journal::{Batch, Load};
 
 pub use error::{AppendError, OpenError, StoreError};
 pub(crate) use folder::DataFolder;
-pub use sqlite::SqliteStore;
+pub use sqlite::{Opening, SqliteStore};
 pub(crate) use sqlite::{SqliteLoad, open_read_only, structure_problems, verify_log};
 
 /// A durable store of journal blobs. It has one user, and no call is made while another

@@ -12,6 +12,7 @@
 mod checkpointer;
 mod layout;
 mod load;
+mod opening;
 mod read_only;
 mod slots;
 #[cfg(test)]
@@ -30,6 +31,8 @@ use self::layout::{PAGE_BYTES, PROBE_KEY, ROLL_KEY};
 pub(crate) use self::layout::{structure_problems, verify_log};
 use self::load::ClosedLoad;
 pub(crate) use self::load::SqliteLoad;
+use self::opening::Check;
+pub use self::opening::Opening;
 pub(crate) use self::read_only::open_read_only;
 use self::slots::{
     FRAGMENT_BYTES, FRAGMENT_HEADER_BYTES, Fragment, SLOT_BYTES, Slots, SlotsError, put_fragment,
@@ -60,7 +63,7 @@ pub struct SqliteStore {
     settled: bool,
     log_pages: u32,
     // Last, so that the lock outlives the connections.
-    _folder: DataFolder,
+    folder: DataFolder,
 }
 
 /// The slot in which the last blob ends, as far as it is filled.
@@ -84,10 +87,15 @@ impl SqliteStore {
     ///
     /// Reads the whole file once to see that SQLite's structures are sound.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        Self::open_sized(dir, LOG_PAGES)
+        Self::begin_open(dir)?.finish()
     }
 
-    fn open_sized(dir: &Path, log_pages: u32) -> Result<Self, OpenError> {
+    /// As [`open`](Self::open), for a caller who has something to do meanwhile.
+    pub fn begin_open(dir: &Path) -> Result<Opening, OpenError> {
+        Self::begin_open_sized(dir, LOG_PAGES)
+    }
+
+    fn begin_open_sized(dir: &Path, log_pages: u32) -> Result<Opening, OpenError> {
         let mut folder = DataFolder::open(dir)?;
         let data_file = folder.data_file();
         let has_data = folder.has_data()?;
@@ -104,28 +112,36 @@ impl SqliteStore {
                 }
                 layout::verify_identity(&data_file, &writer)?;
                 layout::verify_mode(&data_file, &writer)?;
-                layout::verify_structure(&data_file, &writer)?;
-                Connections::new(writer, &data_file)
-                    .map_err(|error| OpenError::sqlite(&data_file, error))
+                let check = Check::start(&data_file)?;
+                let open = Connections::new(writer, &data_file)
+                    .map_err(|error| OpenError::sqlite(&data_file, error))?;
+                Ok((check, open))
             });
-        let open = opened.map_err(|error| folder.explain(error))?;
-        let slots = Slots::scan(&open.writer).map_err(|error| match error {
-            SlotsError::Sqlite(error) => OpenError::sqlite(&data_file, error),
-            error => OpenError::Damaged {
-                path: data_file.clone(),
-                problem: error.to_string(),
-            },
-        })?;
+        let (check, open) = opened.map_err(|error| folder.explain(error))?;
+        let slots = match Slots::scan(&open.writer) {
+            Ok(slots) => slots,
+            Err(error) => {
+                check.finish().map_err(|error| folder.explain(error))?;
+                return Err(match error {
+                    SlotsError::Sqlite(error) => OpenError::sqlite(&data_file, error),
+                    error => OpenError::Damaged {
+                        path: data_file,
+                        problem: error.to_string(),
+                    },
+                });
+            }
+        };
         folder.mark_data()?;
-        Ok(Self {
+        let store = Self {
             open: Some(open),
             data_file,
             slots: Some(slots),
             tail: None,
             settled: true,
             log_pages,
-            _folder: folder,
-        })
+            folder,
+        };
+        Ok(Opening { check, store })
     }
 
     fn writer(&self) -> Result<&Connection, StoreError> {
@@ -144,7 +160,8 @@ impl SqliteStore {
         self.settled = false;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let writer = Connection::open_with_flags(&self.data_file, flags)?;
-        self.open = Some(Connections::new(writer, &self.data_file)?);
+        let open = self.open.insert(Connections::new(writer, &self.data_file)?);
+        open.remove_probe()?;
         Ok(())
     }
 
@@ -357,7 +374,6 @@ impl Connections {
         )?;
         let limit = 2 * i64::from(LOG_PAGES) * PAGE_BYTES as i64;
         writer.pragma_update_and_check(None, "journal_size_limit", limit, |_| Ok(()))?;
-        writer.execute("DELETE FROM notes WHERE key = ?1", [PROBE_KEY])?;
         let logged = Arc::new(AtomicU32::new(0));
         let hook = {
             let logged = Arc::clone(&logged);
@@ -372,6 +388,13 @@ impl Connections {
             writer,
             logged,
         })
+    }
+
+    /// Removes what a probe left that was cut short.
+    fn remove_probe(&self) -> Result<(), rusqlite::Error> {
+        self.writer
+            .execute("DELETE FROM notes WHERE key = ?1", [PROBE_KEY])
+            .map(drop)
     }
 }
 

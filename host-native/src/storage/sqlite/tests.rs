@@ -249,7 +249,10 @@ fn a_probe_leaves_nothing() {
 #[test]
 fn the_log_starts_anew_when_it_is_copied_under_load() {
     let dir = tempfile::tempdir().unwrap();
-    let mut store = SqliteStore::open_sized(dir.path(), 64).unwrap();
+    let mut store = SqliteStore::begin_open_sized(dir.path(), 64)
+        .unwrap()
+        .finish()
+        .unwrap();
     let mut sequence = 0;
     let mut restarts = 0;
     let mut logged = 0;
