@@ -20,6 +20,9 @@ use crate::config::Config;
 use crate::settings::Settings;
 use crate::state::State;
 
+/// Room is made in advance for no more messages than these, about 25 MB: what is read may be damaged.
+const MOST_EXPECTED: u64 = 4 << 20;
+
 /// A state as the journal tells it, and where the journal goes on.
 #[derive(Debug)]
 pub(crate) struct Restored {
@@ -41,7 +44,8 @@ pub(crate) fn restore(config: &Config, load: &mut dyn Load) -> Result<Restored, 
             bytes_since: 0,
         });
     };
-    let start = blob::open(last, &load.read(last)?)?.0.checkpoint;
+    let header = blob::open(last, &load.read(last)?)?.0;
+    let start = header.checkpoint;
     require_all(&sequences, start.max(1), last)?;
     let plan = if start == 0 {
         Plan::default()
@@ -51,6 +55,12 @@ pub(crate) fn restore(config: &Config, load: &mut dyn Load) -> Result<Restored, 
     if let Some(ending) = plan.ending {
         state.seed = ending.seed;
     }
+    let bodies = plan.expected.iter().map(|expected| expected.length);
+    let expected = match start {
+        0 => header.first_home,
+        _ => bodies.fold(0, u64::saturating_add),
+    };
+    state.expect_messages(expected.min(MOST_EXPECTED));
     let mut walk = Walk::new(state, plan, start);
     let mut report = RestoreReport {
         last_sequence: last,

@@ -88,6 +88,15 @@ impl Index {
         }
     }
 
+    /// Makes room for so many entries at once, in an index that is empty. Only a hint: with
+    /// more or fewer it grows and shrinks as ever.
+    pub(crate) fn reserve(&mut self, entries: usize) {
+        let parts = DIRECTORIES.len();
+        for (directory, share) in self.directories.iter_mut().zip(SHARES) {
+            directory.reserve(entries.div_ceil(parts) * usize::from(share));
+        }
+    }
+
     fn directory(hash: u64) -> usize {
         usize::from(DIRECTORIES[usize::from((hash >> SHARE_SHIFT) as u8)])
     }
@@ -122,6 +131,24 @@ impl Directory {
                 entries: HashTable::new(),
             }],
         }
+    }
+
+    /// Splits what is empty until tables would be about as full as after a split of their own.
+    fn reserve(&mut self, entries: usize) {
+        let tables = entries.div_ceil(SPLIT_AT).next_power_of_two();
+        if tables == 1 || self.tables.iter().any(|table| !table.entries.is_empty()) {
+            return;
+        }
+        self.depth = tables.ilog2().min(MAX_DEPTH);
+        let tables = 0..1u32 << self.depth;
+        self.tables = tables
+            .clone()
+            .map(|_| Table {
+                depth: self.depth,
+                entries: HashTable::with_capacity(SPLIT_AT),
+            })
+            .collect();
+        self.directory = tables.collect();
     }
 
     fn table(&self, hash: u64) -> usize {
@@ -225,7 +252,34 @@ mod tests {
 
     #[test]
     fn finds_what_is_in_it_and_nothing_else() {
+        works(Index::new());
+        for entries in [0, 1, 300, 5_000, 1_000_000] {
+            let mut index = Index::new();
+            index.reserve(entries);
+            works(index);
+        }
+    }
+
+    #[test]
+    fn what_has_room_is_not_split() {
+        let tables = |index: &Index| {
+            let tables = index.directories.iter().map(|one| one.tables.len());
+            tables.sum::<usize>()
+        };
         let mut index = Index::new();
+        index.reserve(300_000);
+        let before = tables(&index);
+        for place in 0..300_000 {
+            index.insert(hash(place), place, hash);
+        }
+        assert!(
+            tables(&index) - before < before / 10,
+            "{before} tables were {} in the end",
+            tables(&index)
+        );
+    }
+
+    fn works(mut index: Index) {
         let mut model = BTreeSet::new();
         let mut x = 7u64;
         for step in 0..200_000u32 {

@@ -131,6 +131,11 @@ impl State {
         }
     }
 
+    /// So many messages are about to be loaded.
+    pub(crate) fn expect_messages(&mut self, count: u64) {
+        self.ids.reserve(usize::try_from(count).unwrap_or(0));
+    }
+
     /// Adds a message at a position of a queue where there is none.
     pub(crate) fn load(
         &mut self,
