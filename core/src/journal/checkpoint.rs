@@ -104,7 +104,7 @@ impl Checkpoint {
             put_varint(&mut payload, self.cursor.position);
             put_record(out, CURSOR, &payload);
             if self.cursor == Cursor::END {
-                self.turn_to_markers(state, clock);
+                self.turn_to_markers(state);
             }
         } else if self.write_markers(state, out, sequence) {
             let mut payload = Vec::new();
@@ -197,8 +197,8 @@ impl Checkpoint {
         }
     }
 
-    fn turn_to_markers(&mut self, state: &mut State, clock: u64) {
-        for blob in state.markers.release_blobs(clock) {
+    fn turn_to_markers(&mut self, state: &mut State) {
+        for blob in state.release_marker_blobs() {
             // One that an extent needs goes with the extent.
             if !state.extents.has_blob(blob) {
                 self.needless.push(blob..=blob);

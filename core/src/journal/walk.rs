@@ -118,9 +118,7 @@ impl Walk {
             }
             // Of a checkpoint that was not completed, the changes tell all.
             MARKERS if !replaying || self.in_checkpoint => {
-                let clock = self.state.clock;
-                let markers = &mut self.state.markers;
-                let each = |marker| markers.insert_saved(marker, clock);
+                let each = |marker| self.state.load_marker(marker);
                 let checkpoint = pieces::read_markers(payload, each).ok_or_else(unreadable)?;
                 if checkpoint != NOT_KEPT {
                     self.told_markers = Some(checkpoint);

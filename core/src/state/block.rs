@@ -7,13 +7,14 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::bits::Bits;
 use super::record::{Base, NEVER, Record};
 
 /// Messages of one block.
 pub(crate) const MAX_SLOTS: usize = 1 << SLOT_BITS;
-pub(crate) const SLOT_BITS: u32 = 10;
+pub(crate) const SLOT_BITS: u32 = 9;
 /// Bytes of records of one block; a record that begins before may reach beyond.
 pub(crate) const ARENA_BYTES: usize = 1 << 16;
 /// Expiries that are found by one scan of a block.
@@ -23,8 +24,8 @@ const UPCOMING: usize = 64;
 pub(crate) struct Block {
     /// The queue's place in the state.
     pub(crate) queue: u32,
-    /// Keys the hashes of the queue's ids.
-    pub(crate) hash_seed: u64,
+    /// The hash of the queue's names, which keys those of its ids.
+    hash: u64,
     base: Base,
     arena: Vec<u8>,
     /// Where each slot's record starts.
@@ -94,10 +95,10 @@ impl View<'_> {
 
 impl Block {
     /// An empty block for messages from `base.position` on; `roomy` if it will be filled.
-    pub(crate) fn new(queue: u32, hash_seed: u64, base: Base, roomy: bool) -> Self {
+    pub(crate) fn new(queue: u32, hash: u64, base: Base, roomy: bool) -> Self {
         Self {
             queue,
-            hash_seed,
+            hash,
             base,
             arena: if roomy {
                 Vec::with_capacity(ARENA_BYTES)
@@ -213,6 +214,11 @@ impl Block {
         Record::decode_head(self.base, slot, self.bytes(slot))
             .unwrap_or_default()
             .0
+    }
+
+    /// The hash under which the message in a slot is known, and its marker later.
+    pub(crate) fn key(&self, slot: usize) -> u64 {
+        xxh3_64_with_seed(self.id(slot), self.hash)
     }
 
     /// The fence of the current claim of the message in a slot, 0 if there is none.
@@ -466,12 +472,7 @@ impl Block {
 
     /// An empty block of the same queue that begins with the message in `slot`.
     pub(crate) fn successor(&self, slot: usize) -> Self {
-        Self::new(
-            self.queue,
-            self.hash_seed,
-            Base::of(&self.record(slot)),
-            false,
-        )
+        Self::new(self.queue, self.hash, Base::of(&self.record(slot)), false)
     }
 
     /// Appends the message of another block's slot, extra and all; `has_room` was true.

@@ -9,8 +9,11 @@ use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 use hashbrown::HashMap;
 
-use super::index::Index;
+use super::Place;
+use super::block::Block;
+use super::ids::{Ids, NUMBER_BITS, Named};
 use super::saved::Saved;
+use super::slab::Slab;
 use crate::config::MIN_MARKERS_PER_QUEUE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +36,19 @@ pub(crate) struct Markers {
     /// Those whose time is over, but which are among the last of their queue, by number.
     quiet: BTreeMap<u64, Marker>,
     quiet_by_queue: BTreeSet<(u64, u64)>,
-    /// The lower halves of numbers, by key.
-    index: Index,
     per_queue: HashMap<u64, u64, BuildHash>,
     maximum: u64,
     saved: Saved,
+}
+
+/// How far apart the numbers of markers may be: the index keeps their lower bits.
+const MOST: u64 = 1 << (NUMBER_BITS - 1);
+const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
+
+/// The index that leads to the markers, and to the messages that are there.
+pub(super) struct Names<'a> {
+    pub(super) ids: &'a mut Ids,
+    pub(super) blocks: &'a Slab<Block>,
 }
 
 /// The keys are hashes already.
@@ -75,10 +86,8 @@ impl Markers {
             first: 0,
             quiet: BTreeMap::new(),
             quiet_by_queue: BTreeSet::new(),
-            index: Index::new(),
             per_queue: HashMap::with_hasher(BuildHash),
-            // The lower halves of numbers must tell them apart.
-            maximum: maximum.min(u64::from(u32::MAX / 2)),
+            maximum: maximum.min(MOST / 2),
             saved: Saved::default(),
         }
     }
@@ -88,45 +97,95 @@ impl Markers {
     }
 
     /// The position of the message that was last removed under this key.
-    pub(crate) fn find(&self, key: u64) -> Option<u64> {
-        let place = self.place(key)?;
-        self.entry(place).map(|marker| marker.position)
+    pub(super) fn find(&self, key: u64, ids: &Ids) -> Option<u64> {
+        let (_, marker) = self.current(key, ids)?;
+        Some(marker.position)
     }
 
-    fn place(&self, key: u64) -> Option<u32> {
-        self.index.find(key, |place| {
-            self.entry(place).is_some_and(|marker| marker.key == key)
-        })
+    /// The marker that the index has under this key, and its number.
+    fn current(&self, key: u64, ids: &Ids) -> Option<(u64, &Marker)> {
+        let bits = ids.find_marker(key, |bits| self.key_of(bits) == key)?;
+        let number = self.number(bits);
+        Some((number, self.get(number)?))
     }
 
-    fn entry(&self, place: u32) -> Option<&Marker> {
-        entry(&self.recent, self.first, &self.quiet, place)
+    /// The key of the marker whose number ends in these bits.
+    pub(super) fn key_of(&self, bits: u32) -> u64 {
+        self.get(self.number(bits)).map_or(0, |marker| marker.key)
     }
 
-    /// Remembers a message that has just been removed, and forgets what may be forgotten.
-    pub(crate) fn insert(&mut self, marker: Marker, now: u64) {
+    fn number(&self, bits: u32) -> u64 {
+        let behind = u64::from(bits).wrapping_sub(self.first) & NUMBER_MASK;
+        if behind < self.recent.len() as u64 {
+            self.first + behind
+        } else {
+            let before = self.first.wrapping_sub(u64::from(bits)) & NUMBER_MASK;
+            self.first.wrapping_sub(before)
+        }
+    }
+
+    fn get(&self, number: u64) -> Option<&Marker> {
+        match number.checked_sub(self.first) {
+            Some(behind) => self.recent.get(usize::try_from(behind).ok()?),
+            None => self.quiet.get(&number),
+        }
+    }
+
+    /// Remembers the message at `place`, which goes at the instant `now`, and forgets what
+    /// may be forgotten. The message's place is not indexed any more.
+    pub(super) fn bury(&mut self, marker: Marker, place: Place, now: u64, names: &mut Names<'_>) {
+        if self.maximum == 0 {
+            names
+                .ids
+                .remove(marker.key, place, named(names.blocks, self));
+            return;
+        }
+        self.make_room(marker.key, now, names);
+        let number = self.push(marker);
+        names.ids.bury(marker.key, place, number);
+        self.count(marker.queue, names);
+    }
+
+    /// As [`bury`](Self::bury), where the message itself is not there.
+    fn insert(&mut self, marker: Marker, now: u64, names: &mut Names<'_>) {
         if self.maximum == 0 {
             return;
         }
-        self.forget(now);
-        if let Some(place) = self.place(marker.key) {
+        self.make_room(marker.key, now, names);
+        self.add(marker, names);
+    }
+
+    fn make_room(&mut self, key: u64, now: u64, names: &mut Names<'_>) {
+        self.forget(now, names);
+        if let Some((number, _)) = self.current(key, names.ids) {
             // The id was used again: its earlier place is kept, but is not found.
-            self.unindex(marker.key, place);
+            self.unindex(key, number, names);
         }
-        let number = self.first + self.recent.len() as u64;
+    }
+
+    fn add(&mut self, marker: Marker, names: &mut Names<'_>) {
+        let number = self.push(marker);
+        names
+            .ids
+            .insert_marker(marker.key, number, named(names.blocks, self));
+        self.count(marker.queue, names);
+    }
+
+    fn push(&mut self, marker: Marker) -> u64 {
         self.recent.push_back(marker);
-        let (recent, first, quiet) = (&self.recent, self.first, &self.quiet);
-        let key_of = |place| entry(recent, first, quiet, place).map_or(0, |marker| marker.key);
-        self.index.insert(marker.key, number as u32, key_of);
-        let count = self.per_queue.entry(marker.queue).or_insert(0);
+        self.first + self.recent.len() as u64 - 1
+    }
+
+    fn count(&mut self, queue: u64, names: &mut Names<'_>) {
+        let count = self.per_queue.entry(queue).or_insert(0);
         *count += 1;
-        if *count > MIN_MARKERS_PER_QUEUE {
-            self.forget_last_of(marker.queue);
+        if *count > MIN_MARKERS_PER_QUEUE && !self.quiet.is_empty() {
+            self.forget_last_of(queue, names);
         }
     }
 
     /// Takes at most two from the front, so that the ring shrinks faster than it grows.
-    fn forget(&mut self, now: u64) {
+    fn forget(&mut self, now: u64, names: &mut Names<'_>) {
         for _ in 0..2 {
             let Some(&oldest) = self
                 .recent
@@ -141,7 +200,7 @@ impl Markers {
                 .get(&oldest.queue)
                 .is_some_and(|&count| count > MIN_MARKERS_PER_QUEUE)
             {
-                self.drop_oldest();
+                self.drop_oldest(names);
             } else {
                 self.quiet.insert(number, oldest);
                 self.quiet_by_queue.insert((oldest.queue, number));
@@ -151,48 +210,54 @@ impl Markers {
         }
         while self.len() >= self.maximum {
             match self.quiet.first_key_value() {
-                Some((&number, _)) => self.drop_quiet(number),
-                None => self.drop_oldest(),
+                Some((&number, _)) => self.drop_quiet(number, names),
+                None => self.drop_oldest(names),
             }
+        }
+        // Its number would soon end like that of a new one.
+        if let Some((&number, _)) = self.quiet.first_key_value()
+            && self.first - number >= MOST
+        {
+            self.renew(number, names);
         }
     }
 
     /// A queue has more than its last ones: the first of those whose time is over goes.
-    fn forget_last_of(&mut self, queue: u64) {
+    fn forget_last_of(&mut self, queue: u64, names: &mut Names<'_>) {
         if let Some(&(_, number)) = self
             .quiet_by_queue
             .range((queue, 0)..=(queue, u64::MAX))
             .next()
         {
-            self.drop_quiet(number);
+            self.drop_quiet(number, names);
         }
     }
 
-    fn drop_quiet(&mut self, number: u64) {
+    fn drop_quiet(&mut self, number: u64, names: &mut Names<'_>) {
         let Some(&marker) = self.quiet.get(&number) else {
             return;
         };
-        self.unindex(marker.key, number as u32);
+        self.unindex(marker.key, number, names);
         self.quiet.remove(&number);
         self.quiet_by_queue.remove(&(marker.queue, number));
         self.count_down(marker.queue, number);
     }
 
-    fn drop_oldest(&mut self) {
+    fn drop_oldest(&mut self, names: &mut Names<'_>) {
         let Some(&oldest) = self.recent.front() else {
             return;
         };
         let number = self.first;
-        self.unindex(oldest.key, number as u32);
+        self.unindex(oldest.key, number, names);
         self.recent.pop_front();
         self.first += 1;
         self.count_down(oldest.queue, number);
     }
 
-    fn unindex(&mut self, key: u64, place: u32) {
-        let (recent, first, quiet) = (&self.recent, self.first, &self.quiet);
-        let key_of = |place| entry(recent, first, quiet, place).map_or(0, |marker| marker.key);
-        self.index.remove(key, place, key_of);
+    fn unindex(&self, key: u64, number: u64, names: &mut Names<'_>) {
+        names
+            .ids
+            .remove_marker(key, number, named(names.blocks, self));
     }
 
     fn count_down(&mut self, queue: u64, number: u64) {
@@ -236,7 +301,7 @@ impl Markers {
 
     /// Gives up blobs that hold hardly any marker that is still there. Those few are to be
     /// saved again.
-    pub(crate) fn release_blobs(&mut self, now: u64) -> Vec<u64> {
+    pub(super) fn release_blobs(&mut self, names: &mut Names<'_>) -> Vec<u64> {
         let mut needless = Vec::new();
         while let Some(mut unit) = self.saved.take_spent(self.first) {
             needless.append(&mut unit.blobs);
@@ -247,7 +312,7 @@ impl Markers {
                 .collect();
             let copied = !left.is_empty();
             for number in left {
-                self.renew(number, now);
+                self.renew(number, names);
             }
             if copied {
                 break;
@@ -257,22 +322,23 @@ impl Markers {
     }
 
     /// Moves a marker to the end of the ring, unless its id was used again since.
-    fn renew(&mut self, number: u64, now: u64) {
+    fn renew(&mut self, number: u64, names: &mut Names<'_>) {
         let Some(&marker) = self.quiet.get(&number) else {
             return;
         };
-        let is_current = self.place(marker.key) == Some(number as u32);
-        self.drop_quiet(number);
+        let current = self.current(marker.key, names.ids);
+        let is_current = current.is_some_and(|(current, _)| current == number);
+        self.drop_quiet(number, names);
         if is_current {
-            self.insert(marker, now);
+            self.add(marker, names);
         }
     }
 
     /// Adds what a restore reads from such a blob, unless it is known already from the
     /// changes that the restore has made again.
-    pub(crate) fn insert_saved(&mut self, marker: Marker, now: u64) {
-        if self.find(marker.key) != Some(marker.position) {
-            self.insert(marker, now);
+    pub(super) fn insert_saved(&mut self, marker: Marker, now: u64, names: &mut Names<'_>) {
+        if self.find(marker.key, names.ids) != Some(marker.position) {
+            self.insert(marker, now, names);
         }
     }
 
@@ -284,22 +350,46 @@ impl Markers {
     }
 }
 
-fn entry<'a>(
-    recent: &'a VecDeque<Marker>,
-    first: u64,
-    quiet: &'a BTreeMap<u64, Marker>,
-    place: u32,
-) -> Option<&'a Marker> {
-    let behind = place.wrapping_sub(first as u32);
-    match recent.get(behind as usize) {
-        Some(marker) => Some(marker),
-        None => quiet.get(&(first.wrapping_sub(u64::from(behind.wrapping_neg())))),
-    }
+fn named<'a>(blocks: &'a Slab<Block>, markers: &'a Markers) -> Named<'a> {
+    Named { blocks, markers }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Markers of messages that are nowhere.
+    struct Bed {
+        markers: Markers,
+        ids: Ids,
+        blocks: Slab<Block>,
+    }
+
+    impl Bed {
+        fn new(maximum: u64) -> Self {
+            Self {
+                markers: Markers::new(maximum),
+                ids: Ids::new(),
+                blocks: Slab::new(),
+            }
+        }
+
+        fn insert(&mut self, marker: Marker, now: u64) {
+            let mut names = Names {
+                ids: &mut self.ids,
+                blocks: &self.blocks,
+            };
+            self.markers.insert(marker, now, &mut names);
+        }
+
+        fn find(&self, key: u64) -> Option<u64> {
+            self.markers.find(key, &self.ids)
+        }
+
+        fn len(&self) -> u64 {
+            self.markers.len()
+        }
+    }
 
     fn marker(queue: u64, id: u64, position: u64, keep_until: u64) -> Marker {
         Marker {
@@ -312,7 +402,7 @@ mod tests {
 
     #[test]
     fn the_last_of_each_queue_outlive_their_time_and_the_rest_do_not() {
-        let mut markers = Markers::new(1_000_000);
+        let mut markers = Bed::new(1_000_000);
         markers.insert(marker(1, 7, 70, 10), 0);
         for id in 0..30_000 {
             markers.insert(marker(2, id, id, 10), 0);
@@ -336,8 +426,31 @@ mod tests {
     }
 
     #[test]
+    fn a_quiet_one_is_found_however_many_come_after_it() {
+        let mut markers = Bed::new(1_000_000);
+        markers.insert(marker(1, 7, 70, 10), 0);
+        markers.insert(marker(2, 0, 1, 1_000), 20);
+        // As after a thousand million others.
+        for near in [
+            MOST - 2,
+            MOST,
+            2 * MOST - 2,
+            2 * MOST,
+            3 * MOST - 2,
+            3 * MOST,
+        ] {
+            let ahead = near - markers.markers.first;
+            markers.markers.recent.clear();
+            markers.markers.first += ahead;
+            markers.insert(marker(2, near, near, 1_000), 20);
+            markers.insert(marker(2, near + 1, near, 1_000), 20);
+            assert_eq!(markers.find(1 << 32 | 7), Some(70));
+        }
+    }
+
+    #[test]
     fn at_the_limit_those_go_first_whose_time_is_over() {
-        let mut markers = Markers::new(4);
+        let mut markers = Bed::new(4);
         markers.insert(marker(1, 1, 1, 10), 0);
         for id in 2..=5 {
             markers.insert(marker(2, id, id, 1_000), 20);
@@ -348,7 +461,7 @@ mod tests {
 
     #[test]
     fn the_limit_holds_and_the_latest_place_of_an_id_counts() {
-        let mut markers = Markers::new(100);
+        let mut markers = Bed::new(100);
         for round in 0..5 {
             for id in 0..60 {
                 markers.insert(marker(1, id, round * 100 + id, 1_000), 0);

@@ -6,9 +6,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::block::{Block, Extra, Replacement};
 use super::extents::stored_size;
-use super::index::Keys;
+use super::ids::Named;
+use super::markers::Names;
 use super::record::{Base, NEVER, Record};
-use super::slab::Slab;
 use super::{Marker, Place, State, View, place_of, split_place};
 use crate::journal::change::StoredMessage;
 
@@ -52,16 +52,9 @@ impl State {
         self.blocks[split_place(place).0].queue
     }
 
-    fn hash_seed(&self, queue: u32) -> u64 {
-        self.seed
-            ^ self.queues[queue]
-                .number
-                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-
     pub(crate) fn find_message(&self, queue: u32, id: &[u8]) -> Option<Place> {
-        let hash = xxh3_64_with_seed(id, self.hash_seed(queue));
-        self.ids.find(hash, |place| {
+        let key = xxh3_64_with_seed(id, self.queues[queue].hash);
+        self.ids.find(key, |place| {
             let (block, slot) = split_place(place);
             let block = &self.blocks[block];
             block.queue == queue && block.id(slot) == id
@@ -108,8 +101,26 @@ impl State {
         if let Some(place) = alive {
             return Some(self.position(place));
         }
-        self.markers
-            .find(xxh3_64_with_seed(id, self.queue_hash(account, name)))
+        let key = xxh3_64_with_seed(id, self.queue_hash(account, name));
+        self.markers.find(key, &self.ids)
+    }
+
+    /// A restore has read this marker from a blob of a checkpoint.
+    pub(crate) fn load_marker(&mut self, marker: Marker) {
+        let mut names = Names {
+            ids: &mut self.ids,
+            blocks: &self.blocks,
+        };
+        self.markers.insert_saved(marker, self.clock, &mut names);
+    }
+
+    /// Blobs that need not stay for the sake of markers any more.
+    pub(crate) fn release_marker_blobs(&mut self) -> Vec<u64> {
+        let mut names = Names {
+            ids: &mut self.ids,
+            blocks: &self.blocks,
+        };
+        self.markers.release_blobs(&mut names)
     }
 
     pub(super) fn put(&mut self, queue: u32, replaces: Option<u64>, message: &StoredMessage<'_>) {
@@ -197,15 +208,18 @@ impl State {
         let roomy = follows && record.encoded_len() <= LARGE_RECORD;
         let block = self
             .blocks
-            .insert(Block::new(queue, self.hash_seed(queue), base, roomy));
+            .insert(Block::new(queue, self.queues[queue].hash, base, roomy));
         self.queues[queue].blocks.insert(record.position, block);
         block
     }
 
     fn index_id(&mut self, block: u32, slot: usize) {
-        let blocks = &self.blocks;
-        let hash = hash_of(blocks, place_of(block, slot));
-        self.ids.insert(hash, place_of(block, slot), Ids(blocks));
+        let named = Named {
+            blocks: &self.blocks,
+            markers: &self.markers,
+        };
+        let key = self.blocks[block].key(slot);
+        self.ids.insert(key, place_of(block, slot), named);
     }
 
     fn replace(&mut self, place: Place, home: u64, message: &StoredMessage<'_>) {
@@ -308,17 +322,18 @@ impl State {
             .and_then(|settings| settings.marker_retention_ms());
         let marker = Marker {
             queue: queue.hash,
-            key: xxh3_64_with_seed(view.id, queue.hash),
+            key: entry.key(slot),
             position: view.position,
             keep_until: removed_at
                 .saturating_add(retention_ms.unwrap_or(self.default_retention_ms)),
         };
         let (home, size, stored) = (view.home, view.size(), stored_size(view.size()));
-        let hash = xxh3_64_with_seed(view.id, entry.hash_seed);
         let queue = entry.queue;
-        let blocks = &self.blocks;
-        self.ids.remove(hash, place, Ids(blocks));
-        self.markers.insert(marker, removed_at);
+        let mut names = Names {
+            ids: &mut self.ids,
+            blocks: &self.blocks,
+        };
+        self.markers.bury(marker, place, removed_at, &mut names);
         self.extents.remove(home, stored);
         self.messages -= 1;
         self.account_for(queue, -1, -(size as i64));
@@ -431,9 +446,11 @@ impl State {
             };
             target = Some(to);
             let new_slot = self.blocks[to].adopt(old, slot);
-            let hash = hash_of(&self.blocks, place_of(to, new_slot));
-            self.ids
-                .relocate(hash, place_of(old_number, slot), place_of(to, new_slot));
+            self.ids.relocate(
+                self.blocks[to].key(new_slot),
+                place_of(old_number, slot),
+                place_of(to, new_slot),
+            );
         }
         if let Some(last) = target {
             self.refresh_block(last);
@@ -449,24 +466,4 @@ fn live_slots(block: &Block, from: usize) -> Vec<usize> {
         next = block.live().first_from(slot + 1);
     }
     slots
-}
-
-/// The ids of messages, where they lie.
-struct Ids<'a>(&'a Slab<Block>);
-
-impl Keys for Ids<'_> {
-    fn hash(&self, place: Place) -> u64 {
-        hash_of(self.0, place)
-    }
-
-    fn touch(&self, place: Place) -> u8 {
-        let (block, slot) = split_place(place);
-        self.0[block].first_byte(slot)
-    }
-}
-
-fn hash_of(blocks: &Slab<Block>, place: Place) -> u64 {
-    let (block, slot) = split_place(place);
-    let block = &blocks[block];
-    xxh3_64_with_seed(block.id(slot), block.hash_seed)
 }

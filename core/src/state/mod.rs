@@ -7,6 +7,7 @@ mod bits;
 mod block;
 mod digest;
 pub(crate) mod extents;
+mod ids;
 mod index;
 mod kept;
 mod markers;
@@ -31,6 +32,7 @@ pub(crate) use record::NEVER;
 
 use crate::journal::change::Change;
 use extents::Extents;
+use ids::Ids;
 use index::Index;
 use kept::KeptSettings;
 use slab::Slab;
@@ -46,8 +48,8 @@ const STAMPS_AHEAD_MS: u64 = 120_000;
 /// After this instant, in the year 3084, stamps just count on.
 const LAST_STAMPED: u64 = 1 << 45;
 
-/// Blocks that places can tell apart.
-pub(crate) const MAX_BLOCKS: usize = 1 << (32 - block::SLOT_BITS);
+/// Blocks that places can tell apart; one bit tells them from markers.
+pub(crate) const MAX_BLOCKS: usize = 1 << (ids::NUMBER_BITS - block::SLOT_BITS);
 
 #[derive(Debug)]
 pub(crate) struct State {
@@ -69,7 +71,7 @@ pub(crate) struct State {
     /// Queues that exist, by number.
     pub(crate) by_number: BTreeMap<u64, u32>,
     blocks: Slab<Block>,
-    ids: Index,
+    ids: Ids,
     /// Blocks by the instant at which something in them may happen.
     timers: BTreeSet<(u64, u32)>,
     pub(crate) markers: Markers,
@@ -112,7 +114,7 @@ impl State {
             queue_index: Index::new(),
             by_number: BTreeMap::new(),
             blocks: Slab::new(),
-            ids: Index::new(),
+            ids: Ids::new(),
             timers: BTreeSet::new(),
             markers: Markers::new(config.limits.max_markers),
             extents: Extents::new(),
