@@ -4,12 +4,11 @@
 //! lies beside them: two bits a message (there, visible), and an [`Extra`] for the few
 //! that were claimed, hidden, replaced or given another ttl.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
-use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::bits::Bits;
+use super::extras::{Extra, Extras};
 use super::record::{Base, NEVER, Record};
 
 /// Messages of one block.
@@ -34,7 +33,7 @@ pub(crate) struct Block {
     visible: Bits,
     live_count: u32,
     visible_count: u32,
-    extras: HashTable<Extra>,
+    extras: Extras,
     last_position: u64,
     /// Every position from the first to the last has a slot.
     contiguous: bool,
@@ -48,28 +47,6 @@ pub(crate) struct Block {
     pub(crate) timer: u64,
     /// The block is in its queue's set of blocks with visible messages.
     pub(crate) listed: bool,
-}
-
-/// What has changed about a message since it was put.
-#[derive(Clone, Debug)]
-pub(crate) struct Extra {
-    slot: u16,
-    pub(crate) attempts: u32,
-    /// The fence of the current claim, 0 if there is none.
-    pub(crate) fence: u64,
-    /// When the message becomes visible, 0 if it is.
-    pub(crate) visible_at: u64,
-    pub(crate) expires_at: u64,
-    /// Which stored body is this message's; the position, unless replaced or copied.
-    pub(crate) home: u64,
-    pub(crate) replacement: Option<Box<Replacement>>,
-}
-
-/// The body that took the place of the one in the record.
-#[derive(Clone, Debug)]
-pub(crate) struct Replacement {
-    pub(crate) body: Box<[u8]>,
-    pub(crate) content_type: Option<Box<[u8]>>,
 }
 
 /// A message as it is now.
@@ -110,7 +87,7 @@ impl Block {
             visible: Bits::default(),
             live_count: 0,
             visible_count: 0,
-            extras: HashTable::new(),
+            extras: Extras::default(),
             last_position: base.position,
             contiguous: true,
             next_expiry: NEVER,
@@ -195,9 +172,13 @@ impl Block {
         self.arena.shrink_to_fit();
     }
 
+    /// The record in a slot.
     #[inline]
     fn bytes(&self, slot: usize) -> &[u8] {
-        bytes_of(&self.offsets, &self.arena, slot)
+        let start = self.offsets.get(slot).copied().unwrap_or_default();
+        let next = self.offsets.get(slot + 1);
+        let end = next.map_or(self.arena.len(), |&next| usize::from(next));
+        self.arena.get(usize::from(start)..end).unwrap_or_default()
     }
 
     /// The first byte of the record in a slot, whatever it says.
@@ -205,15 +186,22 @@ impl Block {
         self.bytes(slot).first().copied().unwrap_or_default()
     }
 
+    #[inline]
     fn record(&self, slot: usize) -> Record<'_> {
-        record_of(self.base, slot, self.bytes(slot))
+        let empty = Record {
+            id: &[],
+            position: 0,
+            expires_at: NEVER,
+            content_type: None,
+            body: &[],
+        };
+        Record::decode(self.base, slot, self.bytes(slot)).unwrap_or(empty)
     }
 
     /// The id of the message in a slot.
+    #[inline]
     pub(crate) fn id(&self, slot: usize) -> &[u8] {
-        Record::decode_head(self.base, slot, self.bytes(slot))
-            .unwrap_or_default()
-            .0
+        Record::id_in(self.bytes(slot)).unwrap_or_default()
     }
 
     /// The hash under which the message in a slot is known, and its marker later.
@@ -223,7 +211,7 @@ impl Block {
 
     /// The fence of the current claim of the message in a slot, 0 if there is none.
     pub(crate) fn fence(&self, slot: usize) -> u64 {
-        self.extra(slot).map_or(0, |extra| extra.fence)
+        self.extras.get(slot).map_or(0, |extra| extra.fence)
     }
 
     /// The position of the message in a slot.
@@ -231,9 +219,7 @@ impl Block {
         if self.contiguous {
             return self.base.position + slot as u64;
         }
-        Record::decode_head(self.base, slot, self.bytes(slot))
-            .unwrap_or_default()
-            .1
+        Record::position_in(self.base, slot, self.bytes(slot)).unwrap_or_default()
     }
 
     pub(crate) fn view(&self, slot: usize) -> View<'_> {
@@ -249,7 +235,7 @@ impl Block {
             attempts: 0,
             fence: 0,
         };
-        if let Some(extra) = self.extra(slot) {
+        if let Some(extra) = self.extras.get(slot) {
             view.home = extra.home;
             view.expires_at = extra.expires_at;
             view.visible_at = extra.visible_at;
@@ -271,6 +257,10 @@ impl Block {
 
     /// The slot of the live message at `position`.
     pub(crate) fn slot_at(&self, position: u64) -> Option<usize> {
+        if self.contiguous {
+            let slot = usize::try_from(position.checked_sub(self.base.position)?).ok()?;
+            return self.live.contains(slot).then_some(slot);
+        }
         let slot = self.lower_bound(position);
         (slot < self.slots() && self.live.contains(slot) && self.position(slot) == position)
             .then_some(slot)
@@ -284,7 +274,7 @@ impl Block {
 
     /// True if anything about the message has changed since it was put.
     pub(crate) fn is_changed(&self, slot: usize) -> bool {
-        self.extra(slot).is_some()
+        self.extras.get(slot).is_some()
     }
 
     /// The first slot whose position is at least `position`.
@@ -309,43 +299,27 @@ impl Block {
         low
     }
 
-    fn extra(&self, slot: usize) -> Option<&Extra> {
-        if self.extras.is_empty() {
-            return None;
-        }
-        self.extras
-            .find(spread(slot as u16), |extra| usize::from(extra.slot) == slot)
-    }
-
     /// The changeable part of a live message. Call [`settle`](Self::settle) after changing it.
-    pub(crate) fn extra_mut(&mut self, slot: usize) -> &mut Extra {
-        let key = slot as u16;
-        let fresh = || {
-            let bytes = bytes_of(&self.offsets, &self.arena, slot);
-            let record = record_of(self.base, slot, bytes);
-            Extra {
-                slot: key,
+    pub(crate) fn extra_mut(&mut self, slot: usize) -> Option<&mut Extra> {
+        if self.extras.get(slot).is_none() {
+            let record = self.record(slot);
+            let fresh = Extra {
+                slot: slot as u16,
                 attempts: 0,
                 fence: 0,
                 visible_at: 0,
                 expires_at: record.expires_at,
                 home: record.position,
                 replacement: None,
-            }
-        };
-        self.extras
-            .entry(
-                spread(key),
-                |extra| extra.slot == key,
-                |extra| spread(extra.slot),
-            )
-            .or_insert_with(fresh)
-            .into_mut()
+            };
+            self.extras.insert(fresh, self.offsets.len());
+        }
+        self.extras.get_mut(slot)
     }
 
     /// Brings bits and timers in line with the slot's extra; true if the message became visible.
     pub(crate) fn settle(&mut self, slot: usize) -> bool {
-        let Some(extra) = self.extra(slot) else {
+        let Some(extra) = self.extras.get(slot) else {
             return false;
         };
         let (visible_at, expires_at) = (extra.visible_at, extra.expires_at);
@@ -383,13 +357,7 @@ impl Block {
         }
         self.live.remove(slot);
         self.live_count -= 1;
-        if !self.extras.is_empty()
-            && let Ok(entry) = self
-                .extras
-                .find_entry(spread(slot as u16), |extra| usize::from(extra.slot) == slot)
-        {
-            entry.remove();
-        }
+        self.extras.remove(slot);
     }
 
     /// True if most of the block is of messages that are gone, and it is worth rewriting.
@@ -425,7 +393,8 @@ impl Block {
     }
 
     fn expires_at(&self, slot: usize) -> u64 {
-        self.extra(slot)
+        self.extras
+            .get(slot)
             .map_or_else(|| self.record(slot).expires_at, |extra| extra.expires_at)
     }
 
@@ -479,13 +448,14 @@ impl Block {
     pub(crate) fn adopt(&mut self, other: &Block, slot: usize) -> usize {
         let next_expiry = self.next_expiry;
         let new = self.push(&other.record(slot));
-        if let Some(extra) = other.extra(slot) {
+        if let Some(extra) = other.extras.get(slot) {
             // What the record says of it no longer holds.
             self.next_expiry = next_expiry;
-            *self.extra_mut(new) = Extra {
+            let extra = Extra {
                 slot: new as u16,
                 ..extra.clone()
             };
+            self.extras.insert(extra, self.offsets.len());
             self.settle(new);
         }
         new
@@ -495,26 +465,4 @@ impl Block {
     pub(crate) fn has_room_for(&self, other: &Block, slot: usize) -> bool {
         self.has_room(&other.record(slot))
     }
-}
-
-/// The bytes from a slot's record on.
-#[inline]
-fn bytes_of<'a>(offsets: &[u16], arena: &'a [u8], slot: usize) -> &'a [u8] {
-    let offset = offsets.get(slot).copied().unwrap_or_default();
-    arena.get(usize::from(offset)..).unwrap_or_default()
-}
-
-fn record_of(base: Base, slot: usize, bytes: &[u8]) -> Record<'_> {
-    let empty = Record {
-        id: &[],
-        position: 0,
-        expires_at: NEVER,
-        content_type: None,
-        body: &[],
-    };
-    Record::decode(base, slot, bytes).unwrap_or(empty)
-}
-
-fn spread(slot: u16) -> u64 {
-    u64::from(slot).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

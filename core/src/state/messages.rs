@@ -4,8 +4,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::block::{Block, Extra, Replacement};
+use super::block::Block;
 use super::extents::stored_size;
+use super::extras::{Extra, Replacement};
 use super::ids::Named;
 use super::markers::Names;
 use super::record::{Base, NEVER, Record};
@@ -165,7 +166,12 @@ impl State {
         let block = self.block_for(queue, &record);
         let slot = self.blocks[block].push(&record);
         let place = place_of(block, slot);
-        self.index_id(block, slot);
+        let key = xxh3_64_with_seed(message.id, self.queues[queue].hash);
+        let named = Named {
+            blocks: &self.blocks,
+            markers: &self.markers,
+        };
+        self.ids.insert(key, place, named);
         self.extents.add(loaded.home, stored_size(message.size()));
         self.messages += 1;
         self.account_for(queue, 1, message.size() as i64);
@@ -211,15 +217,6 @@ impl State {
             .insert(Block::new(queue, self.queues[queue].hash, base, roomy));
         self.queues[queue].blocks.insert(record.position, block);
         block
-    }
-
-    fn index_id(&mut self, block: u32, slot: usize) {
-        let named = Named {
-            blocks: &self.blocks,
-            markers: &self.markers,
-        };
-        let key = self.blocks[block].key(slot);
-        self.ids.insert(key, place_of(block, slot), named);
     }
 
     fn replace(&mut self, place: Place, home: u64, message: &StoredMessage<'_>) {
@@ -276,7 +273,9 @@ impl State {
         let (block, slot) = split_place(place);
         let entry = &mut self.blocks[block];
         let visible = entry.visible_count();
-        change(entry.extra_mut(slot));
+        if let Some(extra) = entry.extra_mut(slot) {
+            change(extra);
+        }
         entry.settle(slot);
         self.hidden = self.hidden + u64::from(visible) - u64::from(entry.visible_count());
         self.refresh_block(block);

@@ -7,6 +7,7 @@ mod bits;
 mod block;
 mod digest;
 pub(crate) mod extents;
+mod extras;
 mod ids;
 mod index;
 mod kept;

@@ -1,8 +1,9 @@
 //! A message as it lies in a block: everything about it that seldom changes, packed.
 //!
-//! `[flags][position?][id][expiry?][content type?][body]`. The position is there only if it
-//! is not the one that follows from the slot, and the expiry is relative to the block's own,
-//! so that it takes a byte or two.
+//! `[flags][length of the id][id][position?][expiry?][content type?][body]`. The position is
+//! there only if it is not the one that follows from the slot, and the expiry is relative to
+//! the block's own, so that it takes a byte or two. The body goes to the end of the record,
+//! which is where the next one begins.
 
 use alloc::vec::Vec;
 
@@ -15,9 +16,13 @@ const HAS_EXPIRY: u8 = 1;
 const HAS_CONTENT_TYPE: u8 = 2;
 const HAS_POSITION: u8 = 4;
 
+/// Bytes before the id.
+const HEAD_BYTES: usize = 2;
+
 /// What the record of a message says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<'a> {
+    /// At most [`MAX_ID_BYTES`](crate::config::MAX_ID_BYTES).
     pub(crate) id: &'a [u8],
     pub(crate) position: u64,
     /// Milliseconds since the epoch, or [`NEVER`].
@@ -53,15 +58,15 @@ impl<'a> Record<'a> {
         let expires = self.expires_at != NEVER;
         let gap = self.position - base.position.wrapping_add(slot as u64);
         let flag = |condition: bool, flag: u8| if condition { flag } else { 0 };
-        out.push(
-            flag(expires, HAS_EXPIRY)
-                | flag(self.content_type.is_some(), HAS_CONTENT_TYPE)
-                | flag(gap != 0, HAS_POSITION),
-        );
+        out.reserve(self.encoded_len());
+        let flags = flag(expires, HAS_EXPIRY)
+            | flag(self.content_type.is_some(), HAS_CONTENT_TYPE)
+            | flag(gap != 0, HAS_POSITION);
+        out.extend_from_slice(&[flags, self.id.len() as u8]);
+        out.extend_from_slice(self.id);
         if gap != 0 {
             put_varint(out, gap);
         }
-        put_bytes(out, self.id);
         if expires {
             put_varint(
                 out,
@@ -71,33 +76,35 @@ impl<'a> Record<'a> {
         if let Some(content_type) = self.content_type {
             put_bytes(out, content_type);
         }
-        put_bytes(out, self.body);
+        out.extend_from_slice(self.body);
     }
 
     /// Bytes that `encode` adds, at the most.
     pub(crate) fn encoded_len(&self) -> usize {
-        self.id.len()
+        HEAD_BYTES
+            + self.id.len()
             + self.body.len()
             + self.content_type.map_or(0, |text| text.len() + 2)
-            + 1
-            + 2
             + 10
             + 10
-            + 5
     }
 
-    /// Reads the record of a slot, which starts at the start of `bytes`.
+    /// Reads the record of a slot.
+    #[inline]
     pub(crate) fn decode(base: Base, slot: usize, bytes: &'a [u8]) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
-        let flags = reader.byte()?;
-        let position = read_position(&mut reader, flags, base, slot)?;
-        let id = reader.bytes()?;
-        let expires_at = if flags & HAS_EXPIRY != 0 {
-            base.expires_at
-                .wrapping_add(unzigzag(reader.varint()?) as u64)
-        } else {
-            NEVER
-        };
+        let (&[flags, length], rest) = bytes.split_first_chunk::<HEAD_BYTES>()?;
+        let (id, rest) = rest.split_at_checked(usize::from(length))?;
+        let mut reader = Reader::new(rest);
+        let mut position = base.position.wrapping_add(slot as u64);
+        if flags & HAS_POSITION != 0 {
+            position = position.wrapping_add(reader.varint()?);
+        }
+        let mut expires_at = NEVER;
+        if flags & HAS_EXPIRY != 0 {
+            expires_at = base
+                .expires_at
+                .wrapping_add(unzigzag(reader.varint()?) as u64);
+        }
         let content_type = if flags & HAS_CONTENT_TYPE != 0 {
             Some(reader.bytes()?)
         } else {
@@ -108,26 +115,25 @@ impl<'a> Record<'a> {
             position,
             expires_at,
             content_type,
-            body: reader.bytes()?,
+            body: reader.rest(),
         })
     }
 
-    /// The id and the position of the record of a slot.
+    /// The id in a record.
     #[inline]
-    pub(crate) fn decode_head(base: Base, slot: usize, bytes: &'a [u8]) -> Option<(&'a [u8], u64)> {
-        let mut reader = Reader::new(bytes);
-        let flags = reader.byte()?;
-        let position = read_position(&mut reader, flags, base, slot)?;
-        Some((reader.bytes()?, position))
+    pub(crate) fn id_in(bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (&[_, length], rest) = bytes.split_first_chunk::<HEAD_BYTES>()?;
+        rest.get(..usize::from(length))
     }
-}
 
-#[inline]
-fn read_position(reader: &mut Reader<'_>, flags: u8, base: Base, slot: usize) -> Option<u64> {
-    let gap = if flags & HAS_POSITION == 0 {
-        0
-    } else {
-        reader.varint()?
-    };
-    Some(base.position + slot as u64 + gap)
+    /// The position of the record of a slot.
+    #[inline]
+    pub(crate) fn position_in(base: Base, slot: usize, bytes: &'a [u8]) -> Option<u64> {
+        let (&[flags, length], rest) = bytes.split_first_chunk::<HEAD_BYTES>()?;
+        let mut gap = 0;
+        if flags & HAS_POSITION != 0 {
+            gap = Reader::new(rest.get(usize::from(length)..)?).varint()?;
+        }
+        Some(base.position.wrapping_add(slot as u64).wrapping_add(gap))
+    }
 }
