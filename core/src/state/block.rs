@@ -63,6 +63,17 @@ pub(crate) struct View<'a> {
     pub(crate) fence: u64,
 }
 
+/// What was known of a message that is going.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leaving {
+    pub(crate) key: u64,
+    pub(crate) position: u64,
+    pub(crate) home: u64,
+    /// Bytes that counted toward limits.
+    pub(crate) size: u64,
+    pub(crate) was_visible: bool,
+}
+
 impl View<'_> {
     /// Bytes that count toward limits.
     pub(crate) fn size(&self) -> u64 {
@@ -104,6 +115,11 @@ impl Block {
 
     pub(crate) fn last_position(&self) -> u64 {
         self.last_position
+    }
+
+    /// True if the position lies among those of the block's messages.
+    pub(crate) fn spans(&self, position: u64) -> bool {
+        (self.base.position..=self.last_position).contains(&position)
     }
 
     pub(crate) fn slots(&self) -> usize {
@@ -299,8 +315,13 @@ impl Block {
         low
     }
 
-    /// The changeable part of a live message. Call [`settle`](Self::settle) after changing it.
-    pub(crate) fn extra_mut(&mut self, slot: usize) -> Option<&mut Extra> {
+    /// So many messages are about to be changed.
+    pub(crate) fn expect_extras(&mut self, count: usize) {
+        self.extras.reserve(count);
+    }
+
+    /// Changes a live message, and brings bits and timers in line with it.
+    pub(crate) fn change(&mut self, slot: usize, change: impl FnOnce(&mut Extra)) {
         if self.extras.get(slot).is_none() {
             let record = self.record(slot);
             let fresh = Extra {
@@ -314,15 +335,14 @@ impl Block {
             };
             self.extras.insert(fresh, self.offsets.len());
         }
-        self.extras.get_mut(slot)
+        if let Some(extra) = self.extras.get_mut(slot) {
+            change(extra);
+            let (visible_at, expires_at) = (extra.visible_at, extra.expires_at);
+            self.settle(slot, visible_at, expires_at);
+        }
     }
 
-    /// Brings bits and timers in line with the slot's extra; true if the message became visible.
-    pub(crate) fn settle(&mut self, slot: usize) -> bool {
-        let Some(extra) = self.extras.get(slot) else {
-            return false;
-        };
-        let (visible_at, expires_at) = (extra.visible_at, extra.expires_at);
+    fn settle(&mut self, slot: usize, visible_at: u64, expires_at: u64) {
         let was_visible = self.visible.contains(slot);
         if visible_at == 0 && !was_visible {
             self.visible.insert(slot);
@@ -335,7 +355,6 @@ impl Block {
             self.next_unhide = self.next_unhide.min(visible_at);
         }
         self.expect_expiry(expires_at);
-        visible_at == 0 && !was_visible
     }
 
     fn expect_expiry(&mut self, expires_at: u64) {
@@ -349,15 +368,31 @@ impl Block {
         }
     }
 
-    /// Takes a live message away.
-    pub(crate) fn remove(&mut self, slot: usize) {
-        if self.visible.contains(slot) {
+    /// Takes a live message away, and tells what others know it by. Its record stays until the
+    /// block goes.
+    pub(crate) fn remove(&mut self, slot: usize) -> Leaving {
+        let record = self.record(slot);
+        let mut leaving = Leaving {
+            key: xxh3_64_with_seed(record.id, self.hash),
+            position: record.position,
+            home: record.position,
+            size: (record.id.len() + record.body.len()) as u64,
+            was_visible: self.visible.contains(slot),
+        };
+        if let Some(extra) = self.extras.get(slot) {
+            leaving.home = extra.home;
+            if let Some(replacement) = &extra.replacement {
+                leaving.size = (record.id.len() + replacement.body.len()) as u64;
+            }
+            self.extras.remove(slot);
+        }
+        if leaving.was_visible {
             self.visible.remove(slot);
             self.visible_count -= 1;
         }
         self.live.remove(slot);
         self.live_count -= 1;
-        self.extras.remove(slot);
+        leaving
     }
 
     /// True if most of the block is of messages that are gone, and it is worth rewriting.
@@ -455,8 +490,9 @@ impl Block {
                 slot: new as u16,
                 ..extra.clone()
             };
+            let (visible_at, expires_at) = (extra.visible_at, extra.expires_at);
             self.extras.insert(extra, self.offsets.len());
-            self.settle(new);
+            self.settle(new, visible_at, expires_at);
         }
         new
     }

@@ -62,6 +62,15 @@ impl Extras {
         self.entries.iter_mut()
     }
 
+    /// Makes room for so many more.
+    pub(super) fn reserve(&mut self, count: usize) {
+        if self.entries.capacity() - self.entries.len() < count {
+            // Not by half: there may be one for each message that is hidden.
+            self.entries
+                .reserve_exact(count.max(self.entries.len() / 4).max(4));
+        }
+    }
+
     /// Adds the extra of a slot that has none; the block has so many slots.
     pub(super) fn insert(&mut self, extra: Extra, slots: usize) {
         let slot = usize::from(extra.slot);
@@ -69,10 +78,7 @@ impl Extras {
             self.numbers.reserve_exact(slots - self.numbers.len());
             self.numbers.resize(slots, 0);
         }
-        if self.entries.len() == self.entries.capacity() {
-            // Not by half: there may be one for each message that is hidden.
-            self.entries.reserve_exact((self.entries.len() / 4).max(4));
-        }
+        self.reserve(1);
         self.entries.push(extra);
         if let Some(number) = self.numbers.get_mut(slot) {
             *number = self.entries.len() as u16;

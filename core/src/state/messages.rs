@@ -73,18 +73,27 @@ impl State {
         Some(place_of(block, self.blocks[block].slot_at(position)?))
     }
 
-    /// As [`locate`](Self::locate), for one position after the other: the block where the
-    /// last one was is looked at first.
-    pub(super) fn locate_near(&self, queue: u32, position: u64, block: &mut u32) -> Option<Place> {
-        if let Some(entry) = self.blocks.get(*block)
-            && entry.queue == queue
-            && (entry.base_position()..=entry.last_position()).contains(&position)
-        {
-            return Some(place_of(*block, entry.slot_at(position)?));
-        }
-        let place = self.locate(queue, position)?;
-        *block = split_place(place).0;
-        Some(place)
+    /// Splits off those of the positions, from the first on, that lie in the same block of the
+    /// queue, which is given; one position that is in none goes alone.
+    fn split_run<'p>(
+        &self,
+        queue: u32,
+        positions: &'p [u64],
+    ) -> Option<(Option<u32>, &'p [u64], &'p [u64])> {
+        let first = *positions.first()?;
+        let blocks = self.queues.get(queue).map(|entry| &entry.blocks);
+        let block = blocks.and_then(|blocks| blocks.range(..=first).next_back());
+        let Some((_, &block)) = block.filter(|(_, block)| self.blocks[**block].spans(first)) else {
+            let (alone, rest) = positions.split_at_checked(1)?;
+            return Some((None, alone, rest));
+        };
+        let entry = &self.blocks[block];
+        let count = positions
+            .iter()
+            .take_while(|&&position| entry.spans(position))
+            .count();
+        let (run, rest) = positions.split_at_checked(count)?;
+        Some((Some(block), run, rest))
     }
 
     /// True if a message has been put at this position of a queue, also if it is gone by now
@@ -250,12 +259,45 @@ impl State {
         positions: &[u64],
         change: impl Fn(u64, &mut Extra),
     ) {
-        let mut block = u32::MAX;
-        for (number, &position) in (0..).zip(positions) {
-            if let Some(place) = self.locate_near(queue, position, &mut block) {
-                self.change_place(place, |extra| change(number, extra));
+        let (mut rest, mut number) = (positions, 0);
+        while let Some((block, run, behind)) = self.split_run(queue, rest) {
+            if let Some(block) = block {
+                let entry = &mut self.blocks[block];
+                let visible = entry.visible_count();
+                entry.expect_extras(run.len());
+                for (number, &position) in (number..).zip(run) {
+                    if let Some(slot) = entry.slot_at(position) {
+                        entry.change(slot, |extra| change(number, extra));
+                    }
+                }
+                self.count_hidden(block, visible);
+                self.refresh_block(block);
             }
+            number += run.len() as u64;
+            rest = behind;
         }
+    }
+
+    /// Removes the messages at these positions of a queue.
+    pub(super) fn remove_all(&mut self, queue: u32, positions: &[u64]) {
+        let mut rest = positions;
+        while let Some((block, run, behind)) = self.split_run(queue, rest) {
+            if let Some(block) = block {
+                for &position in run {
+                    if let Some(slot) = self.blocks[block].slot_at(position) {
+                        self.remove_from_block(place_of(block, slot), self.clock);
+                    }
+                }
+                self.tidy_block(block);
+            }
+            rest = behind;
+        }
+    }
+
+    /// A block had so many visible messages before it was changed.
+    fn count_hidden(&mut self, block: u32, visible: u32) {
+        let now = self.blocks[block].visible_count();
+        self.hidden = self.hidden + u64::from(visible) - u64::from(now);
     }
 
     /// A checkpoint has stored the message's body again.
@@ -273,11 +315,8 @@ impl State {
         let (block, slot) = split_place(place);
         let entry = &mut self.blocks[block];
         let visible = entry.visible_count();
-        if let Some(extra) = entry.extra_mut(slot) {
-            change(extra);
-        }
-        entry.settle(slot);
-        self.hidden = self.hidden + u64::from(visible) - u64::from(entry.visible_count());
+        entry.change(slot, change);
+        self.count_hidden(block, visible);
         self.refresh_block(block);
     }
 
@@ -303,44 +342,32 @@ impl State {
         }
     }
 
-    /// Removes a message and remembers its place.
-    pub(super) fn remove(&mut self, place: Place, removed_at: u64) {
-        self.remove_from_block(place, removed_at);
-        self.tidy_block(split_place(place).0);
-    }
-
-    /// Removes a message, but leaves its block as it is otherwise.
+    /// Removes a message and remembers its place, but leaves its block as it is otherwise.
     pub(super) fn remove_from_block(&mut self, place: Place, removed_at: u64) {
         let (block, slot) = split_place(place);
-        let entry = &self.blocks[block];
-        let queue = &self.queues[entry.queue];
-        let view = entry.view(slot);
-        let retention_ms = queue
-            .settings
-            .as_ref()
-            .and_then(|settings| settings.marker_retention_ms());
-        let marker = Marker {
-            queue: queue.hash,
-            key: entry.key(slot),
-            position: view.position,
-            keep_until: removed_at
-                .saturating_add(retention_ms.unwrap_or(self.default_retention_ms)),
-        };
-        let (home, size, stored) = (view.home, view.size(), stored_size(view.size()));
+        let entry = &mut self.blocks[block];
+        let leaving = entry.remove(slot);
         let queue = entry.queue;
+        let entry = &self.queues[queue];
+        let settings = entry.settings.as_ref();
+        let retention_ms = settings
+            .and_then(|settings| settings.marker_retention_ms())
+            .unwrap_or(self.default_retention_ms);
+        let marker = Marker {
+            queue: entry.hash,
+            key: leaving.key,
+            position: leaving.position,
+            keep_until: removed_at.saturating_add(retention_ms),
+        };
         let mut names = Names {
             ids: &mut self.ids,
             blocks: &self.blocks,
         };
         self.markers.bury(marker, place, removed_at, &mut names);
-        self.extents.remove(home, stored);
+        self.extents.remove(leaving.home, stored_size(leaving.size));
         self.messages -= 1;
-        self.account_for(queue, -1, -(size as i64));
-        let entry = &mut self.blocks[block];
-        if !entry.visible().contains(slot) {
-            self.hidden -= 1;
-        }
-        entry.remove(slot);
+        self.hidden -= u64::from(!leaving.was_visible);
+        self.account_for(queue, -1, -(leaving.size as i64));
     }
 
     /// Counts messages and bytes for queue, account and node.

@@ -224,14 +224,7 @@ impl State {
                 });
                 self.pass_stamps(*fence, 1);
             }
-            Change::Removed { queue, positions } => {
-                let mut block = u32::MAX;
-                for &position in positions.iter() {
-                    if let Some(place) = self.locate_near(*queue, position, &mut block) {
-                        self.remove(place, self.clock);
-                    }
-                }
-            }
+            Change::Removed { queue, positions } => self.remove_all(*queue, positions),
         }
     }
 
