@@ -10,6 +10,7 @@ mod codec;
 mod command;
 mod config;
 mod effect;
+mod ids;
 pub mod journal;
 mod node;
 mod refusal;
@@ -30,6 +31,7 @@ pub use config::{
     MIN_MARKERS_PER_QUEUE,
 };
 pub use effect::Effect;
+pub use ids::IdList;
 pub use node::{Node, Stats, Ticket};
 pub use refusal::{Field, LimitName, Problem, Refusal};
 pub use reply::{MessageList, MessageRef, Reply};

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::config::ENTRY_BYTES;
+use crate::ids::IdList;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::token::ClaimToken;
@@ -22,7 +23,7 @@ pub enum Reply {
         created: bool,
     },
     /// The messages are stored: the id of each, in the order of the command.
-    PutBatch(Vec<Box<str>>),
+    PutBatch(IdList),
     /// The result of each settlement, in the order of the command.
     Settled(Vec<Result<(), Refusal>>),
     /// The queue's settings.

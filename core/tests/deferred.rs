@@ -197,7 +197,7 @@ fn at_the_end_of_time_nothing_is_given_twice() {
         let Some((_, Ok(Reply::PutBatch(ids)))) = node.poll_reply() else {
             panic!("it is stored")
         };
-        assert_eq!(given.insert(format!("id {}", ids[0]), life), None);
+        assert_eq!(given.insert(format!("id {ids:?}"), life), None);
         if life > 1 {
             claim(&mut node, end);
             assert!(node.poll_reply().is_none(), "a claim is stored first");

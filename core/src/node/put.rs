@@ -7,10 +7,14 @@ use alloc::vec::Vec;
 
 use super::{Node, check};
 use crate::command::{NewMessage, QueueName};
+use crate::ids::IdList;
 use crate::journal::change::{Change, StoredMessage};
 use crate::refusal::{Field, LimitName, Problem, Refusal};
 use crate::reply::Reply;
 use crate::state::{MAX_BLOCKS, NEVER, id_of};
+
+/// An id that is given, but for the odd one that has a suffix.
+const GIVEN_ID_BYTES: usize = 16;
 
 /// What messages would add.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +51,7 @@ impl Node {
         self.check_count(messages.len())?;
         if messages.is_empty() {
             check::queue_name(queue)?;
-            return Ok(Reply::PutBatch(Vec::new()));
+            return Ok(Reply::PutBatch(IdList::default()));
         }
         let place = self.admit(queue, &messages)?;
         // Ids are given so that none of this batch has them either.
@@ -57,13 +61,13 @@ impl Node {
             .filter(|_| mixed)
             .filter_map(|message| message.id.as_deref())
             .collect();
-        let ids = messages
-            .iter()
-            .map(|message| match self.put_at(place, message, &chosen).0 {
-                Some(given) => given,
-                None => Box::from(message.id.as_deref().unwrap_or_default()),
-            });
-        let ids = ids.collect();
+        let bytes = messages.iter().map(id_size).sum();
+        let mut ids = IdList::with_capacity(messages.len(), bytes);
+        for message in &messages {
+            let given = self.put_at(place, message, &chosen).0;
+            let id = message.id.as_deref().or(given.as_deref());
+            ids.push(id.unwrap_or_default());
+        }
         self.wake(place);
         Ok(Reply::PutBatch(ids))
     }
@@ -132,7 +136,10 @@ impl Node {
         let limits = &self.config.limits;
         let queue = place.map(|place| self.state.queue(place));
         let settings = queue.and_then(|queue| queue.settings.as_deref());
-        let account = self.state.account(&name.account);
+        let account = match place {
+            Some(place) => Some(self.state.account_of(place)),
+            None => self.state.account(&name.account),
+        };
         let own = |own: Option<u64>, limit: u64| own.map_or(limit, |own| own.min(limit));
         let max_messages = own(
             settings.and_then(|settings| settings.max_messages()),
@@ -260,6 +267,9 @@ impl Node {
 }
 
 fn size(message: &NewMessage<'_>) -> u64 {
-    let id = message.id.as_deref().map_or(16, str::len);
-    (id + message.body.len()) as u64
+    (id_size(message) + message.body.len()) as u64
+}
+
+fn id_size(message: &NewMessage<'_>) -> usize {
+    message.id.as_deref().map_or(GIVEN_ID_BYTES, str::len)
 }

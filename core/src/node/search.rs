@@ -1,5 +1,6 @@
 //! Commands that take what matches: list, update, claim, delete.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -39,6 +40,9 @@ impl Action {
         }
     }
 }
+
+/// Room is made in advance for an answer of this size, at the most.
+const MOST_RESERVED_BYTES: u64 = 1 << 20;
 
 type Found = (MessageList, Option<Claimed>);
 
@@ -134,7 +138,11 @@ impl Node {
             let buried = self.positions(&exhausted);
             let made = self.hide(queue, &found, update);
             self.describe_claimed(&mut list, &found, &made, search.detail);
-            claims.extend(made);
+            if claims.is_empty() {
+                claims = made;
+            } else {
+                claims.extend(made);
+            }
             // Burying last: it may move what the places name.
             self.bury(queue, &buried);
             if buried.is_empty() {
@@ -166,10 +174,15 @@ impl Node {
     /// Hides messages. Those that were visible are claimed: the position and the fence of each.
     fn hide(&mut self, queue: u32, found: &[Place], update: Update) -> Vec<(u64, u64)> {
         let visible_at = self.state.clock + update.hide_ms.unwrap_or(0);
-        let (visible, hidden): (Vec<Place>, Vec<Place>) = found
-            .iter()
-            .partition(|&&place| self.state.is_visible(place));
-        self.update_places(queue, &hidden, update);
+        let is_visible = |&place: &Place| self.state.is_visible(place);
+        let visible: Cow<'_, [Place]> = if found.iter().all(is_visible) {
+            found.into()
+        } else {
+            let (visible, hidden): (Vec<Place>, Vec<Place>) =
+                found.iter().partition(|place| is_visible(place));
+            self.update_places(queue, &hidden, update);
+            visible.into()
+        };
         if visible.is_empty() {
             return Vec::new();
         }
@@ -246,8 +259,15 @@ impl Node {
         claims: &[(u64, u64)],
         detail: Detail,
     ) {
-        if detail != Detail::None {
+        if detail != Detail::None
+            && let Some(&first) = found.first()
+        {
             list.entries.reserve(found.len());
+            // As if all were like the first.
+            let bytes = self.shown_bytes(first, detail) - ENTRY_BYTES;
+            let bytes = bytes.saturating_mul(found.len() as u64);
+            list.bytes
+                .reserve(usize::try_from(bytes.min(MOST_RESERVED_BYTES)).unwrap_or(0));
         }
         let mut claims = claims.iter();
         let mut next = claims.next();

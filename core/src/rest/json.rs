@@ -25,8 +25,8 @@ pub(super) struct View {
 }
 
 /// `["a","b"]`
-pub(super) fn write_ids(out: &mut Vec<u8>, ids: &[Box<str>]) {
-    write_array(out, ids.iter(), |out, id| write_string(out, id));
+pub(super) fn write_ids<'a>(out: &mut Vec<u8>, ids: impl Iterator<Item = &'a str>) {
+    write_array(out, ids, write_string);
 }
 
 /// `[{"id":"a"},{"id":"b"}]`

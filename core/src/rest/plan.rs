@@ -87,13 +87,15 @@ impl Shape {
             (Self::Message(detail), Reply::Messages(messages)) => {
                 return render_message(messages, *detail);
             }
-            (Self::Names(Detail::Id), Reply::Names(names)) => json::write_ids(&mut body, names),
+            (Self::Names(Detail::Id), Reply::Names(names)) => {
+                json::write_ids(&mut body, names.iter().map(AsRef::as_ref))
+            }
             (Self::Names(_), Reply::Names(names)) => json::write_id_objects(&mut body, names),
             (Self::Messages(view), Reply::Messages(messages)) => {
                 json::write_messages(&mut body, messages, *view)
             }
             (Self::PutBatch, Reply::PutBatch(ids)) => {
-                json::write_ids(&mut body, ids);
+                json::write_ids(&mut body, ids.iter());
                 return Response::json(201, body);
             }
             (Self::Settled(ids), Reply::Settled(results)) => {

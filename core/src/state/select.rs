@@ -7,6 +7,9 @@ use super::block::Block;
 use super::{Place, State, place_of};
 use crate::settings::Order;
 
+/// Places for which room is made before any is found.
+const RESERVED: usize = 1024;
+
 impl State {
     /// The places of messages strictly behind the position `after`, `limit` at the most.
     /// Costs a step for each message found, and for each block passed over at the start
@@ -21,8 +24,10 @@ impl State {
         let limit = limit.map_or(usize::MAX, |limit| {
             usize::try_from(limit).unwrap_or(usize::MAX)
         });
-        let mut found = Vec::new();
-        match self.queue(queue).order() {
+        let entry = self.queue(queue);
+        let most = usize::try_from(entry.messages).unwrap_or(usize::MAX);
+        let mut found = Vec::with_capacity(limit.min(most).min(RESERVED));
+        match entry.order() {
             Order::Fifo => self.select_forward(queue, after, limit, match_hidden, &mut found),
             Order::Lifo => self.select_backward(queue, after, limit, match_hidden, &mut found),
         }

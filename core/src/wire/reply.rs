@@ -7,9 +7,10 @@ use super::codes;
 use super::failure::DecodeError;
 use super::fields::{
     Flags, boxed, bytes, claim, number, number_u32, put_claim, put_flags, put_optional,
-    put_optional_text, put_settings, put_text, settings,
+    put_optional_text, put_settings, put_text, settings, text,
 };
 use crate::codec::{Reader, put_bytes, put_varint};
+use crate::ids::IdList;
 use crate::refusal::Refusal;
 use crate::reply::{Entry, MessageList, MessageRef, Reply};
 
@@ -42,7 +43,8 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply) {
         }
         Reply::PutBatch(ids) => {
             out.push(PUT_BATCH);
-            put_names(out, ids);
+            put_varint(out, ids.len() as u64);
+            ids.iter().for_each(|id| put_text(out, id));
         }
         Reply::Settled(results) => {
             out.push(SETTLED);
@@ -74,7 +76,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Reply, DecodeError> {
         PUT => Reply::Put {
             created: Flags::read(reader, 1)?.has(0),
         },
-        PUT_BATCH => Reply::PutBatch(list(reader, boxed)?),
+        PUT_BATCH => Reply::PutBatch(ids(reader)?),
         SETTLED => Reply::Settled(list(reader, result)?),
         SETTINGS => Reply::Settings(settings(reader)?),
         EXPORTED => {
@@ -93,6 +95,15 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Reply, DecodeError> {
 fn put_names(out: &mut Vec<u8>, names: &[alloc::boxed::Box<str>]) {
     put_varint(out, names.len() as u64);
     names.iter().for_each(|name| put_text(out, name));
+}
+
+fn ids(reader: &mut Reader<'_>) -> Result<IdList, DecodeError> {
+    let count = count(reader)?;
+    let mut ids = IdList::default();
+    for _ in 0..count {
+        ids.push(text(reader)?);
+    }
+    Ok(ids)
 }
 
 /// Reads a count, and so many items of at least a byte each.

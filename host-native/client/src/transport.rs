@@ -73,7 +73,7 @@ impl From<Reply> for Answer {
                 Self::Messages(messages.iter().map(Message::from).collect())
             }
             Reply::Put { created } => Self::Put { created },
-            Reply::PutBatch(ids) => Self::PutBatch(owned(ids)),
+            Reply::PutBatch(ids) => Self::PutBatch(ids.iter().map(String::from).collect()),
             Reply::Settled(results) => Self::Settled(
                 results
                     .into_iter()

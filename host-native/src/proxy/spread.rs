@@ -7,7 +7,7 @@
 //! A message may lie elsewhere than its id says: it was put when there were other servers,
 //! or came as a dead letter. So what is asked for by id and not found is looked for on all.
 
-use burrow_core::{Command, NewMessage, QueueName, Refusal, Reply, Settlement};
+use burrow_core::{Command, IdList, NewMessage, QueueName, Refusal, Reply, Settlement};
 
 use super::merge::{call_all, is_missing, more_exact, together};
 use super::router::Router;
@@ -86,12 +86,12 @@ impl Router {
     /// Each server's part of the batch is one atomic step. The proxy gives the ids that the
     /// messages do not have, as they say where a message is.
     async fn put_batch(&self, queue: QueueName<'_>, mut messages: Vec<NewMessage<'_>>) -> Outcome {
-        let mut ids: Vec<Box<str>> = Vec::with_capacity(messages.len());
+        let mut ids = IdList::default();
         for message in &mut messages {
             let id = message
                 .id
                 .get_or_insert_with(|| format!("{:032x}", fastrand::u128(..)).into());
-            ids.push(Box::from(&**id));
+            ids.push(id);
         }
         let places = ids.iter().map(|id| first(&self.preference(&queue, id)));
         let parts = self.split(places.zip(messages).collect())?;

@@ -37,7 +37,8 @@ fn read_messages(reply: Result<Reply, Refusal>) -> Result<wit::Messages, Error> 
 
 fn read_names(reply: Result<Reply, Error>) -> Result<Vec<String>, Error> {
     match reply? {
-        Reply::Names(names) | Reply::PutBatch(names) => Ok(convert::names(names)),
+        Reply::Names(names) => Ok(convert::names(names)),
+        Reply::PutBatch(ids) => Ok(ids.iter().map(Into::into).collect()),
         other => Err(convert::unexpected(&other)),
     }
 }

@@ -30,11 +30,12 @@ pub(crate) fn response(response: &Response) -> Object {
 
 pub(crate) fn reply(reply: &Reply) -> JsValue {
     match reply {
-        Reply::Names(names) | Reply::PutBatch(names) => names
+        Reply::Names(names) => names
             .iter()
             .map(|name| text(name))
             .collect::<Array>()
             .into(),
+        Reply::PutBatch(ids) => ids.iter().map(text).collect::<Array>().into(),
         Reply::Messages(list) if list.iter().len() == 0 => number(list.matched()),
         Reply::Messages(list) => list.iter().map(message).collect::<Array>().into(),
         Reply::Put { created } => object([("created", (*created).into())]).into(),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use burrow_core::{ClaimToken, Detail, MessageList, MessageRef, Refusal, Reply, Settings};
+use burrow_core::{ClaimToken, Detail, IdList, MessageList, MessageRef, Refusal, Reply, Settings};
 
 use super::state::{Claim, Id, Message, Name};
 
@@ -112,12 +112,12 @@ impl Expected {
     }
 }
 
-fn check_ids(ids: &[Id], actual: &[Box<str>], learned: &mut Learned) -> Result<(), String> {
+fn check_ids(ids: &[Id], actual: &IdList, learned: &mut Learned) -> Result<(), String> {
     if ids.len() != actual.len() {
         return Err(format!("expected {} ids, got {}", ids.len(), actual.len()));
     }
     let mut given = HashSet::new();
-    for (id, text) in ids.iter().zip(actual) {
+    for (id, text) in ids.iter().zip(actual.iter()) {
         let new = id.text().is_none();
         if text.is_empty() || !id.learn(text) {
             return Err(format!("expected the id {id:?}, got {text:?}"));
