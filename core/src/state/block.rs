@@ -395,9 +395,9 @@ impl Block {
         leaving
     }
 
-    /// True if most of the block is of messages that are gone, and it is worth rewriting.
-    pub(crate) fn is_sparse(&self) -> bool {
-        (self.live_count as usize) * 4 <= self.slots() && self.arena.len() > 4096
+    /// True if no more than one in so many messages is left, and the block is worth rewriting.
+    pub(crate) fn is_sparse(&self, one_in: usize) -> bool {
+        (self.live_count as usize) * one_in <= self.slots() && self.arena.len() > 4096
     }
 
     /// When the block wants to be looked at next.

@@ -16,6 +16,11 @@ use crate::journal::change::StoredMessage;
 /// Records above this size are not worth reserving a whole block for.
 const LARGE_RECORD: usize = 8 << 10;
 
+/// A block is rewritten when one in so many of its messages is left. Later where messages are
+/// mostly taken from: there the rest is likely to go soon.
+const SPARSE: usize = 4;
+const SPARSE_AT_THE_ENDS: usize = 16;
+
 /// What a message is loaded with besides what is stored with its body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Loaded {
@@ -80,7 +85,7 @@ impl State {
         queue: u32,
         positions: &'p [u64],
     ) -> Option<(Option<u32>, &'p [u64], &'p [u64])> {
-        let first = *positions.first()?;
+        let &first = positions.first()?;
         let blocks = self.queues.get(queue).map(|entry| &entry.blocks);
         let block = blocks.and_then(|blocks| blocks.range(..=first).next_back());
         let Some((_, &block)) = block.filter(|(_, block)| self.blocks[**block].spans(first)) else {
@@ -388,11 +393,20 @@ impl State {
         };
         if entry.live_count() == 0 {
             self.drop_block(block);
-        } else if entry.is_sparse() {
+        } else if entry.is_sparse(SPARSE)
+            && (entry.is_sparse(SPARSE_AT_THE_ENDS) || !self.is_at_an_end(block))
+        {
             self.rewrite_block(block);
         } else {
             self.refresh_block(block);
         }
+    }
+
+    /// True for the first and the last block of a queue.
+    fn is_at_an_end(&self, block: u32) -> bool {
+        let blocks = &self.queues[self.blocks[block].queue].blocks;
+        let ends = [blocks.first_key_value(), blocks.last_key_value()];
+        ends.into_iter().flatten().any(|(_, &other)| other == block)
     }
 
     fn drop_block(&mut self, block: u32) {
