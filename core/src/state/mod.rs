@@ -23,6 +23,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
+use core::cell::Cell;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub(crate) use block::{Block, View};
@@ -69,6 +70,8 @@ pub(crate) struct State {
     account_slab: Slab<Account>,
     queues: Slab<Queue>,
     queue_index: Index,
+    /// The queue that was last looked for: the next is often the same.
+    last_found: Cell<u32>,
     /// Queues that exist, by number.
     pub(crate) by_number: BTreeMap<u64, u32>,
     blocks: Slab<Block>,
@@ -113,6 +116,7 @@ impl State {
             account_slab: Slab::new(),
             queues: Slab::new(),
             queue_index: Index::new(),
+            last_found: Cell::new(0),
             by_number: BTreeMap::new(),
             blocks: Slab::new(),
             ids: Ids::new(),
@@ -156,11 +160,19 @@ impl State {
     }
 
     pub(crate) fn find_queue(&self, account: &str, name: &str) -> Option<u32> {
-        self.queue_index
-            .find(self.queue_hash(account, name), |place| {
-                let queue = &self.queues[place];
+        let is_it = |place| {
+            self.queues.get(place).is_some_and(|queue| {
                 *queue.name == *name && *self.account_slab[queue.account].name == *account
             })
+        };
+        let last = self.last_found.get();
+        if is_it(last) {
+            return Some(last);
+        }
+        let hash = self.queue_hash(account, name);
+        let found = self.queue_index.find(hash, is_it)?;
+        self.last_found.set(found);
+        Some(found)
     }
 
     /// Makes one change. It must be possible: who decides checks first.
