@@ -23,6 +23,9 @@ pub(crate) const MOVED: u8 = 11;
 /// Positions of one record, at the most; more are split over several.
 const MAX_POSITIONS: usize = 1 << 20;
 
+/// The kind of a record and its length, at the most.
+const PUT_HEAD_BYTES: usize = 1 + 10;
+
 const HAS_EXPIRY: u8 = 1;
 const HAS_VISIBLE_AT: u8 = 2;
 const HAS_CONTENT_TYPE: u8 = 4;
@@ -134,11 +137,10 @@ fn encode_put(
     clock: u64,
 ) {
     let replaces = replaces.unwrap_or(0);
+    let length = varint_len(number) + varint_len(replaces) + message_len(message, clock);
+    out.reserve(length + PUT_HEAD_BYTES);
     out.push(PUT);
-    put_varint(
-        out,
-        (varint_len(number) + varint_len(replaces) + message_len(message, clock)) as u64,
-    );
+    put_varint(out, length as u64);
     put_varint(out, number);
     put_varint(out, replaces);
     put_message(out, message, clock);

@@ -18,6 +18,10 @@ const CHECKPOINT_SHARE: u64 = 4;
 /// And by so many bytes for each message, for the time that a walk over them takes.
 const BYTES_PER_MESSAGE: u64 = 8;
 
+/// What a batch has room for when it is begun.
+const LEAST_RESERVED_BYTES: usize = 256;
+const MOST_RESERVED_BYTES: usize = 64 << 10;
+
 /// Claims may be answered before they are stored as long as their stamps are of so much time
 /// after the last change that was: a restore takes it that all of these are given.
 pub(super) const DEFERRAL_LEASE_MS: u64 = 60_000;
@@ -27,6 +31,8 @@ pub(crate) struct Writer {
     config: JournalConfig,
     /// The open blob, empty until its first record.
     open: Vec<u8>,
+    /// Bytes of the last batch: the next is often like it.
+    last_bytes: usize,
     /// Removals that are to be written next, with the number of their queue. Those that
     /// follow each other, as in a batch of acknowledgements, share a record.
     removed: Option<(u64, Vec<u64>)>,
@@ -54,6 +60,7 @@ impl Writer {
         Self {
             config,
             open: Vec::new(),
+            last_bytes: 0,
             removed: None,
             dirty: false,
             clock: 0,
@@ -203,6 +210,10 @@ impl Writer {
             first_home: state.next_position,
             first_copy: state.next_copy,
         };
+        let like_last = self
+            .last_bytes
+            .clamp(LEAST_RESERVED_BYTES, MOST_RESERVED_BYTES);
+        self.open.reserve(like_last);
         header.encode(&mut self.open);
         self.clock = state.clock;
     }
@@ -245,6 +256,7 @@ impl Writer {
             self.bytes_since_checkpoint = 0;
         }
         self.next_sequence += 1;
+        self.last_bytes = self.open.len();
         self.dirty = false;
         self.deferred_until = None;
         self.polled_clock = self.clock;
