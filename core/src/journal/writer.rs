@@ -15,8 +15,11 @@ use crate::state::{State, stamp_of};
 /// A checkpoint waits until the journal has grown by so many times the size of the last
 /// one: what checkpoints add to what is written is at most the inverse.
 const CHECKPOINT_SHARE: u64 = 4;
-/// And by so many bytes for each message, for the time that a walk over them takes.
+/// And by so many bytes for each message and each queue, for the time that a walk over them
+/// takes, but by no more than so many times what it grows by at the least.
 const BYTES_PER_MESSAGE: u64 = 8;
+const BYTES_PER_QUEUE: u64 = 512;
+const MOST_FOR_THE_WALK: u64 = 64;
 
 /// What a batch has room for when it is begun.
 const LEAST_RESERVED_BYTES: usize = 256;
@@ -268,15 +271,13 @@ impl Writer {
     }
 
     fn threshold(&self, state: &State) -> u64 {
-        self.config
-            .checkpoint_bytes
+        let least = self.config.checkpoint_bytes;
+        let messages = state.messages.saturating_mul(BYTES_PER_MESSAGE);
+        let queues = state.queue_count().saturating_mul(BYTES_PER_QUEUE);
+        let walk = messages.saturating_add(queues);
+        least
             .max(self.checkpoint_bytes.saturating_mul(CHECKPOINT_SHARE))
-            .max(
-                state
-                    .messages
-                    .saturating_mul(BYTES_PER_MESSAGE)
-                    .min(self.config.checkpoint_bytes.saturating_mul(64)),
-            )
+            .max(walk.min(least.saturating_mul(MOST_FOR_THE_WALK)))
     }
 
     /// All blobs up to `sequence` are stored.

@@ -4,6 +4,8 @@
 //! lies beside them: two bits a message (there, visible), and an [`Extra`] for the few
 //! that were claimed, hidden, replaced or given another ttl.
 
+mod due;
+
 use alloc::vec::Vec;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -16,9 +18,6 @@ pub(crate) const MAX_SLOTS: usize = 1 << SLOT_BITS;
 pub(crate) const SLOT_BITS: u32 = 9;
 /// Bytes of records of one block; a record that begins before may reach beyond.
 pub(crate) const ARENA_BYTES: usize = 1 << 16;
-/// Expiries that are found by one scan of a block.
-const UPCOMING: usize = 64;
-
 #[derive(Debug)]
 pub(crate) struct Block {
     /// The queue's place in the state.
@@ -357,17 +356,6 @@ impl Block {
         self.expect_expiry(expires_at);
     }
 
-    fn expect_expiry(&mut self, expires_at: u64) {
-        self.next_expiry = self.next_expiry.min(expires_at);
-        if self
-            .upcoming
-            .first()
-            .is_some_and(|&(latest, _)| expires_at < latest)
-        {
-            self.upcoming.clear();
-        }
-    }
-
     /// Takes a live message away, and tells what others know it by. Its record stays until the
     /// block goes.
     pub(crate) fn remove(&mut self, slot: usize) -> Leaving {
@@ -398,80 +386,6 @@ impl Block {
     /// True if no more than one in so many messages is left, and the block is worth rewriting.
     pub(crate) fn is_sparse(&self, one_in: usize) -> bool {
         (self.live_count as usize) * one_in <= self.slots() && self.arena.len() > 4096
-    }
-
-    /// When the block wants to be looked at next.
-    pub(crate) fn next_timer(&self) -> u64 {
-        self.next_expiry.min(self.next_unhide)
-    }
-
-    /// A message that has expired by `now`, if there is one. Otherwise tells anew when the
-    /// next one does. Finding one costs a fraction of a scan of the block.
-    pub(crate) fn take_expired(&mut self, now: u64) -> Option<usize> {
-        while self.next_expiry <= now {
-            if self.upcoming.is_empty() {
-                self.find_upcoming();
-            }
-            match self.upcoming.last() {
-                None => self.next_expiry = NEVER,
-                Some(&(expires_at, _)) if expires_at > now => self.next_expiry = expires_at,
-                Some(&(expires_at, slot)) => {
-                    self.upcoming.pop();
-                    let slot = usize::from(slot);
-                    if self.live.contains(slot) && self.expires_at(slot) == expires_at {
-                        return Some(slot);
-                    }
-                }
-            }
-        }
-        None
-    }
-
-    fn expires_at(&self, slot: usize) -> u64 {
-        self.extras
-            .get(slot)
-            .map_or_else(|| self.record(slot).expires_at, |extra| extra.expires_at)
-    }
-
-    fn find_upcoming(&mut self) {
-        let mut found = Vec::new();
-        let mut next = self.live.first_from(0);
-        while let Some(slot) = next {
-            let expires_at = self.expires_at(slot);
-            if expires_at != NEVER {
-                found.push((expires_at, slot as u16));
-            }
-            next = self.live.first_from(slot + 1);
-        }
-        if found.len() > UPCOMING {
-            found.select_nth_unstable(UPCOMING - 1);
-            found.truncate(UPCOMING);
-        }
-        found.sort_unstable_by(|a, b| b.cmp(a));
-        self.upcoming = found;
-    }
-
-    /// Makes every message visible whose hiding has ended by `now`; true if any was.
-    pub(crate) fn unhide(&mut self, now: u64) -> bool {
-        if self.next_unhide > now {
-            return false;
-        }
-        self.next_unhide = NEVER;
-        let mut any = false;
-        for extra in self.extras.iter_mut() {
-            if extra.visible_at == 0 {
-                continue;
-            }
-            if extra.visible_at <= now {
-                extra.visible_at = 0;
-                self.visible.insert(usize::from(extra.slot));
-                self.visible_count += 1;
-                any = true;
-            } else {
-                self.next_unhide = self.next_unhide.min(extra.visible_at);
-            }
-        }
-        any
     }
 
     /// An empty block of the same queue that begins with the message in `slot`.

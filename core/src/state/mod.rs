@@ -18,6 +18,7 @@ mod record;
 mod saved;
 mod select;
 mod slab;
+mod tidy;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};

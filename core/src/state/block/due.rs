@@ -1,0 +1,97 @@
+//! What time brings about in a block: expiry, and the end of hiding.
+
+use alloc::vec::Vec;
+
+use super::Block;
+use crate::state::NEVER;
+
+/// Expiries that are found by one scan of a block.
+const UPCOMING: usize = 64;
+
+impl Block {
+    /// When the block wants to be looked at next.
+    pub(crate) fn next_timer(&self) -> u64 {
+        self.next_expiry.min(self.next_unhide)
+    }
+
+    /// A message that has expired by `now`, if there is one. Otherwise tells anew when the
+    /// next one does. Finding one costs a fraction of a scan of the block.
+    pub(crate) fn take_expired(&mut self, now: u64) -> Option<usize> {
+        while self.next_expiry <= now {
+            if self.upcoming.is_empty() {
+                self.find_upcoming();
+            }
+            match self.upcoming.last() {
+                None => self.next_expiry = NEVER,
+                Some(&(expires_at, _)) if expires_at > now => self.next_expiry = expires_at,
+                Some(&(expires_at, slot)) => {
+                    self.upcoming.pop();
+                    let slot = usize::from(slot);
+                    if self.live.contains(slot) && self.expires_at(slot) == expires_at {
+                        return Some(slot);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn expires_at(&self, slot: usize) -> u64 {
+        self.extras
+            .get(slot)
+            .map_or_else(|| self.record(slot).expires_at, |extra| extra.expires_at)
+    }
+
+    fn find_upcoming(&mut self) {
+        let mut found = Vec::new();
+        let mut next = self.live.first_from(0);
+        while let Some(slot) = next {
+            let expires_at = self.expires_at(slot);
+            if expires_at != NEVER {
+                found.push((expires_at, slot as u16));
+            }
+            next = self.live.first_from(slot + 1);
+        }
+        if found.len() > UPCOMING {
+            found.select_nth_unstable(UPCOMING - 1);
+            found.truncate(UPCOMING);
+        }
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        self.upcoming = found;
+    }
+
+    /// Makes every message visible whose hiding has ended by `now`; true if any was.
+    pub(crate) fn unhide(&mut self, now: u64) -> bool {
+        if self.next_unhide > now {
+            return false;
+        }
+        self.next_unhide = NEVER;
+        let mut any = false;
+        for extra in self.extras.iter_mut() {
+            if extra.visible_at == 0 {
+                continue;
+            }
+            if extra.visible_at <= now {
+                extra.visible_at = 0;
+                self.visible.insert(usize::from(extra.slot));
+                self.visible_count += 1;
+                any = true;
+            } else {
+                self.next_unhide = self.next_unhide.min(extra.visible_at);
+            }
+        }
+        any
+    }
+
+    /// A message expires at this instant, which is earlier or later than it was, or is new.
+    pub(super) fn expect_expiry(&mut self, expires_at: u64) {
+        self.next_expiry = self.next_expiry.min(expires_at);
+        if self
+            .upcoming
+            .first()
+            .is_some_and(|&(latest, _)| expires_at < latest)
+        {
+            self.upcoming.clear();
+        }
+    }
+}
