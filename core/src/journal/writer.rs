@@ -15,9 +15,10 @@ use crate::state::{State, stamp_of};
 /// A checkpoint waits until the journal has grown by so many times the size of the last
 /// one: what checkpoints add to what is written is at most the inverse.
 const CHECKPOINT_SHARE: u64 = 4;
-/// And by so many bytes for each message and each queue, for the time that a walk over them
-/// takes, but by no more than so many times what it grows by at the least.
+/// And by so many bytes for each message, each hidden one and each queue, for the time that a
+/// walk over them takes, but by no more than so many times what it grows by at the least.
 const BYTES_PER_MESSAGE: u64 = 8;
+const BYTES_PER_HIDDEN: u64 = 128;
 const BYTES_PER_QUEUE: u64 = 512;
 const MOST_FOR_THE_WALK: u64 = 64;
 
@@ -273,8 +274,9 @@ impl Writer {
     fn threshold(&self, state: &State) -> u64 {
         let least = self.config.checkpoint_bytes;
         let messages = state.messages.saturating_mul(BYTES_PER_MESSAGE);
+        let hidden = state.hidden.saturating_mul(BYTES_PER_HIDDEN);
         let queues = state.queue_count().saturating_mul(BYTES_PER_QUEUE);
-        let walk = messages.saturating_add(queues);
+        let walk = messages.saturating_add(hidden).saturating_add(queues);
         least
             .max(self.checkpoint_bytes.saturating_mul(CHECKPOINT_SHARE))
             .max(walk.min(least.saturating_mul(MOST_FOR_THE_WALK)))
