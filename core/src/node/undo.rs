@@ -70,7 +70,11 @@ impl Node {
         former.sort_unstable();
         for same in former.chunk_by(|a, b| a.0 == b.0) {
             let positions = same.iter().map(|&(_, position)| position).collect();
-            self.give_back(queue, same.first().map_or(NEVER, |first| first.0), positions);
+            self.give_back(
+                queue,
+                same.first().map_or(NEVER, |first| first.0),
+                positions,
+            );
         }
         self.wake(queue);
         self.close_if_idle(queue, false);

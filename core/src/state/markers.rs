@@ -4,12 +4,13 @@
 //! Keyed by names and not by queue numbers, because a queue goes with its last message and
 //! its readers may still come back.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 use hashbrown::HashMap;
 
 use super::index::Index;
+use super::ring::Ring;
 use super::saved::Saved;
 use crate::config::MIN_MARKERS_PER_QUEUE;
 
@@ -27,7 +28,7 @@ pub(crate) struct Marker {
 #[derive(Debug)]
 pub(crate) struct Markers {
     /// In the order of removal.
-    recent: VecDeque<Marker>,
+    recent: Ring<Marker>,
     /// The number of the first recent one; each marker keeps its number.
     first: u64,
     /// Those whose time is over, but which are among the last of their queue, by number.
@@ -71,7 +72,7 @@ impl core::hash::Hasher for PassThrough {
 impl Markers {
     pub(crate) fn new(maximum: u64) -> Self {
         Self {
-            recent: VecDeque::new(),
+            recent: Ring::new(),
             first: 0,
             quiet: BTreeMap::new(),
             quiet_by_queue: BTreeSet::new(),
@@ -212,7 +213,7 @@ impl Markers {
             .range(number..)
             .map(|(&number, marker)| (number, marker));
         let skip = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        quiet.chain((self.first..).zip(self.recent.iter()).skip(skip))
+        quiet.chain((self.first.max(number)..).zip(self.recent.iter_from(skip)))
     }
 
     /// Markers with smaller numbers are in blobs that stay for them.
@@ -285,7 +286,7 @@ impl Markers {
 }
 
 fn entry<'a>(
-    recent: &'a VecDeque<Marker>,
+    recent: &'a Ring<Marker>,
     first: u64,
     quiet: &'a BTreeMap<u64, Marker>,
     place: u32,
