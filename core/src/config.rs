@@ -10,6 +10,9 @@ pub struct Config {
     /// Milliseconds for which the place of a removed message is remembered, unless its
     /// queue says otherwise.
     pub marker_retention_ms: u64,
+    /// Messages of a queue that go to its dead-letter queue in one millisecond; also no more
+    /// once they have [`BURIAL_BYTES`]. At least 1.
+    pub burials_at_once: u64,
     pub limits: Limits,
     pub journal: JournalConfig,
     /// Keys the hash tables of a new node against hostile ids. A restored node keeps the
@@ -82,6 +85,10 @@ pub const MAX_CONTENT_TYPE_BYTES: usize = 255;
 /// What each message counts in an answer beside its own bytes.
 pub const ENTRY_BYTES: u64 = 64;
 
+/// Bytes of ids and bodies after which no more messages of a queue go to its dead-letter queue
+/// in one millisecond.
+pub const BURIAL_BYTES: u64 = 1 << 20;
+
 /// Markers that are kept for each queue whatever their age, while `max_markers` allows.
 pub const MIN_MARKERS_PER_QUEUE: u64 = 10_000;
 
@@ -91,6 +98,7 @@ impl Default for Config {
             default_ttl_ms: 600_000,
             default_hide_ms: 0,
             marker_retention_ms: 3_600_000,
+            burials_at_once: 256,
             limits: Limits::default(),
             journal: JournalConfig::default(),
             seed: 0,

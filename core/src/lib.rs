@@ -27,7 +27,7 @@ pub use command::{
     Command, Detail, NewMessage, Page, QueueName, Selection, SettleAction, Settlement, Update,
 };
 pub use config::{
-    Config, ENTRY_BYTES, JournalConfig, Limits, MAX_CONTENT_TYPE_BYTES, MAX_ID_BYTES,
+    BURIAL_BYTES, Config, ENTRY_BYTES, JournalConfig, Limits, MAX_CONTENT_TYPE_BYTES, MAX_ID_BYTES,
     MIN_MARKERS_PER_QUEUE,
 };
 pub use effect::Effect;

@@ -198,7 +198,7 @@ fn damaged_pieces_and_limits_are_refused_and_change_nothing() {
     let limit = LimitName::QueueMessages;
     assert_eq!(
         refused,
-        Err(Refusal::Exhausted {
+        Err(Refusal::TooLarge {
             limit,
             maximum: 100
         })

@@ -22,7 +22,7 @@ fn node_and_model_agree() {
 }
 
 /// What must happen somewhere in the ordinary run, lest it prove nothing.
-const EVENTS: [&str; 32] = [
+const EVENTS: [&str; 36] = [
     "Account not found",
     "Queue not found",
     "Message not found",
@@ -30,6 +30,8 @@ const EVENTS: [&str; 32] = [
     "invalid",
     "too large: max_body_bytes",
     "too large: max_batch_messages",
+    "too large: max_queue_messages",
+    "too large: max_queue_bytes",
     "exhausted: max_queue_messages",
     "exhausted: max_queue_bytes",
     "exhausted: max_account_messages",
@@ -44,6 +46,8 @@ const EVENTS: [&str; 32] = [
     "claims",
     "claims undone",
     "dead letters",
+    "dead letters that follow later",
+    "dead letters whose id is taken",
     "expired",
     "waiters served",
     "waiters gone",

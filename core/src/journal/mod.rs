@@ -13,6 +13,7 @@ mod records;
 pub(crate) mod restore;
 mod walk;
 pub(crate) mod writer;
+pub use piece::dead_letter;
 pub(crate) use records::put_settings;
 
 use alloc::string::String;

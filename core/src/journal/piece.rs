@@ -4,20 +4,25 @@
 //! "BRX1"   records ...   CRC-32
 //! ```
 //! A record is a kind byte, the length of its payload (varint) and the payload, as in a
-//! blob. Instants are absolute: a moved message expires when it would have expired.
+//! blob. Instants are absolute: a moved message expires when it would have expired. Only a
+//! single dead letter, which may be sent by somebody who knows no node's clock, has the time
+//! that remains.
 
 use alloc::vec::Vec;
 
 use super::change::StoredMessage;
 use super::records::{put_message, put_record, put_settings, read_message, read_settings};
 use crate::codec::{Reader, put_varint};
+use crate::reply::MessageRef;
 use crate::settings::Settings;
-use crate::state::View;
+use crate::state::{NEVER, View};
+use crate::time::MAX_SPAN_MS;
 
 const MAGIC: &[u8; 4] = b"BRX1";
 const CHECKSUM_BYTES: usize = 4;
 const SETTINGS: u8 = 1;
 const MESSAGE: u8 = 2;
+const LETTER: u8 = 3;
 
 /// Writes one piece.
 #[derive(Debug)]
@@ -38,6 +43,13 @@ pub(crate) struct Moved<'a> {
     pub(crate) message: StoredMessage<'a>,
     pub(crate) attempts: u32,
     pub(crate) fence: u64,
+}
+
+impl Moved<'_> {
+    /// Only a dead letter has a fence without an attempt.
+    pub(crate) fn is_dead_letter(&self) -> bool {
+        self.attempts == 0 && self.fence != 0
+    }
 }
 
 impl PieceWriter {
@@ -77,8 +89,45 @@ impl PieceWriter {
     }
 }
 
-/// Reads a piece; `None` if it is not one, or damaged.
-pub(crate) fn read_piece(bytes: &[u8]) -> Option<Piece<'_>> {
+/// A piece with a dead letter, for [`Command::Import`](crate::Command::Import) by the node where
+/// its queue lives. It takes the place of no other message there; one that comes twice is
+/// there once. `None` if the message does not show the claim that tells it from others.
+pub fn dead_letter(message: &MessageRef<'_>) -> Option<Vec<u8>> {
+    let mut payload = Vec::with_capacity(message.id.len() + message.body.len() + 64);
+    put_varint(&mut payload, message.claim?.fence);
+    put_varint(&mut payload, message.ttl_ms);
+    let stored = StoredMessage {
+        id: message.id.as_bytes(),
+        body: message.body,
+        content_type: message.content_type.map(str::as_bytes),
+        expires_at: NEVER,
+        visible_at: 0,
+    };
+    put_message(&mut payload, &stored, 0);
+    let mut piece = PieceWriter::new(None);
+    put_record(&mut piece.bytes, LETTER, &payload);
+    Some(piece.finish())
+}
+
+fn read_letter<'a>(payload: &mut Reader<'a>, now: u64) -> Option<Moved<'a>> {
+    let fence = payload
+        .varint()
+        .filter(|&fence| fence != 0 && fence < 1 << 62)?;
+    let ttl_ms = payload.varint().filter(|&ttl_ms| ttl_ms <= MAX_SPAN_MS)?;
+    let mut message = read_message(payload, 0)?;
+    message.expires_at = match ttl_ms {
+        0 => NEVER,
+        ttl_ms => now.saturating_add(ttl_ms),
+    };
+    Some(Moved {
+        message,
+        attempts: 0,
+        fence,
+    })
+}
+
+/// Reads a piece that arrives at the instant `now`; `None` if it is not one, or damaged.
+pub(crate) fn read_piece(bytes: &[u8], now: u64) -> Option<Piece<'_>> {
     let (content, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
     if crc32fast::hash(content).to_le_bytes() != checksum {
         return None;
@@ -95,6 +144,7 @@ pub(crate) fn read_piece(bytes: &[u8]) -> Option<Piece<'_>> {
                 fence: payload.varint().filter(|&fence| fence < 1 << 62)?,
                 message: read_message(&mut payload, 0)?,
             }),
+            LETTER => piece.messages.push(read_letter(&mut payload, now)?),
             _ => return None,
         }
     }

@@ -4,7 +4,6 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::replies::Claimed;
 use super::search::{Action, Search};
 use super::{Node, Ticket, check};
 use crate::command::{Command, Detail, QueueName, Selection, SettleAction, Settlement, Update};
@@ -357,25 +356,6 @@ impl Node {
             self.close_if_idle(place, false);
         }
         Ok(Reply::Done)
-    }
-
-    /// Makes messages visible that were claimed for somebody who went away.
-    pub(super) fn undo_claim(&mut self, claimed: &Claimed) {
-        let Some(&queue) = self.state.by_number.get(&claimed.queue) else {
-            return;
-        };
-        let is_current = |&(position, fence): &(u64, u64)| {
-            let place = self.state.locate(queue, position)?;
-            (self.state.fence(place) == fence).then_some(position)
-        };
-        let positions: Vec<u64> = claimed.messages.iter().filter_map(is_current).collect();
-        if !positions.is_empty() {
-            self.apply(&Change::Unclaimed {
-                queue,
-                positions: positions.into(),
-            });
-            self.wake(queue);
-        }
     }
 
     /// The queue with this name, made if need be and if the limits allow.

@@ -1,5 +1,6 @@
 //! One shard: many accounts and queues, one writer.
 
+mod bury;
 mod check;
 mod execute;
 mod names;
@@ -7,6 +8,7 @@ mod put;
 mod replies;
 mod search;
 mod transfer;
+mod undo;
 mod waiting;
 
 use alloc::collections::BTreeSet;
@@ -21,6 +23,7 @@ use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::state::{State, Touched};
 use crate::time::Timestamp;
+use bury::Burials;
 use replies::Replies;
 use waiting::Waiting;
 
@@ -95,6 +98,7 @@ pub struct Node {
     next_ticket: u64,
     /// Queues whose waiters may have something to get, by number and place.
     woken: BTreeSet<(u64, u32)>,
+    burials: Burials,
 }
 
 impl Node {
@@ -144,6 +148,7 @@ impl Node {
             waiting: Waiting::default(),
             next_ticket: 1,
             woken: BTreeSet::new(),
+            burials: Burials::default(),
         }
     }
 
@@ -183,6 +188,7 @@ impl Node {
             self.state.next_timer(),
             self.waiting.next_deadline(),
             self.journal.deadline(),
+            self.burials.next_deadline(),
         ];
         deadlines
             .into_iter()
@@ -281,6 +287,7 @@ impl Node {
                 self.close_if_idle(queue, true);
             }
         }
+        self.bury_due();
         self.serve_woken();
         self.time_out(self.state.clock);
     }
@@ -316,7 +323,9 @@ impl Node {
         if self.journal.is_enabled() {
             self.journal.append(&self.state, &change, passive);
         }
-        self.woken.remove(&(self.state.queue(queue).number, queue));
+        let number = self.state.queue(queue).number;
+        self.woken.remove(&(number, queue));
+        self.burials.forget(number);
         self.state.evolve(&change);
     }
 

@@ -77,7 +77,9 @@ impl Node {
 
     fn close_all(&mut self, queues: Vec<u32>) {
         for queue in queues {
-            self.woken.remove(&(self.state.queue(queue).number, queue));
+            let number = self.state.queue(queue).number;
+            self.woken.remove(&(number, queue));
+            self.burials.forget(number);
             self.apply(&Change::QueueClosed { queue });
         }
     }

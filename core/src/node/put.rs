@@ -21,6 +21,9 @@ const GIVEN_ID_BYTES: usize = 16;
 struct Growth {
     messages: i64,
     bytes: i64,
+    /// What they are by themselves, whatever they replace.
+    own_messages: u64,
+    own_bytes: u64,
 }
 
 impl Node {
@@ -87,6 +90,7 @@ impl Node {
         let most = Growth {
             messages: messages.len() as i64,
             bytes: messages.iter().map(|message| size(message) as i64).sum(),
+            ..Growth::default()
         };
         // Most of the time there is room even if every message is new.
         if self.check_growth(queue, place, most).is_err() {
@@ -111,11 +115,18 @@ impl Node {
         for message in messages {
             let size = size(message);
             growth.bytes += size as i64;
+            growth.own_bytes += size;
+            growth.own_messages += 1;
             let Some(id) = message.id.as_deref() else {
                 growth.messages += 1;
                 continue;
             };
-            let before = seen.insert(id, size).or_else(|| {
+            let earlier = seen.insert(id, size);
+            if let Some(earlier) = earlier {
+                growth.own_bytes -= earlier;
+                growth.own_messages -= 1;
+            }
+            let before = earlier.or_else(|| {
                 let there = self.state.find_message(place?, id.as_bytes())?;
                 Some(self.state.view(there).size())
             });
@@ -153,43 +164,48 @@ impl Node {
             (
                 LimitName::QueueMessages,
                 queue.map_or(0, |queue| queue.messages),
-                growth.messages,
+                (growth.messages, growth.own_messages),
                 max_messages,
             ),
             (
                 LimitName::QueueBytes,
                 queue.map_or(0, |queue| queue.bytes),
-                growth.bytes,
+                (growth.bytes, growth.own_bytes),
                 max_bytes,
             ),
             (
                 LimitName::AccountMessages,
                 account.map_or(0, |account| account.messages),
-                growth.messages,
+                (growth.messages, growth.own_messages),
                 limits.max_account_messages,
             ),
             (
                 LimitName::AccountBytes,
                 account.map_or(0, |account| account.bytes),
-                growth.bytes,
+                (growth.bytes, growth.own_bytes),
                 limits.max_account_bytes,
             ),
             (
                 LimitName::NodeMessages,
                 self.state.messages,
-                growth.messages,
+                (growth.messages, growth.own_messages),
                 limits.max_messages,
             ),
             (
                 LimitName::NodeBytes,
                 self.state.bytes,
-                growth.bytes,
+                (growth.bytes, growth.own_bytes),
                 limits.max_bytes,
             ),
         ];
-        for (limit, held, more, maximum) in rules {
+        for (limit, held, (more, own), maximum) in rules {
             if more > 0 && held.saturating_add_signed(more) > maximum {
-                return Err(Refusal::Exhausted { limit, maximum });
+                // By waiting there will be room, but not for what is too large by itself.
+                return Err(if own > maximum {
+                    Refusal::TooLarge { limit, maximum }
+                } else {
+                    Refusal::Exhausted { limit, maximum }
+                });
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::Ticket;
+use super::undo::Former;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 
@@ -32,6 +33,8 @@ pub(super) struct Claimed {
     pub(super) queue: u64,
     /// Each message's position and fence.
     pub(super) messages: Vec<(u64, u64)>,
+    /// The time that each had, if the claim gave them another one.
+    pub(super) former: Option<Former>,
 }
 
 impl Replies {

@@ -1,14 +1,14 @@
 //! Commands that take what matches: list, update, claim, delete.
 
 use alloc::borrow::Cow;
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::replies::Claimed;
+use super::undo::Former;
 use super::{Node, check};
 use crate::command::{Detail, Update};
 use crate::config::{ENTRY_BYTES, MAX_CONTENT_TYPE_BYTES};
-use crate::journal::change::{Change, StoredMessage};
+use crate::journal::change::Change;
 use crate::refusal::Refusal;
 use crate::reply::{Entry, MessageList};
 use crate::state::{NEVER, Place};
@@ -43,6 +43,9 @@ impl Action {
 
 /// Room is made in advance for an answer of this size, at the most.
 const MOST_RESERVED_BYTES: u64 = 1 << 20;
+
+/// Messages that a claim looks at at a time once it has met some that it may not claim.
+const PASSED_AT_A_TIME: u64 = 64;
 
 type Found = (MessageList, Option<Claimed>);
 
@@ -125,17 +128,25 @@ impl Node {
         ENTRY_BYTES + bytes as u64
     }
 
-    /// An update that hides: visible messages are claimed, or buried if they were claimed
+    /// An update that hides: visible messages are claimed, or given up if they were claimed
     /// too often; hidden ones get the new times.
     fn claim(&mut self, queue: u32, search: &Search, update: Update) -> Option<Found> {
         let mut list = MessageList::default();
         let mut claims: Vec<(u64, u64)> = Vec::new();
-        let mut after = search.after;
-        while let Some(found) = self.select(queue, after, search, &list) {
+        let mut former: Option<Former> = None;
+        let mut exhausted: Vec<u64> = Vec::new();
+        let keeps_exhausted = !self.has_burials_due(queue);
+        let mut search = search.clone();
+        let limit = search.limit;
+        while let Some(found) = self.select(queue, search.after, &search, &list) {
             let Some(&last) = found.last() else { break };
-            after = Some(self.state.position(last));
-            let (exhausted, found) = self.split_exhausted(queue, found);
-            let buried = self.positions(&exhausted);
+            search.after = Some(self.state.position(last));
+            let left = limit.map_or(u64::MAX, |limit| limit - list.matched);
+            let (passed_over, found) = self.split_exhausted(queue, found, left);
+            match (&mut former, self.former(&found, update)) {
+                (Some(former), Some(more)) => former.append(more),
+                (former, more) => *former = more,
+            }
             let made = self.hide(queue, &found, update);
             self.describe_claimed(&mut list, &found, &made, search.detail);
             if claims.is_empty() {
@@ -143,12 +154,18 @@ impl Node {
             } else {
                 claims.extend(made);
             }
-            // Burying last: it may move what the places name.
-            self.bury(queue, &buried);
-            if buried.is_empty() {
+            let is_done = passed_over.is_empty() || Some(list.matched) == limit;
+            if keeps_exhausted {
+                exhausted.extend(self.positions(&passed_over));
+            }
+            if is_done {
                 break;
             }
+            // There may be many of them: not one by one.
+            search.limit = limit.map(|limit| limit.max(list.matched + PASSED_AT_A_TIME));
         }
+        // Burying last: it may move what the places name.
+        self.bury_exhausted(queue, exhausted);
         if list.matched == 0 {
             return None;
         }
@@ -156,19 +173,9 @@ impl Node {
         let claimed = (!claims.is_empty()).then_some(Claimed {
             queue: number,
             messages: claims,
+            former,
         });
         Some((list, claimed))
-    }
-
-    /// Those that may not be claimed once more, and the others.
-    fn split_exhausted(&self, queue: u32, found: Vec<Place>) -> (Vec<Place>, Vec<Place>) {
-        let settings = self.state.queue(queue).settings.as_deref();
-        match settings.and_then(|settings| settings.max_attempts()) {
-            None => (Vec::new(), found),
-            Some(max_attempts) => found.into_iter().partition(|&place| {
-                self.state.is_visible(place) && self.state.view(place).attempts >= max_attempts
-            }),
-        }
     }
 
     /// Hides messages. Those that were visible are claimed: the position and the fence of each.
@@ -204,45 +211,6 @@ impl Node {
             },
         );
         claims
-    }
-
-    /// Moves messages, given by position, to the dead-letter queue. It takes them whatever
-    /// its limits: within an account, nothing is added.
-    fn bury(&mut self, queue: u32, positions: &[u64]) {
-        if positions.is_empty() {
-            return;
-        }
-        let settings = self.state.queue(queue).settings.as_deref();
-        let Some(name) = settings.and_then(|settings| settings.dead_letter()) else {
-            return;
-        };
-        let name = Box::<str>::from(name);
-        let account = self.state.account_of(queue).name.clone();
-        let target = self.open_unlimited(&account, &name);
-        for &position in positions {
-            let Some(place) = self.state.locate(queue, position) else {
-                continue;
-            };
-            let view = self.state.view(place);
-            let (id, body, content_type) = (
-                view.id.to_vec(),
-                view.body.to_vec(),
-                view.content_type.map(<[u8]>::to_vec),
-            );
-            let message = StoredMessage {
-                id: &id,
-                body: &body,
-                content_type: content_type.as_deref(),
-                expires_at: view.expires_at,
-                visible_at: 0,
-            };
-            self.put_stored(target, &message);
-        }
-        self.apply(&Change::Removed {
-            queue,
-            positions: positions.into(),
-        });
-        self.wake(target);
     }
 
     fn describe_all(&self, found: &[Place], detail: Detail) -> MessageList {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Node, check};
 use crate::command::{NewMessage, QueueName};
-use crate::journal::change::Change;
+use crate::journal::change::{Change, StoredMessage};
 use crate::journal::piece::{Moved, PieceWriter, read_piece};
 use crate::refusal::{Field, Problem, Refusal};
 use crate::reply::Reply;
@@ -50,7 +50,7 @@ impl Node {
 
     /// Puts the messages of a piece, with all that had become of them.
     pub(super) fn import(&mut self, queue: &QueueName<'_>, piece: &[u8]) -> Result<Reply, Refusal> {
-        let piece = read_piece(piece).ok_or(Refusal::Invalid {
+        let piece = read_piece(piece, self.state.clock).ok_or(Refusal::Invalid {
             field: Field::Piece,
             problem: Problem::Unreadable,
         })?;
@@ -61,10 +61,19 @@ impl Node {
         let now = self.state.clock;
         let mut moved = piece.messages;
         moved.retain(|moved| moved.message.expires_at > now);
-        let messages: Vec<NewMessage<'_>> = moved.iter().map(as_new).collect();
+        let count = moved.len() as u64;
+        let there = self.state.find_queue(&queue.account, &queue.queue);
+        let mut arrived: Vec<_> = moved
+            .into_iter()
+            .filter_map(|moved| Some((self.id_on_arrival(there, &moved)?, moved)))
+            .collect();
+        let messages: Vec<NewMessage<'_>> = arrived
+            .iter()
+            .map(|(id, moved)| as_new(id, moved))
+            .collect();
         if messages.is_empty() && piece.settings.is_none() {
             check::queue_name(queue)?;
-            return Ok(Reply::Imported { messages: 0 });
+            return Ok(Reply::Imported { messages: count });
         }
         let place = self.admit(queue, &messages)?;
         if let Some(settings) = piece.settings
@@ -75,24 +84,37 @@ impl Node {
                 settings: Cow::Owned(settings),
             });
         }
-        for moved in &mut moved {
-            if moved.message.visible_at <= now {
-                moved.message.visible_at = 0;
-            }
-            self.put_moved(place, moved);
+        for (id, moved) in &mut arrived {
+            moved.message.visible_at = match moved.message.visible_at {
+                past if past <= now => 0,
+                later => later,
+            };
+            self.put_moved(place, id, moved);
         }
         self.wake(place);
-        Ok(Reply::Imported {
-            messages: moved.len() as u64,
-        })
+        Ok(Reply::Imported { messages: count })
     }
 
-    fn put_moved(&mut self, queue: u32, moved: &Moved<'_>) {
-        self.put_stored(queue, &moved.message);
+    /// A message takes the place of the one with its id, a dead letter that of no other. `None`
+    /// for one that is there already.
+    fn id_on_arrival<'a>(&self, queue: Option<u32>, moved: &Moved<'a>) -> Option<Cow<'a, [u8]>> {
+        if moved.is_dead_letter() {
+            self.letter_id(queue, &moved.message, moved.fence)
+        } else {
+            Some(Cow::Borrowed(moved.message.id))
+        }
+    }
+
+    pub(super) fn put_moved(&mut self, queue: u32, id: &[u8], moved: &Moved<'_>) {
+        let message = StoredMessage {
+            id,
+            ..moved.message
+        };
+        self.put_stored(queue, &message);
         if moved.attempts == 0 && moved.fence == 0 {
             return;
         }
-        if let Some(place) = self.state.find_message(queue, moved.message.id) {
+        if let Some(place) = self.state.find_message(queue, id) {
             self.apply(&Change::Moved {
                 queue,
                 position: self.state.position(place),
@@ -104,10 +126,10 @@ impl Node {
 }
 
 /// The message as the limits see it.
-fn as_new<'a>(moved: &Moved<'a>) -> NewMessage<'a> {
+fn as_new<'a>(id: &'a [u8], moved: &Moved<'a>) -> NewMessage<'a> {
     let text = |bytes| core::str::from_utf8(bytes).map(Cow::Borrowed).ok();
     NewMessage {
-        id: text(moved.message.id),
+        id: text(id),
         body: Cow::Borrowed(moved.message.body),
         content_type: moved.message.content_type.and_then(text),
         ttl_ms: None,

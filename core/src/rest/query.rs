@@ -259,7 +259,7 @@ mod tests {
             "-1",
             "1e3",
             "NaN",
-            "0.0001",
+            "0.0x",
             "1000000000.001",
             "99999999999999999999",
             "+5",
@@ -267,13 +267,13 @@ mod tests {
             let query = alloc::format!("ttl={value}");
             assert_eq!(
                 error(Query::parse(&query).update()),
-                "ttl is not a number of seconds in the range 0 to 1000000000, with at most 3 decimals"
+                "ttl is not a number of seconds in the range 0 to 1000000000"
             );
         }
         assert!(error(Query::parse("hide=x").update()).starts_with("hide "));
         assert_eq!(
             error(Query::parse("wait=3600.001").wait_ms(&config)),
-            "wait is not a number of seconds in the range 0 to 3600, with at most 3 decimals"
+            "wait is not a number of seconds in the range 0 to 3600"
         );
         assert_eq!(
             error(Query::parse("ttl=%zz").update()),

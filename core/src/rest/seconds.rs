@@ -7,21 +7,22 @@ use core::fmt;
 use super::percent::cut;
 use crate::refusal::Field;
 
-/// Reads whole seconds with up to three decimals, exactly. `None` for anything else, also
+/// Reads decimal seconds, exactly; what is finer than a millisecond counts as a whole one, so
+/// that nothing above 0 becomes 0, which means something else. `None` for anything else, also
 /// for a span that 64 bits cannot hold.
 pub(super) fn parse_ms(text: &str) -> Option<u64> {
     let (whole, fraction) = cut(text, b'.');
-    let mut milliseconds = digits(whole)?.checked_mul(1000)?;
-    if let Some(fraction) = fraction {
-        let scale = match fraction.len() {
-            1 => 100,
-            2 => 10,
-            3 => 1,
-            _ => return None,
-        };
-        milliseconds = milliseconds.checked_add(digits(fraction)? * scale)?;
+    let milliseconds = digits(whole)?.checked_mul(1000)?;
+    let Some(fraction) = fraction else {
+        return Some(milliseconds);
+    };
+    if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
     }
-    Some(milliseconds)
+    let (first, finer) = fraction.split_at(fraction.len().min(3));
+    let scale = [100, 10, 1].get(first.len() - 1)?;
+    let is_more = finer.bytes().any(|byte| byte != b'0');
+    milliseconds.checked_add(digits(first)? * scale + u64::from(is_more))
 }
 
 /// Reads the span of a parameter or JSON field; the error is for the client.
@@ -30,7 +31,7 @@ pub(super) fn parse_span(field: Field, text: &str, maximum_ms: u64) -> Result<u6
         .filter(|&span_ms| span_ms <= maximum_ms)
         .ok_or_else(|| {
             format!(
-                "{field} is not a number of seconds in the range 0 to {}, with at most 3 decimals",
+                "{field} is not a number of seconds in the range 0 to {}",
                 Seconds(maximum_ms)
             )
         })
@@ -89,6 +90,23 @@ mod tests {
             // As a double this would be off by far more than a millisecond.
             ("9007199254740.993", 9_007_199_254_740_993),
             ("18446744073709551.615", u64::MAX),
+            ("18446744073709551.61500", u64::MAX),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse_ms(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_finer_than_a_millisecond_counts_as_a_whole_one() {
+        let cases = [
+            ("0.2500", 250),
+            ("0.2501", 251),
+            ("0.0001", 1),
+            ("0.0000", 0),
+            ("1.9999", 2_000),
+            // As JavaScript writes 0.1 + 0.2.
+            ("0.30000000000000004", 301),
         ];
         for (text, expected) in cases {
             assert_eq!(parse_ms(text), Some(expected), "{text}");
@@ -112,8 +130,6 @@ mod tests {
             "5.",
             ".",
             "1.2.3",
-            "0.0001",
-            "0.2500",
             "1,5",
             "0x10",
             "1 ",
@@ -121,6 +137,9 @@ mod tests {
             "1_000",
             "١",
             "18446744073709551.616",
+            "18446744073709551.6151",
+            "0.2500x",
+            "0.250.0",
             "99999999999999999999",
             "0.-1",
             "0.+1",
@@ -138,7 +157,7 @@ mod tests {
         );
         assert_eq!(
             parse_span(Field::Ttl, "1000000000.001", MAX_SPAN_MS).unwrap_err(),
-            "ttl is not a number of seconds in the range 0 to 1000000000, with at most 3 decimals"
+            "ttl is not a number of seconds in the range 0 to 1000000000"
         );
         assert_eq!(
             parse_whole(Field::Limit, "0", 1, 9).unwrap_err(),

@@ -106,7 +106,7 @@ mod tests {
                 "settlements[0]: unknown field `x`",
             ),
             (
-                br#"[{"id":"a","hide":0},{"id":"a","hide":0.0001}]"#,
+                br#"[{"id":"a","hide":0},{"id":"a","hide":1e3}]"#,
                 "settlements[1]: hide is not a number of seconds",
             ),
             (

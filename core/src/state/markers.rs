@@ -4,7 +4,7 @@
 //! Keyed by names and not by queue numbers, because a queue goes with its last message and
 //! its readers may still come back.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 use hashbrown::HashMap;
@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 use super::Place;
 use super::block::Block;
 use super::ids::{Ids, NUMBER_BITS, Named};
+use super::ring::Ring;
 use super::saved::Saved;
 use super::slab::Slab;
 use crate::config::MIN_MARKERS_PER_QUEUE;
@@ -30,7 +31,7 @@ pub(crate) struct Marker {
 #[derive(Debug)]
 pub(crate) struct Markers {
     /// In the order of removal.
-    recent: VecDeque<Marker>,
+    recent: Ring<Marker>,
     /// The number of the first recent one; each marker keeps its number.
     first: u64,
     /// Those whose time is over, but which are among the last of their queue, by number.
@@ -82,7 +83,7 @@ impl core::hash::Hasher for PassThrough {
 impl Markers {
     pub(crate) fn new(maximum: u64) -> Self {
         Self {
-            recent: VecDeque::new(),
+            recent: Ring::new(),
             first: 0,
             quiet: BTreeMap::new(),
             quiet_by_queue: BTreeSet::new(),
@@ -277,7 +278,7 @@ impl Markers {
             .range(number..)
             .map(|(&number, marker)| (number, marker));
         let skip = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        quiet.chain((self.first..).zip(self.recent.iter()).skip(skip))
+        quiet.chain((self.first.max(number)..).zip(self.recent.iter_from(skip)))
     }
 
     /// Markers with smaller numbers are in blobs that stay for them.
@@ -440,7 +441,7 @@ mod tests {
             3 * MOST,
         ] {
             let ahead = near - markers.markers.first;
-            markers.markers.recent.clear();
+            while markers.markers.recent.pop_front().is_some() {}
             markers.markers.first += ahead;
             markers.insert(marker(2, near, near, 1_000), 20);
             markers.insert(marker(2, near + 1, near, 1_000), 20);

@@ -15,6 +15,7 @@ mod markers;
 mod messages;
 mod queue;
 mod record;
+mod ring;
 mod saved;
 mod select;
 mod slab;

@@ -164,14 +164,14 @@ pub struct MessageSettings {
     /// Queues of one account
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().max_account_queues, value_parser = count(1..=MOST))]
     pub max_account_queues: u64,
-    /// Messages of the server
-    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().max_messages, value_parser = count(1..=MOST))]
+    /// Messages of the server; one for each 512 bytes of memory unless set
+    #[arg(long, value_name = "COUNT", default_value_t = memory::default_limits().max_messages, value_parser = count(1..=MOST))]
     pub max_messages: u64,
     /// Bytes of ids and bodies of the server; half of the memory unless set
-    #[arg(long, value_name = "BYTES", default_value_t = Bytes(memory::default_max_bytes()), value_parser = bytes(1..=MOST))]
+    #[arg(long, value_name = "BYTES", default_value_t = Bytes(memory::default_limits().max_bytes), value_parser = bytes(1..=MOST))]
     pub max_bytes: Bytes,
-    /// Queues of the server
-    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().max_queues, value_parser = count(1..=MOST))]
+    /// Queues of the server; one for each 8 KiB of memory unless set
+    #[arg(long, value_name = "COUNT", default_value_t = memory::default_limits().max_queues, value_parser = count(1..=MOST))]
     pub max_queues: u64,
     /// Requests that wait, in the server
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().max_waiters, value_parser = count(0..=MOST))]
@@ -179,8 +179,9 @@ pub struct MessageSettings {
     /// Requests that wait on one queue
     #[arg(long, value_name = "COUNT", default_value_t = Limits::default().max_queue_waiters, value_parser = count(0..=MOST))]
     pub max_queue_waiters: u64,
-    /// Removed messages whose places are remembered as markers, in the server
-    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().max_markers, value_parser = count(0..=MOST))]
+    /// Removed messages whose places are remembered as markers, in the server; one for each 2 KiB of
+    /// memory unless set. Where it is reached the oldest go, even before their time is over
+    #[arg(long, value_name = "COUNT", default_value_t = memory::default_limits().max_markers, value_parser = count(0..=MOST))]
     pub max_markers: u64,
 }
 

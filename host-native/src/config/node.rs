@@ -44,6 +44,7 @@ impl Settings {
                 ..JournalConfig::default()
             },
             seed: RandomState::new().hash_one("seed of a node"),
+            ..Config::default()
         }
     }
 

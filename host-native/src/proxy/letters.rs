@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use burrow_client::placement::score;
+use burrow_core::journal::dead_letter;
 use burrow_core::{
-    Command, Detail, MessageRef, NewMessage, QueueName, Reply, Selection, SettleAction, Settlement,
-    Update,
+    Command, Detail, MessageRef, QueueName, Reply, Selection, SettleAction, Settlement, Update,
 };
 
 use super::link::Link;
@@ -141,21 +141,17 @@ impl Router {
             return false;
         };
         let put = |message: MessageRef<'_>| {
-            home.start(&Command::Put {
+            let piece = dead_letter(&message)?;
+            let command = Command::Import {
                 queue: queue.clone(),
-                message: NewMessage {
-                    id: Some(message.id.into()),
-                    body: message.body.into(),
-                    content_type: message.content_type.map(Into::into),
-                    ttl_ms: Some(message.ttl_ms),
-                    hide_ms: Some(0),
-                },
-            })
+                piece: piece.into(),
+            };
+            home.start(&command).ok()
         };
         let puts: Vec<_> = claimed.iter().map(put).collect();
         let mut settlements = Vec::new();
         for (message, put) in claimed.iter().zip(puts) {
-            let Ok(put) = put else { continue };
+            let Some(put) = put else { continue };
             if put.await.is_ok() {
                 settlements.push(Settlement {
                     id: message.id.into(),

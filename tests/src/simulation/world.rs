@@ -393,7 +393,7 @@ impl World {
             .messages()
             .filter(|message| message.hidden(state.now))
             .count();
-        let lengths_known = state.messages().all(|message| message.id.text().is_some());
+        let lengths_known = state.messages().all(|message| message.id.bytes().is_some());
         let bytes: u64 = state.queues.iter().map(|queue| queue.bytes()).sum();
         let counts = [
             ("accounts", stats.accounts, accounts.len() as u64),

@@ -148,7 +148,11 @@ impl Model {
                 continue;
             };
             let claim = bulk.claims(message, now).then(Claim::default);
+            let before = message.expires_at;
             self.set_times(index, at, &update);
+            let after = self.state.queues[index].messages[at].expires_at;
+            let times = update.ttl_ms.map(|_| (after, before));
+            let claim = claim.map(|claim| Claim { times, ..claim });
             if let Some(claim) = &claim {
                 let message = &mut self.state.change(index).messages[at];
                 message.attempts += 1;
@@ -175,10 +179,7 @@ impl Model {
                 .remove(index, |message| matched.contains(&message.position));
             self.state.drop_empty();
         }
-        self.events.push(("dead letters", dead.len()));
-        for position in &dead {
-            self.bury_alive(&bulk.name, *position);
-        }
+        let moved = self.bury_exhausted(index, dead);
         let list = Expected::Messages {
             name: bulk.name.clone(),
             detail: bulk.detail,
@@ -192,7 +193,7 @@ impl Model {
         Done {
             outcome,
             claims,
-            moved: !dead.is_empty(),
+            moved,
         }
     }
 
@@ -237,35 +238,6 @@ impl Model {
         (matched, dead)
     }
 
-    /// Moves a message to the dead-letter queue of its queue.
-    fn bury_alive(&mut self, name: &Name, position: u64) {
-        let Some(index) = self.state.index(name) else {
-            return;
-        };
-        let settings = self.state.queues[index]
-            .settings
-            .clone()
-            .unwrap_or_default();
-        let queue = std::rc::Rc::from(settings.dead_letter.unwrap_or_default());
-        let target = Name {
-            account: name.account.clone(),
-            queue,
-        };
-        for message in self
-            .state
-            .remove(index, |message| message.position == position)
-        {
-            let dead = Message {
-                visible_at: 0,
-                attempts: 0,
-                claim: None,
-                ..message
-            };
-            let target = self.state.open(&target);
-            self.place(target, dead);
-        }
-    }
-
     /// The instant from which the command would match if nothing but time changed.
     pub(super) fn matches_at(&self, bulk: &Bulk) -> Option<u64> {
         let index = self.state.index(&bulk.name)?;
@@ -299,7 +271,7 @@ impl Model {
 fn shown_size(message: &Message, detail: Detail) -> u64 {
     let content_type = message.content_type.as_deref().map_or(0, str::len);
     // Ids that the machine gives are only met where answers have no limit.
-    let id = message.id.text().map_or(0, str::len);
+    let id = message.id.bytes().unwrap_or(0);
     let bytes = match detail {
         Detail::None => return 0,
         Detail::Id | Detail::Attributes => id,

@@ -4,6 +4,7 @@
 //! Nothing in it is fast, and nothing in it is clever.
 
 mod bulk;
+mod bury;
 mod expected;
 mod rules;
 mod state;
@@ -20,6 +21,7 @@ pub(crate) use expected::{Expected, Learned, Shown};
 pub(crate) use state::{Claim, Id, Message, Name, State, Touch};
 
 use bulk::Deed;
+use bury::Burial;
 use waiting::Waiter;
 
 /// A reply that is decided.
@@ -48,6 +50,7 @@ pub(crate) struct Model {
     pub(crate) state: State,
     config: Config,
     waiters: Vec<Waiter>,
+    burials: Vec<Burial>,
     /// Replies that were decided and not collected yet.
     pub(crate) answers: Vec<Answer>,
     /// What happened and how often, until somebody takes it.
@@ -62,18 +65,20 @@ impl Model {
             state,
             config,
             waiters: Vec::new(),
+            burials: Vec::new(),
             answers: Vec::new(),
             events: Vec::new(),
         }
     }
 
-    /// Lets time pass up to `now`: what has expired goes, then waiters are served, then
-    /// those are refused whose time is up.
+    /// Lets time pass up to `now`: what has expired goes, then dead letters move, then waiters
+    /// are served, then those are refused whose time is up.
     pub(crate) fn advance(&mut self, now: u64) {
         self.state.now = self.state.now.max(now);
         let now = self.state.now;
         let expired = self.state.expire();
         self.events.push(("expired", expired));
+        self.bury_due();
         self.serve_waiters();
         self.refuse_waiters(|waiter| waiter.deadline <= now);
     }
@@ -85,6 +90,7 @@ impl Model {
         let times = self.state.messages().flat_map(of).flatten();
         times
             .chain(self.waiters.iter().map(|waiter| waiter.deadline))
+            .chain(self.burials_at())
             .filter(|at| *at > now)
             .collect()
     }

@@ -266,6 +266,7 @@ pub(crate) fn no_room(
         count += 1;
         bytes += *size as i64;
     }
+    let own = [count, bytes];
     for message in queue.iter().flat_map(|queue| &queue.messages) {
         if sizes.iter().any(|(id, _)| id.same(&message.id)) {
             count -= 1;
@@ -285,11 +286,13 @@ pub(crate) fn no_room(
             .collect();
         let messages: i64 = held.iter().map(|queue| queue.messages.len() as i64).sum();
         let held_bytes: i64 = held.iter().map(|queue| queue.bytes() as i64).sum();
-        for (limit, maximum, held, more) in [
-            (names[0], maximum[0], messages, count),
-            (names[1], maximum[1], held_bytes, bytes),
+        for (limit, maximum, held, more, own) in [
+            (names[0], maximum[0], messages, count, own[0]),
+            (names[1], maximum[1], held_bytes, bytes, own[1]),
         ] {
-            if more > 0 && (held + more) as u64 > maximum {
+            if more > 0 && own as u64 > maximum {
+                refusals.push(Refusal::TooLarge { limit, maximum });
+            } else if more > 0 && (held + more) as u64 > maximum {
                 refusals.push(Refusal::Exhausted { limit, maximum });
             }
         }

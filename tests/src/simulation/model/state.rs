@@ -3,25 +3,59 @@
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use burrow_core::{ClaimToken, Limits, MIN_MARKERS_PER_QUEUE, Order, QueueName, Refusal, Settings};
+use burrow_core::{
+    ClaimToken, Limits, MAX_ID_BYTES, MIN_MARKERS_PER_QUEUE, Order, QueueName, Refusal, Settings,
+};
 
 /// A message id. One that the machine gives is not known before a reply shows it; all
 /// copies of the model, older ones too, learn it together.
 #[derive(Clone, Debug)]
-pub(crate) struct Id(Rc<OnceCell<Box<str>>>);
+pub(crate) struct Id(Rc<IdCell>);
+
+#[derive(Debug, Default)]
+struct IdCell {
+    text: OnceCell<Box<str>>,
+    /// What it begins with, and how long it is, if that is certain.
+    begins: Option<(Box<str>, usize)>,
+}
+
+/// Bytes that the machine adds to the id of a dead letter whose own is taken.
+const SUFFIX_BYTES: usize = 17;
 
 impl Id {
     pub(crate) fn known(text: &str) -> Self {
-        Self(Rc::new(OnceCell::from(Box::from(text))))
+        Self(Rc::new(IdCell {
+            text: OnceCell::from(Box::from(text)),
+            begins: None,
+        }))
     }
 
     /// An id that the machine will choose.
     pub(crate) fn given() -> Self {
-        Self(Rc::new(OnceCell::new()))
+        Self(Rc::new(IdCell::default()))
+    }
+
+    /// One that it will make of this one, as another message has it.
+    pub(crate) fn other(&self) -> Self {
+        let begins = self.text().map(|text| {
+            let kept = text.floor_char_boundary(MAX_ID_BYTES - SUFFIX_BYTES);
+            let begin = format!("{}-", &text[..kept]);
+            (begin.into(), kept + SUFFIX_BYTES)
+        });
+        Self(Rc::new(IdCell {
+            text: OnceCell::new(),
+            begins,
+        }))
     }
 
     pub(crate) fn text(&self) -> Option<&str> {
-        self.0.get().map(AsRef::as_ref)
+        self.0.text.get().map(AsRef::as_ref)
+    }
+
+    /// Its length, if that is certain.
+    pub(crate) fn bytes(&self) -> Option<usize> {
+        let made = self.0.begins.as_ref().map(|(_, bytes)| *bytes);
+        self.text().map(str::len).or(made)
     }
 
     pub(crate) fn is(&self, text: &str) -> bool {
@@ -34,25 +68,37 @@ impl Id {
 
     /// True if `text` is this id, which is learned if it was not known.
     pub(crate) fn learn(&self, text: &str) -> bool {
-        &**self.0.get_or_init(|| Box::from(text)) == text
+        let can_be = self
+            .0
+            .begins
+            .as_ref()
+            .is_none_or(|(begin, bytes)| text.starts_with(&**begin) && text.len() == *bytes);
+        can_be && &**self.0.text.get_or_init(|| Box::from(text)) == text
     }
 }
 
 /// One claim of one message; its token is learned from the claim's reply.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Claim(Rc<OnceCell<ClaimToken>>);
+pub(crate) struct Claim {
+    pub(crate) token: Rc<OnceCell<ClaimToken>>,
+    /// When the message expires since the claim, and when it would have without it, if the
+    /// claim gave it another time.
+    pub(crate) times: Option<(Option<u64>, Option<u64>)>,
+    /// The message has become a dead letter: it keeps the token, but nobody undoes the claim.
+    pub(crate) is_over: bool,
+}
 
 impl Claim {
     pub(crate) fn same(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
+        Rc::ptr_eq(&self.token, &other.token) && !self.is_over && !other.is_over
     }
 
     pub(crate) fn has(&self, token: ClaimToken) -> bool {
-        self.0.get() == Some(&token)
+        self.token.get() == Some(&token)
     }
 
     pub(crate) fn learn(&self, token: ClaimToken) -> bool {
-        *self.0.get_or_init(|| token) == token
+        *self.token.get_or_init(|| token) == token
     }
 }
 
@@ -76,13 +122,15 @@ impl Message {
 
     /// Bytes that count against the limits.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.id.text().unwrap_or_default().len() + self.body.len()) as u64
+        (self.id.bytes().unwrap_or(0) + self.body.len()) as u64
     }
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
     pub(crate) name: Name,
+    /// Counts queues: one that was removed and made again is another one.
+    pub(crate) number: u64,
     pub(crate) messages: Vec<Message>,
     pub(crate) settings: Option<Settings>,
 }
@@ -151,6 +199,7 @@ pub(crate) struct State {
     pub(crate) queues: Vec<Rc<Queue>>,
     graves: Vec<Rc<Graves>>,
     next_position: u64,
+    next_queue: u64,
     /// All this before anything expired since the last change. If a restart finds a clock
     /// that went back, it begins from here.
     pub(crate) unexpired: Option<Rc<State>>,
@@ -166,6 +215,7 @@ impl State {
             queues: Vec::new(),
             graves: Vec::new(),
             next_position: 1,
+            next_queue: 0,
             unexpired: None,
             touched: Vec::new(),
         }
@@ -210,8 +260,10 @@ impl State {
     pub(crate) fn open(&mut self, name: &Name) -> usize {
         self.index(name).unwrap_or_else(|| {
             self.touch(name.clone(), true, !self.account_exists(&name.account));
+            self.next_queue += 1;
             self.queues.push(Rc::new(Queue {
                 name: name.clone(),
+                number: self.next_queue,
                 messages: Vec::new(),
                 settings: None,
             }));

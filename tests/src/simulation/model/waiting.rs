@@ -3,7 +3,7 @@
 use burrow_core::{LimitName, Refusal, Ticket};
 
 use super::bulk::Bulk;
-use super::state::{Claim, Name};
+use super::state::{Claim, Message, Name};
 use super::{Expected, Model, Scope};
 
 #[derive(Clone, Debug)]
@@ -26,13 +26,14 @@ impl Model {
         self.waiters.iter().map(|waiter| waiter.ticket)
     }
 
-    /// The instant at which something is due for a waiter, if only time passes.
+    /// The instant at which something is due for a waiter or dead letters move, if only time
+    /// passes.
     pub(crate) fn due_at(&self) -> Option<u64> {
         let due = self.waiters.iter().map(|waiter| {
             self.matches_at(&waiter.bulk)
                 .map_or(waiter.deadline, |at| at.min(waiter.deadline))
         });
-        due.min()
+        due.chain(self.burials_at()).min()
     }
 
     /// A waiting command gives up its place.
@@ -51,13 +52,29 @@ impl Model {
                     let message = &mut self.state.change(index).messages[at];
                     message.visible_at = 0;
                     message.attempts -= 1;
-                    message.claim = None;
+                    let times = message.claim.take().and_then(|claim| claim.times);
+                    if let Some((given, before)) = times
+                        && message.expires_at == given
+                    {
+                        message.expires_at = before;
+                    }
                     undone += 1;
                 }
             }
         }
+        self.remove_late();
         self.serve_waiters();
         undone
+    }
+
+    /// Without the claim that gave them more time these would have expired.
+    fn remove_late(&mut self) {
+        let now = self.state.now;
+        for index in 0..self.state.queues.len() {
+            let is_late = |message: &Message| message.expires_at.is_some_and(|at| at <= now);
+            self.state.remove(index, is_late);
+        }
+        self.state.drop_empty();
     }
 
     pub(crate) fn release_waiters(&mut self) {
