@@ -48,6 +48,8 @@ pub struct MessageList {
     pub(crate) entries: Vec<Entry>,
     /// Messages that matched; the entries are empty where the command asked for no detail.
     pub(crate) matched: u64,
+    /// The answer is full, and there is more behind it.
+    pub(crate) has_more: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +84,9 @@ pub struct MessageRef<'a> {
 impl PartialEq for MessageList {
     /// The same messages, however they lie in memory.
     fn eq(&self, other: &Self) -> bool {
-        self.matched == other.matched && self.iter().eq(other.iter())
+        self.matched == other.matched
+            && self.has_more == other.has_more
+            && self.iter().eq(other.iter())
     }
 }
 
@@ -92,6 +96,12 @@ impl MessageList {
     /// How many messages matched.
     pub fn matched(&self) -> u64 {
         self.matched
+    }
+
+    /// True if the answer ended before the command's own limit because it was full, and more
+    /// messages match behind it.
+    pub fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// What counts for `max_answer_bytes`.
@@ -126,6 +136,7 @@ impl MessageList {
                 ..entry
             }));
         self.matched = self.matched.saturating_add(other.matched);
+        self.has_more |= other.has_more;
     }
 
     fn text(&self, range: &Range<usize>) -> &str {
@@ -156,6 +167,7 @@ mod tests {
                 .into(),
                 bytes: text.into_bytes(),
                 matched: 1,
+                has_more: false,
             }
         };
         let mut all = list("a", "first", None);

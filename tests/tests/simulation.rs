@@ -22,7 +22,7 @@ fn node_and_model_agree() {
 }
 
 /// What must happen somewhere in the ordinary run, lest it prove nothing.
-const EVENTS: [&str; 36] = [
+const EVENTS: [&str; 37] = [
     "Account not found",
     "Queue not found",
     "Message not found",
@@ -45,6 +45,7 @@ const EVENTS: [&str; 36] = [
     "replaced",
     "claims",
     "claims undone",
+    "answers that are full",
     "dead letters",
     "dead letters that follow later",
     "dead letters whose id is taken",

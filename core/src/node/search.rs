@@ -58,16 +58,16 @@ impl Node {
             }
             Action::List => {
                 let found = self.select(queue, search.after, search, &MessageList::default())?;
-                Some((self.describe_all(&found, search.detail), None))
+                Some((self.describe_all(queue, &found, search), None))
             }
             Action::Update(update) => {
                 let found = self.select(queue, search.after, search, &MessageList::default())?;
                 self.update_places(queue, &found, update);
-                Some((self.describe_all(&found, search.detail), None))
+                Some((self.describe_all(queue, &found, search), None))
             }
             Action::Delete => {
                 let found = self.select(queue, search.after, search, &MessageList::default())?;
-                let list = self.describe_all(&found, search.detail);
+                let list = self.describe_all(queue, &found, search);
                 let positions = self.positions(&found);
                 self.apply(&Change::Removed {
                     queue,
@@ -136,8 +136,9 @@ impl Node {
         let mut former: Option<Former> = None;
         let mut exhausted: Vec<u64> = Vec::new();
         let keeps_exhausted = !self.has_burials_due(queue);
-        let mut search = search.clone();
-        let limit = search.limit;
+        let asked = search;
+        let mut search = asked.clone();
+        let limit = asked.limit;
         while let Some(found) = self.select(queue, search.after, &search, &list) {
             let Some(&last) = found.last() else { break };
             search.after = Some(self.state.position(last));
@@ -164,6 +165,7 @@ impl Node {
             // There may be many of them: not one by one.
             search.limit = limit.map(|limit| limit.max(list.matched + PASSED_AT_A_TIME));
         }
+        list.has_more = self.is_cut(queue, search.after, asked, &list);
         // Burying last: it may move what the places name.
         self.bury_exhausted(queue, exhausted);
         if list.matched == 0 {
@@ -213,10 +215,23 @@ impl Node {
         claims
     }
 
-    fn describe_all(&self, found: &[Place], detail: Detail) -> MessageList {
+    fn describe_all(&self, queue: u32, found: &[Place], search: &Search) -> MessageList {
         let mut list = MessageList::default();
-        self.describe_claimed(&mut list, found, &[], detail);
+        self.describe_claimed(&mut list, found, &[], search.detail);
+        let last = found.last().map(|&last| self.state.position(last));
+        list.has_more = self.is_cut(queue, last, search, &list);
         list
+    }
+
+    /// True if the answer ends behind the position `last` only because it is full.
+    fn is_cut(&self, queue: u32, last: Option<u64>, search: &Search, list: &MessageList) -> bool {
+        search.detail != Detail::None
+            && list.size() >= self.config.limits.max_answer_bytes
+            && search.limit.is_none_or(|limit| list.matched < limit)
+            && !self
+                .state
+                .select(queue, last, Some(1), search.match_hidden)
+                .is_empty()
     }
 
     /// Adds messages to a list, with the claims that were made on them, in the same order.

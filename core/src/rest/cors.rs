@@ -46,7 +46,7 @@ pub(super) fn grant(response: &mut Response, origin: &str) {
         .push(("Access-Control-Allow-Origin", Cow::Owned(origin.into())));
     response.headers.push((
         "Access-Control-Expose-Headers",
-        Cow::Borrowed("Allow, Retry-After"),
+        Cow::Borrowed("Allow, Burrow-More, Retry-After"),
     ));
     response.headers.push(("Vary", Cow::Borrowed("Origin")));
 }

@@ -16,6 +16,8 @@ use crate::reply::{MessageList, Reply};
 
 /// Tells with a piece of a queue that there is more, and the `after` to ask for it with.
 const NEXT_PIECE: &str = "Burrow-Next";
+/// Tells that a list ends because the answer is full, and not because nothing else matches.
+const MORE: &str = "Burrow-More";
 
 /// How the reply of one request is rendered.
 #[derive(Clone, Debug)]
@@ -92,7 +94,12 @@ impl Shape {
             }
             (Self::Names(_), Reply::Names(names)) => json::write_id_objects(&mut body, names),
             (Self::Messages(view), Reply::Messages(messages)) => {
-                json::write_messages(&mut body, messages, *view)
+                json::write_messages(&mut body, messages, *view);
+                let mut response = Response::json(200, body);
+                if messages.has_more() {
+                    response.headers.push((MORE, "true".into()));
+                }
+                return response;
             }
             (Self::PutBatch, Reply::PutBatch(ids)) => {
                 json::write_ids(&mut body, ids.iter());
@@ -169,6 +176,7 @@ mod tests {
             bytes,
             entries: [entry].into(),
             matched: 1,
+            has_more: false,
         })
     }
 

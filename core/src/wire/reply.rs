@@ -23,6 +23,7 @@ const SETTINGS: u8 = 6;
 const EXPORTED: u8 = 7;
 const IMPORTED: u8 = 8;
 const DONE: u8 = 9;
+const MESSAGES_OF_MORE: u8 = 10;
 
 /// Stands for a settlement that was made, where else there is the code of a refusal.
 const SETTLED_WELL: u64 = 0;
@@ -34,7 +35,11 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply) {
             put_names(out, names);
         }
         Reply::Messages(list) => {
-            out.push(MESSAGES);
+            out.push(if list.has_more {
+                MESSAGES_OF_MORE
+            } else {
+                MESSAGES
+            });
             put_messages(out, list);
         }
         Reply::Put { created } => {
@@ -73,6 +78,10 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Reply, DecodeError> {
     Ok(match reader.byte().ok_or(DecodeError::Malformed)? {
         NAMES => Reply::Names(list(reader, boxed)?),
         MESSAGES => Reply::Messages(messages(reader)?),
+        MESSAGES_OF_MORE => Reply::Messages(MessageList {
+            has_more: true,
+            ..messages(reader)?
+        }),
         PUT => Reply::Put {
             created: Flags::read(reader, 1)?.has(0),
         },
@@ -183,6 +192,7 @@ fn messages(reader: &mut Reader<'_>) -> Result<MessageList, DecodeError> {
         bytes: bytes.get(..used).unwrap_or_default().to_vec(),
         entries,
         matched,
+        has_more: false,
     })
 }
 

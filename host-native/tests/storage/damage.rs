@@ -9,9 +9,9 @@ use crate::support::{copy_files, digest, folder, make_history, start};
 
 /// The last one puts a body of several pages.
 const COMMITS: usize = 18;
-const LOG_HEADER: usize = 32;
+pub(crate) const LOG_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
-const FRAME: usize = FRAME_HEADER + 1024;
+pub(crate) const FRAME: usize = FRAME_HEADER + 1024;
 
 struct History {
     /// The folder of a killed server: everything lies in the log.
@@ -41,7 +41,7 @@ impl History {
 }
 
 /// A copy of the folder with one file changed.
-fn changed(from: &Path, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> TempDir {
+pub(crate) fn changed(from: &Path, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> TempDir {
     let dir = folder();
     copy_files(from, dir.path());
     let path: PathBuf = dir.path().join(name);
@@ -52,7 +52,7 @@ fn changed(from: &Path, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> TempDi
 }
 
 /// A start fails or finds everything; if it fails, the check says why.
-fn refused_or_whole(dir: &Path, whole: u64, context: &str) {
+pub(crate) fn refused_or_whole(dir: &Path, whole: u64, context: &str) {
     let checked = inspect::check(dir);
     match digest(dir) {
         Ok(digest) => assert_eq!(
@@ -132,7 +132,7 @@ async fn a_data_file_that_is_cut_is_noticed() {
 }
 
 /// Where each commit's frames begin in the log, and the end of the last.
-fn commits(log: &[u8]) -> Vec<usize> {
+pub(crate) fn commits(log: &[u8]) -> Vec<usize> {
     let salts = &log[16..24];
     let frames = (LOG_HEADER..log.len())
         .step_by(FRAME)

@@ -31,8 +31,12 @@ pub(crate) fn folder() -> TempDir {
 }
 
 pub(crate) fn start(dir: &Path) -> Engine {
+    start_with(dir, Config::default())
+}
+
+pub(crate) fn start_with(dir: &Path, node: Config) -> Engine {
     let config = EngineConfig {
-        node: Config::default(),
+        node,
         store: StoreConfig::Sqlite {
             dir: dir.to_owned(),
         },

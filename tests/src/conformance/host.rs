@@ -29,6 +29,11 @@ pub trait Host {
     /// the order in which they are sent.
     fn has_manual_clock(&self) -> bool;
 
+    /// False if something between the server and the conversation adds headers.
+    fn shows_all_headers(&self) -> bool {
+        true
+    }
+
     /// Makes the server empty.
     fn reset(&mut self) -> io::Result<()>;
 

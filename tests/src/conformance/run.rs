@@ -126,6 +126,13 @@ impl<H: Host> Talk<'_, H> {
             };
         }
         alike &= expected.body.matches(&answer.body, &mut self.variables);
+        if self.host.shows_all_headers() {
+            let named = |name: &str| {
+                let mut names = expected.headers.iter().map(|(name, _)| name);
+                names.any(|own| own.eq_ignore_ascii_case(name))
+            };
+            check_unnamed(answer, named)?;
+        }
         if alike {
             Ok(())
         } else {
@@ -135,6 +142,42 @@ impl<H: Host> Talk<'_, H> {
                 show(answer)
             ))
         }
+    }
+}
+
+/// Headers that a transport adds.
+const OF_TRANSPORT: [&str; 5] = [
+    "Connection",
+    "Content-Length",
+    "Date",
+    "Keep-Alive",
+    "Transfer-Encoding",
+];
+
+/// What holds of every answer, whether or not a conversation names it: it has the headers that
+/// its status asks for and no others, and without a body there is no type of one.
+fn check_unnamed(answer: &Answer, named: impl Fn(&str) -> bool) -> Result<(), String> {
+    let must: &[&str] = match answer.status {
+        201 if answer.body.is_empty() => &[],
+        204 => &[],
+        405 => &["Allow", "Content-Type"],
+        429 | 503 => &["Content-Type", "Retry-After"],
+        _ => &["Content-Type"],
+    };
+    let is_in = |list: &[&str], name: &str| list.iter().any(|own| own.eq_ignore_ascii_case(name));
+    if let Some(missing) = must
+        .iter()
+        .find(|name| header(&answer.headers, name).is_none())
+    {
+        return Err(format!("{missing} is missing:\n{}", show(answer)));
+    }
+    let surplus = answer
+        .headers
+        .iter()
+        .find(|(name, _)| !is_in(must, name) && !is_in(&OF_TRANSPORT, name) && !named(name));
+    match surplus {
+        Some((name, _)) => Err(format!("{name} should not be there:\n{}", show(answer))),
+        None => Ok(()),
     }
 }
 
@@ -169,4 +212,33 @@ fn show_block(status: u16, headers: impl Iterator<Item = String>, body: &[u8]) -
         "    < {status}{headers}\n    <\n    < {}",
         shown.escape_ascii()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_the_headers_of_its_status_and_no_others() {
+        let check = |status, names: &[&str], body: &[u8]| {
+            let headers = names.iter().map(|name| ((*name).into(), "x".into()));
+            let answer = Answer {
+                status,
+                headers: headers.collect(),
+                body: body.to_vec(),
+            };
+            check_unnamed(&answer, |name| name == "Burrow-Next").is_ok()
+        };
+        assert!(check(200, &["content-type", "Date"], b"x"));
+        assert!(check(200, &["Content-Type", "Burrow-Next"], b"x"));
+        assert!(!check(200, &["Content-Type", "Burrow-More"], b"x"));
+        assert!(!check(200, &[], b"x"));
+        assert!(check(204, &[], b"") && !check(204, &["Content-Type"], b""));
+        assert!(check(201, &[], b"") && !check(201, &["Content-Type"], b""));
+        assert!(!check(201, &[], b"[]"));
+        assert!(check(429, &["Content-Type", "Retry-After"], b"x"));
+        assert!(!check(429, &["Content-Type"], b"x"));
+        assert!(!check(413, &["Content-Type", "Retry-After"], b"x"));
+        assert!(!check(405, &["Content-Type"], b"x"));
+    }
 }

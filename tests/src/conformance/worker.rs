@@ -70,6 +70,10 @@ impl Host for WorkerHost {
         true
     }
 
+    fn shows_all_headers(&self) -> bool {
+        false
+    }
+
     fn reset(&mut self) -> io::Result<()> {
         self.server.reset()
     }

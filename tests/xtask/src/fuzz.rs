@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::install::debian_program;
 use crate::run::{Failure, cargo, program, root, target_folder};
 
-const TARGETS: [&str; 2] = ["rest", "journal"];
+const TARGETS: [&str; 3] = ["rest", "journal", "wire"];
 
 /// What `cargo fuzz` passes too, less its sanitizer: that needs a nightly compiler, and
 /// finds misuse of memory, which the core (`forbid(unsafe_code)`) cannot commit.

@@ -24,6 +24,15 @@ pub(crate) struct Bulk {
     pub(crate) detail: Detail,
 }
 
+/// What a bulk command meets, by places in the list and in the queue's order.
+struct Matching {
+    matched: Vec<usize>,
+    /// What a claim passes over, as it had all its attempts.
+    dead: Vec<usize>,
+    /// There is no room in the answer for others that match.
+    has_more: bool,
+}
+
 /// What a bulk command did, matched or not.
 pub(crate) struct Done {
     pub(crate) outcome: Result<Expected, Refusal>,
@@ -137,7 +146,11 @@ impl Model {
                 };
             }
         };
-        let (matched, dead) = self.matching(index, bulk);
+        let Matching {
+            matched,
+            dead,
+            has_more,
+        } = self.matching(index, bulk);
         let mut claims = Vec::new();
         let mut shown = Vec::new();
         let touched = self.state.touched.len();
@@ -179,11 +192,14 @@ impl Model {
                 .remove(index, |message| matched.contains(&message.position));
             self.state.drop_empty();
         }
+        self.events
+            .push(("answers that are full", usize::from(has_more)));
         let moved = self.bury_exhausted(index, dead);
         let list = Expected::Messages {
             name: bulk.name.clone(),
             detail: bulk.detail,
             shown,
+            has_more,
         };
         let outcome = if matched.is_empty() {
             Err(Refusal::MessageNotFound)
@@ -197,9 +213,7 @@ impl Model {
         }
     }
 
-    /// Places in the list of the messages that match, and of those that a claim meets on
-    /// its way and that had all their attempts; both in the queue's order.
-    fn matching(&self, index: usize, bulk: &Bulk) -> (Vec<usize>, Vec<usize>) {
+    fn matching(&self, index: usize, bulk: &Bulk) -> Matching {
         let now = self.state.now;
         let queue = &self.state.queues[index];
         let most = queue
@@ -211,6 +225,7 @@ impl Model {
             order.reverse();
         }
         let (mut matched, mut dead) = (Vec::new(), Vec::new());
+        let mut has_more = false;
         let mut shown_bytes = 0;
         for at in order {
             let message = &queue.messages[at];
@@ -222,11 +237,15 @@ impl Model {
                 }
             };
             let is_full = shown_bytes >= self.config.limits.max_answer_bytes;
-            if matched.len() as u64 == bulk.limit || is_full {
+            if matched.len() as u64 == bulk.limit {
                 break;
             }
             if bulk.after.is_some_and(before) || (message.hidden(now) && !bulk.match_hidden) {
                 continue;
+            }
+            if is_full {
+                has_more = true;
+                break;
             }
             if bulk.claims(message, now) && most.is_some_and(|most| message.attempts >= most) {
                 dead.push(at);
@@ -235,7 +254,11 @@ impl Model {
                 shown_bytes += shown_size(message, bulk.detail);
             }
         }
-        (matched, dead)
+        Matching {
+            matched,
+            dead,
+            has_more,
+        }
     }
 
     /// The instant from which the command would match if nothing but time changed.

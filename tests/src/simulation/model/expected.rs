@@ -14,6 +14,7 @@ pub(crate) enum Expected {
         name: Name,
         detail: Detail,
         shown: Vec<Shown>,
+        has_more: bool,
     },
     Put {
         created: bool,
@@ -81,9 +82,13 @@ impl Expected {
                     name,
                     detail,
                     shown,
+                    has_more,
                 },
                 Ok(Reply::Messages(list)),
             ) => {
+                if *has_more != list.has_more() {
+                    return Err(format!("expected that there is more: {has_more}"));
+                }
                 return check_list(name, *detail, shown, list, learned);
             }
             (Self::Put { created }, Ok(Reply::Put { created: actual })) => created == actual,

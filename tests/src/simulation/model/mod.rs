@@ -383,6 +383,7 @@ impl Model {
             name: name.clone(),
             detail,
             shown: vec![shown],
+            has_more: false,
         })
     }
 
