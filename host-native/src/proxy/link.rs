@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use super::connection::{Broken, Checks, Connection};
 use super::lane::Lane;
 use crate::config::ServerSpec;
-use crate::desk::{Failure, Outcome, Place, Recipient, Waiting, may_wait};
+use crate::desk::{Failure, Outcome, Place, Recipient, Waiting};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -73,7 +73,7 @@ impl Link {
         let Some((main, offer)) = &lanes.main else {
             return Err(Failure::Unreachable);
         };
-        if !may_wait(command) {
+        if command.wait_ms() == 0 {
             let main = Arc::clone(main);
             drop(lanes);
             return main.submit(command, recipient);
