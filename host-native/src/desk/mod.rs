@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 pub(crate) use commands::queue_of;
 pub use mailbox::Mailbox;
-pub(crate) use waiting::{Cancel, Deliveries, Outcome, Place, Recipient, Waiting};
+pub(crate) use waiting::{Cancel, Deliveries, Outcome, Place, Recipient, Relay, Waiting};
 
 /// Why a command was not answered with a reply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
