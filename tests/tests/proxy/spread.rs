@@ -221,7 +221,11 @@ fn who_waits_gets_what_a_server_has_that_comes_back() {
     let mut client = cluster.client();
     while client.get("/v1.0").status != 503 {}
     let waiting = thread::spawn(move || {
-        client.ask("POST", &format!("{QUEUE}?wait=25&hide=60&detail=id&limit=1"), "")
+        client.ask(
+            "POST",
+            &format!("{QUEUE}?wait=25&hide=60&detail=id&limit=1"),
+            "",
+        )
     });
     // The wait has begun once the other servers have it.
     thread::sleep(std::time::Duration::from_millis(200));
