@@ -218,3 +218,15 @@ pub enum Command<'a> {
         piece: Cow<'a, [u8]>,
     },
 }
+
+impl Command<'_> {
+    /// How long it may wait for something to match, 0: not at all.
+    pub fn wait_ms(&self) -> u64 {
+        match self {
+            Self::ListMessages { wait_ms, .. }
+            | Self::UpdateMessages { wait_ms, .. }
+            | Self::DeleteMessages { wait_ms, .. } => *wait_ms,
+            _ => 0,
+        }
+    }
+}

@@ -40,6 +40,17 @@ pub enum Reply {
     Done,
 }
 
+impl Reply {
+    /// Bytes of messages and pieces in it, about as many as it takes to keep them.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Messages(list) => usize::try_from(list.size()).unwrap_or(usize::MAX),
+            Self::Exported { piece, .. } => piece.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// Messages of a reply, in one buffer. What each holds depends on the command's
 /// [`Detail`](crate::Detail).
 #[derive(Clone, Debug, Default)]

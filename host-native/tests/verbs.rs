@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -47,7 +47,12 @@ fn every_verb(place: Place<'_>) {
     assert_eq!(told(&["ls"], 4), "");
     assert_eq!(told(&["put", "a%2Fb/q", "--id=1", "one"], 0), "1\n");
     assert_eq!(told(&["put", "a%2Fb/q", "--id=2", "--ttl=0"], 0), "2\n");
-    assert_eq!(told(&["put", "a%2Fb/q", "@@x", "y"], 0).lines().count(), 2);
+    let ids = told(&["put", "a%2Fb/q", "@@x", "y", "--json"], 0);
+    assert!(
+        ids.lines().all(|line| line.starts_with("{\"id\":")),
+        "{ids}"
+    );
+    assert_eq!(ids.lines().count(), 2);
     assert_eq!(told(&["ls"], 0), "a/b\n");
     assert_eq!(told(&["ls", "a%2Fb", "--json"], 0), "{\"id\":\"q\"}\n");
     assert!(told(&["ls", "a%2Fb/q"], 0).contains("2\tttl 0\thide 0\n"));
@@ -102,6 +107,14 @@ fn every_verb(place: Place<'_>) {
     told(&["purge", "a%2Fb/q"], 0);
     told(&["pop", "a%2Fb/q", "--wait=0.1"], 4);
     told(&["purge", "a%2Fb/q"], 4);
+    // A queue with settings is there without messages.
+    told(&["settings", "a%2Fb/empty", "order=lifo"], 0);
+    assert_eq!(
+        told(&["stats"], 0),
+        "a/b/empty\t0 messages\t0 visible\t0 hidden\n"
+    );
+    told(&["stats", "a%2Fb/none"], 4);
+    told(&["settings", "a%2Fb/empty", "--clear"], 0);
     for usage in [
         &["put", "a"][..],
         &["put", "a/q", "--id=1", "x", "y"],
@@ -176,6 +189,83 @@ fn a_hundred_thousand_lines_go_in_and_out() {
     told(["--url", &url], &["peek", "a/q", "--hidden"], "", 4);
 }
 
+#[test]
+fn the_content_type_is_given_back_where_there_is_no_http() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = ["--data", folder.path().to_str().unwrap()];
+    told(
+        place,
+        &["put", "a/q", "--content-type=a/b", "--id=1", "x"],
+        "",
+        0,
+    );
+    told(place, &["put", "a/q", "--id=2", "x"], "", 0);
+    let claimed = told(place, &["claim", "a/q", "--limit=2", "--json"], "", 0);
+    let types: Vec<serde_json::Value> = claimed
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["content_type"].clone()
+        })
+        .collect();
+    assert_eq!(types, ["a/b".into(), serde_json::Value::Null]);
+}
+
+#[test]
+fn lists_end_when_a_queue_is_on_two_servers() {
+    let servers = [server(&[]), server(&[])];
+    let urls = servers.each_ref().map(url);
+    for (url, ids) in urls.iter().zip([["1", "2"], ["3", "4"]]) {
+        for id in ids {
+            told(["--url", url], &["put", "a/q", "--id", id, id], "", 0);
+        }
+    }
+    let both = ["--url", &urls[0]];
+    let and = ["--url", &urls[1], "--failover=2"];
+    let lines = |verb: &[&str], code| {
+        let output = run(both, &[verb, &and].concat(), b"");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let mut lines: Vec<String> = String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(|line| line.chars().take(1).collect())
+            .collect();
+        lines.sort();
+        lines
+    };
+    let all = ["1", "2", "3", "4"];
+    assert_eq!(lines(&["watch", "a/q", "--limit=9", "--wait=0.7"], 4), all);
+    assert_eq!(lines(&["watch", "a/q", "--limit=4"], 0), all);
+    assert_eq!(lines(&["ls", "a/q"], 0), all);
+    let _killed = servers.map(Server::kill);
+}
+
+/// Idle workers wait for messages; a claim that is held is extended all the same.
+#[test]
+fn many_workers_do_not_keep_one_from_its_claim() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&["--listen-wire=127.0.0.1:0"]);
+    let wire = format!("burrow://{}", server.wire_address().unwrap());
+    told(["--url", &wire], &["put", "a/q", "--ttl=0", "x"], "", 0);
+    let began = folder.path().join("began");
+    let script = format!("echo began >> {}; sleep 2.5", began.display());
+    for place in [wire.clone(), url(&server)] {
+        let work = [
+            "work",
+            "a/q",
+            "--parallel=300",
+            "--hide=1",
+            "--wait=4",
+            "--",
+            "sh",
+            "-c",
+            &script,
+        ];
+        told(["--url", &place], &work, "", 0);
+        assert_eq!(std::fs::read_to_string(&began).unwrap(), "began\n");
+        std::fs::remove_file(&began).unwrap();
+        told(["--url", &wire], &["put", "a/q", "--ttl=0", "x"], "", 0);
+    }
+}
+
 fn start(place: Place<'_>, arguments: &[&str]) -> Child {
     let mut command = burrow(place, arguments);
     command.stdin(Stdio::null()).spawn().expect("it runs")
@@ -187,7 +277,7 @@ fn wait_for(file: &Path) {
 }
 
 #[track_caller]
-fn until(is_so: impl Fn() -> bool) {
+fn until(mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "it does not come");
@@ -334,18 +424,102 @@ fn a_restart_of_the_server_is_waited_for() {
     server.kill();
     let mut put = start(place, &["put", "a/q", "--id=1", "x"]);
     std::thread::sleep(Duration::from_millis(300));
-    let restarted = plain(env!("CARGO_BIN_EXE_burrow"))
-        .args(["serve", "--listen", &address, "--data"])
-        .arg(&data)
-        .stdout(Stdio::null())
-        .spawn();
-    let mut restarted = restarted.unwrap();
+    let restarted = Restarted::at(&address, &data);
     let status = put.wait().unwrap();
     let popped = run(place, &["pop", "a/q"], b"");
-    restarted.kill().unwrap();
-    restarted.wait().unwrap();
+    drop(restarted);
     assert!(status.success());
     assert_eq!(popped.stdout, b"x\n");
+}
+
+/// A server at the same address with the same data, for as long as this is kept.
+struct Restarted(Child);
+
+impl Restarted {
+    fn at(address: &str, data: &Path) -> Self {
+        let mut serve = plain(env!("CARGO_BIN_EXE_burrow"));
+        serve.args(["serve", "--listen", address, "--data"]);
+        Self(serve.arg(data).stdout(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Restarted {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Reads what a program says on standard error until it says this.
+fn hear(child: &mut Child, text: &str) {
+    let mut heard = String::new();
+    let mut errors = BufReader::new(child.stderr.as_mut().unwrap());
+    while !heard.contains(text) {
+        assert_ne!(errors.read_line(&mut heard).unwrap(), 0, "{heard}");
+    }
+}
+
+#[test]
+fn who_works_and_who_watches_outlive_an_outage() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, done) = (folder.path().join("data"), folder.path().join("done"));
+    let server = launch().data(&data).start().unwrap();
+    let (url, address) = (url(&server), server.address().to_string());
+    let place = ["--url", url.as_str()];
+    let begin = |arguments: &[&str]| {
+        let mut command = burrow(place, arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let script = format!("touch {}", done.display());
+    let mut work = begin(&[
+        "work",
+        "a/q",
+        "--deadline=0.2",
+        "--parallel=3",
+        "--",
+        "sh",
+        "-c",
+        &script,
+    ]);
+    let mut watch = begin(&["watch", "a/news", "--deadline=0.2", "--limit=1"]);
+    server.kill();
+    hear(&mut work, "trying again");
+    hear(&mut watch, "trying again");
+    let _server = Restarted::at(&address, &data);
+    told(place, &["put", "a/q", "job"], "", 0);
+    told(place, &["put", "a/news", "news"], "", 0);
+    wait_for(&done);
+    signal(&work, Signal::SIGINT);
+    assert!(work.wait().unwrap().success());
+    let watched = watch.wait_with_output().unwrap();
+    assert!(watched.status.success() && watched.stdout == b"news\n");
+}
+
+#[test]
+fn work_that_is_told_to_stop_twice_waits_for_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let began = folder.path().join("began");
+    let server = server(&[]);
+    let url = url(&server);
+    told(["--url", &url], &["put", "a/q", "job"], "", 0);
+    let script = format!(
+        "trap '' TERM; touch {}; while :; do sleep 1; done",
+        began.display()
+    );
+    let mut command = burrow(["--url", &url], &["work", "a/q", "--", "sh", "-c", &script]);
+    let mut work = command.stderr(Stdio::piped()).spawn().unwrap();
+    wait_for(&began);
+    server.kill();
+    let work_id = Pid::from_raw(i32::try_from(work.id()).unwrap());
+    until(|| {
+        let _ = kill(work_id, Signal::SIGINT);
+        work.try_wait().unwrap().is_some()
+    });
+    let ended = work.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert!(told.contains("told to stop twice"), "{told}");
 }
 
 #[test]

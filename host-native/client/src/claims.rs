@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
@@ -84,6 +84,8 @@ pub struct Held {
     queue: Queue,
     messages: Arc<Vec<Message>>,
     extending: JoinHandle<()>,
+    /// Told when no further extension is to begin.
+    settling: Arc<Notify>,
     lost: watch::Receiver<bool>,
 }
 
@@ -92,11 +94,18 @@ impl Held {
     fn new(queue: Queue, messages: Vec<Message>, hide: Duration) -> Self {
         let messages = Arc::new(messages);
         let (tell, lost) = watch::channel(false);
-        let extending = tokio::spawn(extend(queue.clone(), Arc::clone(&messages), hide, tell));
+        let settling = Arc::new(Notify::new());
+        let extending = Extending {
+            queue: queue.clone(),
+            messages: Arc::clone(&messages),
+            hide,
+            settling: Arc::clone(&settling),
+        };
         Self {
             queue,
             messages,
-            extending,
+            extending: tokio::spawn(extending.run(tell)),
+            settling,
             lost,
         }
     }
@@ -126,9 +135,18 @@ impl Held {
         self.settle(Settle::Release(delay)).await
     }
 
-    async fn settle(self, settle: Settle) -> Result<Vec<String>, Error> {
-        // An extension that is under way must not come after the release.
-        self.extending.abort();
+    async fn settle(mut self, settle: Settle) -> Result<Vec<String>, Error> {
+        match settle {
+            // One that comes after it finds nothing.
+            Settle::Ack => self.extending.abort(),
+            // An extension that is under way must not come after the release: what was sent
+            // is not taken back for sure, so its answer is waited for.
+            Settle::Release(_) | Settle::Extend(_) => {
+                self.settling.notify_one();
+                // It does not panic, and if it did, it would have ended as well.
+                let _ = (&mut self.extending).await;
+            }
+        }
         let results = match self.messages.as_slice() {
             [message] => {
                 let result = self.queue.settle(&message.id, message.claim, settle).await;
@@ -154,27 +172,37 @@ impl Drop for Held {
     }
 }
 
-async fn extend(
+/// Extends the claims until they are settled or lost.
+struct Extending {
     queue: Queue,
     messages: Arc<Vec<Message>>,
     hide: Duration,
-    lost: watch::Sender<bool>,
-) {
-    let mut until = Instant::now() + hide;
-    loop {
-        sleep(hide / PARTS).await;
-        let asked = Instant::now();
-        match queue
-            .settle_all(messages.iter(), Settle::Extend(hide))
-            .await
-        {
-            Ok(results) if results.iter().any(Result::is_ok) => until = asked + hide,
-            Ok(_) => break,
-            Err(_) if Instant::now() < until => {}
-            Err(_) => break,
+    settling: Arc<Notify>,
+}
+
+impl Extending {
+    async fn run(self, lost: watch::Sender<bool>) {
+        let mut until = Instant::now() + self.hide;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.settling.notified() => return,
+                () = sleep(self.hide / PARTS) => {}
+            }
+            let asked = Instant::now();
+            let extend = Settle::Extend(self.hide);
+            match self.queue.settle_all(self.messages.iter(), extend).await {
+                Ok(results) if results.iter().any(Result::is_ok) => until = asked + self.hide,
+                Ok(_) => break,
+                Err(_) if Instant::now() < until => {}
+                Err(_) => break,
+            }
+        }
+        lost.send_replace(true);
+        // The receivers see the value as long as the sender is there.
+        tokio::select! {
+            () = self.settling.notified() => {}
+            () = lost.closed() => {}
         }
     }
-    lost.send_replace(true);
-    // The receivers see the value as long as the sender is there.
-    lost.closed().await;
 }

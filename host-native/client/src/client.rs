@@ -5,16 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use burrow_core::{Command, Effect, Page, QueueName};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::Error;
 use crate::queue::Queue;
-use crate::rest::{Rest, Trust};
+use crate::rest::Trust;
 use crate::retry::{after_unknown, may_retry, pause};
 use crate::servers::{Server, preference};
 use crate::transport::{Answer, Transport};
-use crate::wire::Wire;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 const MAX_IN_FLIGHT: usize = 256;
@@ -31,6 +30,9 @@ struct Inner {
     failover: usize,
     deadline: Duration,
     in_flight: Semaphore,
+    /// Places for calls that wait: not all, so that what is answered soon never stands behind
+    /// them.
+    waiting: Semaphore,
     /// What the ids that this client gives begin with.
     origin: u64,
     given: AtomicU64,
@@ -55,21 +57,21 @@ impl Builder {
     }
 
     /// Adds a server, as `http://127.0.0.1:8080`; or, by the wire protocol, as
-    /// `burrow://127.0.0.1:8081` or `burrow+unix:///run/burrow.sock`. Its URL is what queues are
-    /// hashed with.
-    pub fn server(self, url: &str) -> Result<Self, Error> {
-        let transport: Arc<dyn Transport> = if Wire::is_meant(url) {
-            Arc::new(Wire::new(url)?)
-        } else {
-            Arc::new(Rest::trusting(url, &self.trust)?)
-        };
-        Ok(self.transport(url.trim_end_matches('/'), transport))
+    /// `burrow://127.0.0.1:8081` or `burrow+unix:///run/burrow.sock`. Of several servers each has
+    /// a name, which is what queues are hashed with, and a weight, as for a proxy:
+    /// `east=http://10.0.0.1:8080@3`. The weight is 1 unless given. The name is, unless given, the
+    /// address that a proxy would be told (`10.0.0.1:8081`, `unix:/run/burrow.sock`), or the URL
+    /// over HTTP. All that put and take must be told the same names and weights.
+    pub fn server(mut self, server: &str) -> Result<Self, Error> {
+        self.servers.push(Server::read(server, &self.trust)?);
+        Ok(self)
     }
 
-    /// Adds a server that is reached in some other way.
+    /// Adds a server of weight 1 that is reached in some other way.
     pub fn transport(mut self, name: &str, transport: Arc<dyn Transport>) -> Self {
         self.servers.push(Server {
             name: name.to_owned(),
+            weight: 1,
             transport,
         });
         self
@@ -89,7 +91,8 @@ impl Builder {
         self
     }
 
-    /// Calls at a time; further ones wait their turn. 256 unless told.
+    /// Calls at a time; further ones wait their turn. 256 unless told. Those that wait for
+    /// messages have three quarters of that.
     pub fn max_in_flight(mut self, calls: usize) -> Self {
         self.max_in_flight = calls.clamp(1, Semaphore::MAX_PERMITS);
         self
@@ -98,17 +101,26 @@ impl Builder {
     /// The client.
     ///
     /// # Errors
-    /// `Invalid` if there is no server.
+    /// `Invalid` if there is no server, or two have the same name.
     pub fn build(self) -> Result<Client, Error> {
         if self.servers.is_empty() {
             return Err(Error::Invalid("no server is given".to_owned()));
         }
+        for (number, server) in self.servers.iter().enumerate() {
+            let others = self.servers.iter().skip(number + 1);
+            if others.into_iter().any(|other| other.name == server.name) {
+                let text = format!("two servers have the name {}", server.name);
+                return Err(Error::Invalid(text));
+            }
+        }
+        let places = self.max_in_flight;
         Ok(Client {
             inner: Arc::new(Inner {
                 servers: self.servers,
                 failover: self.failover,
                 deadline: self.deadline,
-                in_flight: Semaphore::new(self.max_in_flight),
+                in_flight: Semaphore::new(places),
+                waiting: Semaphore::new(places - places / 4),
                 origin: fastrand::u64(..),
                 given: AtomicU64::new(0),
             }),
@@ -167,8 +179,9 @@ impl Client {
     async fn names(&self, command: &Command<'_>) -> Result<Vec<String>, Error> {
         let mut all = Vec::new();
         let mut missing = None;
+        let until = self.until(0);
         for server in &self.inner.servers {
-            match self.call(&[server], command, 0).await {
+            match self.call(&[server], command, until).await {
                 Ok(Answer::Names(names)) => all.extend(names),
                 Ok(_) => return Err(unexpected()),
                 Err(error @ Error::NotFound(_)) => missing = Some(error),
@@ -194,26 +207,32 @@ impl Client {
         preference(&self.inner.servers, queue, self.inner.failover)
     }
 
-    /// Makes a call on the first server that takes it, again and again until the deadline.
+    /// When a call that begins now, and asks the server to wait so long, must be over.
+    pub(crate) fn until(&self, wait_ms: u64) -> Instant {
+        let now = Instant::now();
+        let span = self
+            .inner
+            .deadline
+            .checked_add(Duration::from_millis(wait_ms));
+        // Further away than can be told is never.
+        let far = now + Duration::from_secs(1 << 32);
+        span.and_then(|span| now.checked_add(span)).unwrap_or(far)
+    }
+
+    /// Makes a call on the first server that takes it, again and again until its time is over.
     pub(crate) async fn call(
         &self,
         servers: &[&Server],
         command: &Command<'_>,
-        wait_ms: u64,
+        until: Instant,
     ) -> Result<Answer, Error> {
-        let deadline = Instant::now() + self.inner.deadline + Duration::from_millis(wait_ms);
-        let permit = timeout_at(deadline, self.inner.in_flight.acquire()).await;
-        let Ok(Ok(_permit)) = permit else {
-            return Err(Error::NotDone("too many calls are under way".to_owned()));
-        };
+        let _place = self.place(command, until).await?;
         let mut is_unknown = false;
         for attempt in 0.. {
             let mut last = unexpected();
             for (index, server) in servers.iter().enumerate() {
                 // One that hangs leaves time for the others.
-                let left = deadline.saturating_duration_since(Instant::now());
-                let others = u32::try_from(servers.len() - index).unwrap_or(u32::MAX);
-                let until = Instant::now() + left / others;
+                let until = part(until, servers.len() - index);
                 let outcome = self.attempt(server, command, until).await;
                 let Err(error) = &outcome else {
                     return settle(command, outcome, is_unknown);
@@ -225,7 +244,7 @@ impl Client {
                 last = error.clone();
             }
             let pause = pause(attempt);
-            if Instant::now() + pause >= deadline {
+            if Instant::now() + pause >= until {
                 return Err(last);
             }
             sleep(pause).await;
@@ -233,21 +252,35 @@ impl Client {
         Err(unexpected())
     }
 
-    /// Makes a call on one server once, in a part of the time for a whole call.
+    /// Makes a call on one server once.
     pub(crate) async fn ask(
         &self,
         server: &Server,
         command: &Command<'_>,
-        wait_ms: u64,
+        until: Instant,
     ) -> Result<Answer, Error> {
-        let parts = u32::try_from(self.inner.failover).unwrap_or(u32::MAX);
-        let wait = Duration::from_millis(wait_ms);
-        let deadline = Instant::now() + self.inner.deadline / parts + wait;
-        let permit = timeout_at(deadline, self.inner.in_flight.acquire()).await;
-        let Ok(Ok(_permit)) = permit else {
-            return Err(Error::NotDone("too many calls are under way".to_owned()));
+        let _place = self.place(command, until).await?;
+        self.attempt(server, command, until).await
+    }
+
+    /// A place among the calls under way. Calls that wait for messages have places of their
+    /// own besides: nobody's acknowledgement stands behind them.
+    async fn place(
+        &self,
+        command: &Command<'_>,
+        until: Instant,
+    ) -> Result<impl Sized + use<'_>, Error> {
+        let taking = async {
+            let waiting: Option<SemaphorePermit<'_>> = match command.wait_ms() {
+                0 => None,
+                _ => Some(self.inner.waiting.acquire().await?),
+            };
+            Ok::<_, AcquireError>((waiting, self.inner.in_flight.acquire().await?))
         };
-        self.attempt(server, command, deadline).await
+        match timeout_at(until, taking).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(Error::NotDone("too many calls are under way".to_owned())),
+        }
     }
 
     async fn attempt(
@@ -262,6 +295,13 @@ impl Client {
             Err(Error::OutcomeUnknown(text))
         })
     }
+}
+
+/// When the next of so many parts of the time that is left is over.
+pub(crate) fn part(until: Instant, parts: usize) -> Instant {
+    let now = Instant::now();
+    let parts = u32::try_from(parts).unwrap_or(u32::MAX).max(1);
+    now + until.saturating_duration_since(now) / parts
 }
 
 fn settle(

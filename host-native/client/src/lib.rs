@@ -47,16 +47,23 @@
 //! and what shows a claim. Never a claim or a pop.
 //!
 //! **Several servers.** Each queue lives on one of them, by rendezvous hashing of account and
-//! queue. With [`Builder::failover`] above 1 the next in the queue's own order stand in for it:
+//! queue with the servers' names and weights: the same place as with a proxy that was told
+//! these. With [`Builder::failover`] above 1 the next in the queue's own order stand in for it:
 //! a put goes to the first that takes it, and whoever takes or looks for messages asks each in
 //! turn. A queue is then in order for each server, and a put whose outcome is unknown may
-//! be on two: messages come at least once, as ever.
+//! be on two: messages come at least once, as ever. A server knows nothing of the others, so
+//! what it gives up goes to the dead-letter queue on itself: look for dead letters with a
+//! failover of all servers, or put a proxy in front, which moves them to where they belong.
+//!
+//! **Without a server.** A data folder is opened in the same process by
+//! `burrow::embedded::Embedded`, of the crate `burrow`, which gives a [`Client`] as well.
 
 mod claims;
 mod client;
 mod error;
 mod keeper;
 mod options;
+mod pages;
 pub mod placement;
 mod queue;
 mod rest;
@@ -71,6 +78,7 @@ pub use claims::{Claiming, Claims, Held};
 pub use client::{Builder, Client};
 pub use error::Error;
 pub use options::{Listing, Put, QueueStats, Settle, Taking};
+pub use pages::{Follow, Pages};
 pub use queue::Queue;
 pub use rest::{Rest, Trust};
 pub use stream::{ClaimStream, Claimed};

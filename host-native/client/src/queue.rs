@@ -4,29 +4,30 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use burrow_core::{
-    ClaimToken, Command, Detail, NewMessage, QueueName, Selection, Settings, SettleAction,
+    ClaimToken, Command, Detail, NewMessage, QueueName, Refusal, Selection, Settings, SettleAction,
     Settlement, Update,
 };
 use tokio::time::{Instant, sleep};
 
 use crate::claims::{Claiming, Claims};
-use crate::client::{Client, unexpected};
+use crate::client::{Client, part, unexpected};
 use crate::error::Error;
 use crate::options::{Listing, Put, QueueStats, Settle, Taking, ms};
+use crate::pages::{Follow, Pages};
 use crate::retry::may_retry;
 use crate::servers::Server;
 use crate::stream::ClaimStream;
 use crate::transport::{Answer, Message};
 
 /// With several servers, how long a wait on one of them goes on before the others are asked.
-const TURN_MS: u64 = 500;
+pub(crate) const TURN_MS: u64 = 500;
 /// Messages that are looked at in one step where all are.
 const PAGE: u64 = 10_000;
 
 /// A queue of a [`Client`].
 #[derive(Clone, Debug)]
 pub struct Queue {
-    client: Client,
+    pub(crate) client: Client,
     name: QueueName<'static>,
 }
 
@@ -93,23 +94,21 @@ impl Queue {
         .await
     }
 
-    /// Looks at messages without taking them.
+    /// Looks at messages without taking them. With several servers a marker has a meaning on
+    /// the one that showed its message: use [`pages`](Self::pages) or [`follow`](Self::follow).
     pub async fn list(&self, listing: Listing) -> Result<Vec<Message>, Error> {
-        let detail = match listing.without_bodies {
-            true => Detail::Attributes,
-            false => Detail::All,
-        };
-        self.search(listing.wait, |wait_ms| Command::ListMessages {
-            queue: self.name.clone(),
-            selection: Selection {
-                marker: listing.marker.clone().map(Cow::Owned),
-                limit: listing.limit,
-                match_hidden: listing.hidden,
-            },
-            wait_ms,
-            detail,
-        })
-        .await
+        self.search(listing.wait, |wait_ms| self.list_command(&listing, wait_ms))
+            .await
+    }
+
+    /// All messages, in pages of `limit`, on one server after the other.
+    pub fn pages(&self, listing: Listing) -> Pages {
+        Pages::new(self.clone(), listing)
+    }
+
+    /// Messages as they come, on all servers of the queue.
+    pub fn follow(&self, listing: Listing) -> Follow {
+        Follow::new(self.clone(), listing)
     }
 
     /// One message, hidden or not.
@@ -119,7 +118,7 @@ impl Queue {
             id: id.into(),
             detail: Detail::All,
         };
-        match self.find(&command, 0).await? {
+        match self.find(&command, self.client.until(0)).await? {
             Answer::Messages(messages) => messages.into_iter().next().ok_or_else(unexpected),
             _ => Err(unexpected()),
         }
@@ -149,7 +148,7 @@ impl Queue {
                 detail,
             },
         };
-        self.find(&command, 0).await.map(drop)
+        self.find(&command, self.client.until(0)).await.map(drop)
     }
 
     /// Acknowledges, extends or releases claimed messages, each with a result of its own.
@@ -167,6 +166,7 @@ impl Queue {
             })
             .collect();
         let mut results: Vec<Result<(), Error>> = Vec::new();
+        let until = self.client.until(0);
         for server in self.servers() {
             let is_open = |at: usize| match results.get(at) {
                 None | Some(Err(Error::NotFound(_) | Error::ClaimLost)) => true,
@@ -183,7 +183,7 @@ impl Queue {
                     .filter_map(|at| settlements.get(*at).cloned())
                     .collect(),
             };
-            let told = match self.client.call(&[server], &command, 0).await? {
+            let told = match self.client.call(&[server], &command, until).await? {
                 Answer::Settled(told) if told.len() == open.len() => told,
                 _ => return Err(unexpected()),
             };
@@ -217,7 +217,10 @@ impl Queue {
     /// The queue's settings; those of a queue without any leave everything to the server.
     pub async fn settings(&self) -> Result<Settings, Error> {
         let queue = self.name.clone();
-        match self.find(&Command::GetSettings { queue }, 0).await? {
+        match self
+            .find(&Command::GetSettings { queue }, self.client.until(0))
+            .await?
+        {
             Answer::Settings(settings) => Ok(settings),
             _ => Err(unexpected()),
         }
@@ -236,21 +239,20 @@ impl Queue {
         self.everywhere(&Command::ClearSettings { queue }).await
     }
 
-    /// Counts the queue's messages, by listing them without their bodies.
+    /// Counts the queue's messages, by listing them without their bodies. Each page of the list
+    /// has the time of a call.
     pub async fn stats(&self) -> Result<QueueStats, Error> {
         let mut stats = QueueStats::default();
-        let mut missing = None;
-        let servers = self.servers();
-        for server in &servers {
-            if let Err(error) = self.count(server, &mut stats).await {
-                match error {
-                    Error::NotFound(_) => missing = Some(error),
-                    error => return Err(error),
-                }
+        let (mut is_there, mut missing) = (false, None);
+        for server in self.servers() {
+            match self.count(server, &mut stats).await {
+                Ok(()) => is_there = true,
+                Err(error @ Error::NotFound(_)) => missing = Some(error),
+                Err(error) => return Err(error),
             }
         }
         match missing {
-            Some(error) if stats.messages == 0 => Err(error),
+            Some(error) if !is_there => Err(error),
             _ => Ok(stats),
         }
     }
@@ -283,19 +285,21 @@ impl Queue {
         message
     }
 
-    fn servers(&self) -> Vec<&Server> {
+    pub(crate) fn servers(&self) -> Vec<&Server> {
         self.client.servers_of(&self.name)
     }
 
     /// On the first server that takes it.
     async fn change(&self, command: &Command<'_>) -> Result<Answer, Error> {
-        self.client.call(&self.servers(), command, 0).await
+        let until = self.client.until(0);
+        self.client.call(&self.servers(), command, until).await
     }
 
     async fn everywhere(&self, command: &Command<'_>) -> Result<(), Error> {
         let mut outcome: Option<Result<(), Error>> = None;
+        let until = self.client.until(0);
         for server in self.servers() {
-            match self.client.call(&[server], command, 0).await {
+            match self.client.call(&[server], command, until).await {
                 Ok(_) => outcome = Some(Ok(())),
                 Err(error @ Error::NotFound(_)) => {
                     outcome.get_or_insert(Err(error));
@@ -308,22 +312,24 @@ impl Queue {
 
     /// On each server in turn until one has it. One that cannot be reached is passed over,
     /// unless no other has it and it is about a message that may be there.
-    async fn find(&self, command: &Command<'_>, wait_ms: u64) -> Result<Answer, Error> {
+    async fn find(&self, command: &Command<'_>, until: Instant) -> Result<Answer, Error> {
         let servers = self.servers();
         if servers.len() == 1 {
-            return self.client.call(&servers, command, wait_ms).await;
+            return self.client.call(&servers, command, until).await;
         }
         let mut missing: Option<Error> = None;
         let mut down = Vec::new();
-        for server in servers {
-            match self.client.ask(server, command, wait_ms).await {
+        for (index, server) in servers.iter().enumerate() {
+            // One that hangs leaves time for the others, and for a last try.
+            let own_until = part(until, servers.len() - index + 1);
+            match self.client.ask(server, command, own_until).await {
                 // What a lost claim is about is somewhere, so that is the better answer.
                 Err(error @ (Error::NotFound(_) | Error::ClaimLost)) => {
                     if error == Error::ClaimLost || missing.is_none() {
                         missing = Some(error);
                     }
                 }
-                Err(error) if may_retry(&error, command) => down.push(server),
+                Err(error) if may_retry(&error, command) => down.push(*server),
                 outcome => return outcome,
             }
         }
@@ -335,7 +341,7 @@ impl Queue {
         );
         match missing {
             Some(error) if down.is_empty() || !is_about_one => Err(error),
-            _ => self.client.call(&down, command, wait_ms).await,
+            _ => self.client.call(&down, command, until).await,
         }
     }
 
@@ -360,64 +366,86 @@ impl Queue {
         command: impl Fn(u64) -> Command<'a>,
     ) -> Result<Vec<Message>, Error> {
         let servers = self.servers();
-        let until = Instant::now() + wait;
+        let until = self.client.until(ms(wait));
+        if let [only] = servers.as_slice() {
+            let command = command(ms(wait));
+            return messages(self.client.call(&[*only], &command, until).await?);
+        }
+        let waited = Instant::now() + wait;
         loop {
-            let left = ms(until.saturating_duration_since(Instant::now()));
-            let outcome = match servers.as_slice() {
-                [only] => self.client.call(&[*only], &command(left), left).await,
-                _ => match self.find(&command(0), 0).await {
-                    Err(Error::NotFound(_)) if left > 0 => {
-                        self.wait_a_turn(&servers, &command(left.min(TURN_MS)), left)
-                            .await
-                    }
-                    outcome => outcome,
-                },
-            };
-            match outcome {
-                Ok(Answer::Messages(messages)) => return Ok(messages),
-                Ok(_) => return Err(unexpected()),
-                Err(Error::NotFound(_)) if servers.len() > 1 && Instant::now() < until => {}
-                Err(error) => return Err(error),
+            match self.find(&command(0), until).await {
+                Err(Error::NotFound(_)) if Instant::now() < waited => {}
+                outcome => return messages(outcome?),
+            }
+            let left = ms(waited.saturating_duration_since(Instant::now()));
+            match self.wait_a_turn(&servers, until, left, &command).await {
+                Err(Error::NotFound(_)) if Instant::now() < waited => {}
+                outcome => return messages(outcome?),
             }
         }
     }
 
     /// On the queue's own server, or, where that cannot be reached, by sleeping.
-    async fn wait_a_turn(
+    async fn wait_a_turn<'a>(
         &self,
         servers: &[&Server],
-        command: &Command<'_>,
+        until: Instant,
         left_ms: u64,
+        command: &impl Fn(u64) -> Command<'a>,
     ) -> Result<Answer, Error> {
         let turn_ms = left_ms.min(TURN_MS);
         let own = servers.first().ok_or_else(unexpected)?;
-        match self.client.ask(own, command, turn_ms).await {
+        let until = until.min(part(self.client.until(0), servers.len()) + wait_of(turn_ms));
+        match self.client.ask(own, &command(turn_ms), until).await {
             Err(Error::NotDone(text)) => {
-                sleep(Duration::from_millis(turn_ms)).await;
+                sleep(wait_of(turn_ms)).await;
                 Err(Error::NotFound(text))
             }
             outcome => outcome,
         }
     }
 
+    /// A page of what one server has of the queue.
+    pub(crate) async fn page(
+        &self,
+        server: &Server,
+        listing: &Listing,
+        until: Instant,
+    ) -> Result<Vec<Message>, Error> {
+        let command = self.list_command(listing, ms(listing.wait));
+        messages(self.client.call(&[server], &command, until).await?)
+    }
+
+    fn list_command(&self, listing: &Listing, wait_ms: u64) -> Command<'static> {
+        Command::ListMessages {
+            queue: self.name.clone(),
+            selection: Selection {
+                marker: listing.marker.clone().map(Cow::Owned),
+                limit: listing.limit,
+                match_hidden: listing.hidden,
+            },
+            wait_ms,
+            detail: match listing.without_bodies {
+                true => Detail::Attributes,
+                false => Detail::All,
+            },
+        }
+    }
+
     async fn count(&self, server: &Server, stats: &mut QueueStats) -> Result<(), Error> {
-        let mut marker: Option<String> = None;
+        let mut listing = Listing {
+            limit: Some(PAGE),
+            hidden: true,
+            without_bodies: true,
+            ..Listing::default()
+        };
         loop {
-            let command = Command::ListMessages {
-                queue: self.name.clone(),
-                selection: Selection {
-                    marker: marker.as_deref().map(Cow::Borrowed),
-                    limit: Some(PAGE),
-                    match_hidden: true,
-                },
-                wait_ms: 0,
-                detail: Detail::Attributes,
-            };
-            let page = match self.client.call(&[server], &command, 0).await {
-                Ok(Answer::Messages(page)) => page,
-                Err(Error::NotFound(_)) if marker.is_some() => return Ok(()),
-                Ok(_) => return Err(unexpected()),
-                Err(error) => return Err(error),
+            let until = self.client.until(0);
+            let page = match self.page(server, &listing, until).await {
+                Err(Error::NotFound(_)) if listing.marker.is_some() => return Ok(()),
+                // It is there, and empty.
+                Err(error) if error == Refusal::MessageNotFound.into() => return Ok(()),
+                outcome => outcome?,
             };
             for message in &page {
                 stats.messages += 1;
@@ -429,7 +457,18 @@ impl Queue {
             let Some(last) = page.into_iter().last() else {
                 return Ok(());
             };
-            marker = Some(last.id);
+            listing.marker = Some(last.id);
         }
     }
+}
+
+fn messages(answer: Answer) -> Result<Vec<Message>, Error> {
+    match answer {
+        Answer::Messages(messages) => Ok(messages),
+        _ => Err(unexpected()),
+    }
+}
+
+fn wait_of(wait_ms: u64) -> Duration {
+    Duration::from_millis(wait_ms)
 }

@@ -41,6 +41,8 @@ pub enum Answer {
 pub struct Message {
     pub id: String,
     pub body: Vec<u8>,
+    /// As it was put. Over HTTP it is not told beside ids and claims, and so is `None`.
+    pub content_type: Option<String>,
     /// Milliseconds that remain, 0 = never expires. Over HTTP in whole seconds.
     pub ttl_ms: u64,
     /// Milliseconds until it is visible, 0 = visible. Over HTTP in whole seconds.
@@ -56,6 +58,7 @@ impl From<MessageRef<'_>> for Message {
         Self {
             id: message.id.to_owned(),
             body: message.body.to_vec(),
+            content_type: message.content_type.map(str::to_owned),
             ttl_ms: message.ttl_ms,
             hide_ms: message.hide_ms,
             attempts: message.attempts,

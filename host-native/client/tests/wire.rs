@@ -141,6 +141,38 @@ async fn no_more_are_in_flight_than_the_server_offers() {
 }
 
 #[tokio::test]
+async fn those_who_wait_have_connections_of_their_own() {
+    let Server { listener, queue } = server(LONG).await;
+    let offer = Offer {
+        max_in_flight: 2,
+        ..Offer::default()
+    };
+    let taking = Taking {
+        limit: 1,
+        wait: LONG,
+    };
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let queue = queue.clone();
+            tokio::spawn(async move { queue.claim(taking, LONG).await })
+        })
+        .collect();
+    let mut first = Peer::accept(&listener, offer).await;
+    let (one, _) = first.request().await;
+    first.request().await;
+    let mut second = Peer::accept(&listener, offer).await;
+    second.request().await;
+    let put = tokio::spawn(async move { queue.put(Put::new("x")).await });
+    let mut main = Peer::accept(&listener, offer).await;
+    let (id, _) = main.request().await;
+    main.answer(id, created()).await;
+    put.await.unwrap().unwrap();
+    let refusal = burrow_core::Refusal::ClaimLost;
+    first.answer(one, Err(Failure::Refused(refusal))).await;
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn a_caller_who_leaves_takes_the_request_back() {
     let Server { listener, queue } = server(LONG).await;
     let taking = Taking {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use burrow_client::placement::{MAX_WEIGHT, Spec};
 use burrow_core::QueueName;
 use burrow_core::rest::{Place, place};
 
@@ -52,9 +53,6 @@ const UNITS: [(&str, u64); 4] = [
     ("KiB", 1 << 10),
     ("", 1),
 ];
-
-/// The most that a server's share may be of that of another one.
-const MAX_WEIGHT: u32 = 100;
 
 impl Bytes {
     /// The value as a length in memory; where it does not fit, the largest there is.
@@ -186,14 +184,8 @@ pub(super) fn wire_addresses(text: &str) -> Result<WireAddresses, String> {
 
 /// Reads a server behind a proxy.
 pub(super) fn server_spec(text: &str) -> Result<ServerSpec, String> {
-    let (rest, weight) = match text.rsplit_once('@') {
-        Some((rest, weight)) => (rest, digits(weight)),
-        None => (text, Some(1)),
-    };
-    let weight = weight
-        .and_then(|weight| u32::try_from(weight).ok())
-        .filter(|weight| (1..=MAX_WEIGHT).contains(weight));
-    let (name, address) = rest.split_once('=').unwrap_or((rest, rest));
+    let spec = Spec::read(text);
+    let address = spec.map_or("", |spec| spec.address);
     let parsed = match address.strip_prefix("unix:") {
         Some(path) => (!path.is_empty()).then(|| ServerAddress::Unix(path.into())),
         None => address
@@ -201,11 +193,11 @@ pub(super) fn server_spec(text: &str) -> Result<ServerSpec, String> {
             .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
             .map(|_| ServerAddress::Tcp(address.to_owned())),
     };
-    match (parsed, weight) {
-        (Some(address), Some(weight)) if !name.is_empty() => Ok(ServerSpec {
-            name: name.to_owned(),
+    match (parsed, spec) {
+        (Some(address), Some(spec)) => Ok(ServerSpec {
+            name: spec.name.unwrap_or(spec.address).to_owned(),
             address,
-            weight,
+            weight: spec.weight,
         }),
         _ => Err(format!(
             "allowed is a host and a port, as 10.0.0.1:8081, or a socket's path, as \

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -26,7 +27,11 @@ pub struct Mailbox {
 
 /// Where outcomes are put.
 #[derive(Default)]
-pub(crate) struct Slot(Mutex<Inside>);
+pub(crate) struct Slot {
+    inside: Mutex<Inside>,
+    /// Bytes of the outcomes inside. Written while that is locked.
+    bytes: AtomicUsize,
+}
 
 #[derive(Default)]
 struct Inside {
@@ -67,6 +72,11 @@ impl Mailbox {
         self.places.is_empty()
     }
 
+    /// Bytes of the outcomes that have come and were not fetched.
+    pub fn bytes(&self) -> usize {
+        self.slot.bytes.load(Relaxed)
+    }
+
     /// Cancels a command. False if its outcome is there already, or on its way.
     pub fn cancel(&mut self, tag: u64) -> bool {
         let cancelled = self.places.get(&tag).is_some_and(Place::cancel);
@@ -88,6 +98,7 @@ impl Mailbox {
             return Poll::Pending;
         }
         mem::swap(&mut inside.outcomes, fetched);
+        self.slot.bytes.store(0, Relaxed);
         drop(inside);
         for (tag, _) in &*fetched {
             self.places.remove(tag);
@@ -115,6 +126,9 @@ impl fmt::Debug for Mailbox {
 impl Slot {
     pub(super) fn put(&self, tag: u64, outcome: Outcome) {
         let mut inside = self.lock();
+        if let Ok(reply) = &outcome {
+            self.bytes.fetch_add(reply.bytes(), Relaxed);
+        }
         inside.outcomes.push((tag, outcome));
         // Whoever is awake already looks again before it rests.
         let waker = inside.waker.take();
@@ -126,6 +140,6 @@ impl Slot {
 
     /// Nothing that can panic happens while it is locked.
     fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use burrow_core::{Command, Refusal, Reply};
 use tokio::sync::{oneshot, watch};
 
-pub(crate) use commands::{may_wait, queue_of};
+pub(crate) use commands::queue_of;
 pub use mailbox::Mailbox;
-pub(crate) use waiting::{Cancel, Deliveries, Outcome, Place, Recipient, Waiting};
+pub(crate) use waiting::{Cancel, Deliveries, Outcome, Place, Recipient, Relay, Waiting};
 
 /// Why a command was not answered with a reply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -85,6 +85,16 @@ impl fmt::Debug for Waiting {
 pub(crate) enum Recipient {
     One(oneshot::Sender<Outcome>),
     Mailbox(Arc<Slot>, u64),
+    Relay(Box<dyn Relay>),
+}
+
+/// Looks at an outcome before its recipient is told.
+pub(crate) trait Relay: Send {
+    fn tell(self: Box<Self>, outcome: Outcome);
+
+    /// The command was taken back, and the recipient will not be told; the relay still is.
+    /// False if that is so already.
+    fn take_back(&mut self) -> bool;
 }
 
 impl Recipient {
@@ -93,6 +103,7 @@ impl Recipient {
         match self {
             Self::One(sender) => drop(sender.send(outcome)),
             Self::Mailbox(slot, tag) => slot.put(tag, outcome),
+            Self::Relay(relay) => relay.tell(outcome),
         }
     }
 }

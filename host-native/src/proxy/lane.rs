@@ -41,7 +41,7 @@ struct Inside {
 }
 
 struct Pending {
-    /// `None` once the command was taken back: its answer is nobody's.
+    /// `None` once the command was taken back: its answer is nobody's. A relay stays.
     recipient: Option<Recipient>,
     is_change: bool,
     is_released: bool,
@@ -152,13 +152,15 @@ impl Lane {
         deliveries.send();
     }
 
-    /// Closes the lane if nobody uses it.
-    pub(super) fn close_if_idle(&self) {
+    /// Closes the lane if nobody uses it, and tells whether it did.
+    pub(super) fn close_if_idle(&self) -> bool {
         let mut inside = self.lock();
-        if inside.pending.is_empty() {
+        let is_idle = inside.pending.is_empty();
+        if is_idle {
             inside.is_closed = true;
             wake(inside);
         }
+        is_idle
     }
 
     /// Swaps what is to be sent for `sending`, which must be empty. The context's task is
@@ -221,7 +223,13 @@ impl Cancel for Lane {
         let Some(pending) = present.pending.get_mut(&id) else {
             return false;
         };
-        let recipient = pending.recipient.take();
+        let is_taken_back = match &mut pending.recipient {
+            Some(Recipient::Relay(relay)) => relay.take_back(),
+            recipient => recipient.take().is_some(),
+        };
+        if !is_taken_back {
+            return false;
+        }
         if let Some(place) = present.backlog.iter().position(|(own, _)| *own == id) {
             // The server has not heard of it, and will not.
             let frame = present.backlog.remove(place);
@@ -232,7 +240,7 @@ impl Cancel for Lane {
             wire::encode_cancel(&mut present.out, id);
         }
         wake(inside);
-        recipient.is_some()
+        true
     }
 }
 

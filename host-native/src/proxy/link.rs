@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use super::connection::{Broken, Checks, Connection};
 use super::lane::Lane;
 use crate::config::ServerSpec;
-use crate::desk::{Failure, Outcome, Place, Recipient, Waiting, may_wait};
+use crate::desk::{Failure, Outcome, Place, Recipient, Waiting};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -73,7 +73,7 @@ impl Link {
         let Some((main, offer)) = &lanes.main else {
             return Err(Failure::Unreachable);
         };
-        if !may_wait(command) {
+        if command.wait_ms() == 0 {
             let main = Arc::clone(main);
             drop(lanes);
             return main.submit(command, recipient);
@@ -162,7 +162,7 @@ impl Link {
             loop {
                 tokio::select! {
                     served = &mut serving => return served,
-                    _ = idle.tick() => lane.close_if_idle(),
+                    _ = idle.tick() => self.close_if_idle(&lane),
                 }
             }
         };
@@ -172,6 +172,27 @@ impl Link {
         lane.close();
         let mut lanes = self.lock();
         lanes.waiting.retain(|own| !Arc::ptr_eq(own, &lane));
+    }
+
+    /// Closes a lane that nobody uses. Nobody is about to, either: who looks for a lane holds
+    /// the same lock until it has submitted.
+    fn close_if_idle(&self, lane: &Arc<Lane>) {
+        let mut lanes = self.lock();
+        if lane.close_if_idle() {
+            lanes.waiting.retain(|own| !Arc::ptr_eq(own, lane));
+        }
+    }
+
+    /// Completes when the server can be reached again, to somebody whom it has just failed.
+    pub(super) async fn back(&self) {
+        if self.is_up() {
+            // It is there, and still something failed, which would fail again at once.
+            tokio::time::sleep(LONGEST_PAUSE).await;
+        }
+        let mut is_up = self.watch();
+        if is_up.wait_for(|is_up| *is_up == Some(true)).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Ends all waiting on the server.
@@ -209,4 +230,47 @@ fn pause(attempt: u32) -> Duration {
         .saturating_mul(1 << attempt.min(8))
         .min(LONGEST_PAUSE);
     longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burrow_core::{Detail, QueueName, Selection};
+
+    #[tokio::test]
+    async fn who_waits_meets_no_lane_that_was_closed() {
+        let bounds = Bounds {
+            checks: Checks {
+                interval: Duration::from_secs(60),
+                timeout: Duration::from_secs(60),
+            },
+            max_unsent_bytes: 1 << 20,
+            max_waiters: 10,
+        };
+        let spec = ServerSpec {
+            name: "s".to_owned(),
+            address: crate::config::ServerAddress::Tcp("127.0.0.1:1".to_owned()),
+            weight: 1,
+        };
+        let link = Arc::new(Link::new(spec, bounds));
+        let lane = || Arc::new(Lane::new(Offer::default(), bounds.max_unsent_bytes));
+        let idle = lane();
+        {
+            let mut lanes = link.lock();
+            lanes.main = Some((lane(), Offer::default()));
+            lanes.waiting.push(Arc::clone(&idle));
+        }
+        link.close_if_idle(&idle);
+        let list = Command::ListMessages {
+            queue: QueueName {
+                account: "a".into(),
+                queue: "q".into(),
+            },
+            selection: Selection::default(),
+            wait_ms: 1000,
+            detail: Detail::None,
+        };
+        assert!(link.start(&list).is_ok(), "it has a lane of its own");
+        assert_eq!(link.lock().waiting.len(), 1);
+    }
 }

@@ -10,6 +10,7 @@ mod lane;
 mod letters;
 mod link;
 mod merge;
+mod relay;
 mod router;
 mod search;
 mod spread;

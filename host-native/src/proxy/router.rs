@@ -1,16 +1,16 @@
 //! Where a command goes.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use burrow_client::placement::score;
-use burrow_core::{Command, QueueName, Update};
+use burrow_client::placement;
+use burrow_core::{Command, QueueName, Reply, Update};
+use tokio::sync::oneshot;
 
 use super::letters::Letters;
 use super::link::Link;
-use super::task::{self, Kept};
-use crate::desk::{Failure, Health, Outcome, Recipient, Submitted, queue_of};
+use super::task::{self, Ending, Kept};
+use crate::desk::{Failure, Health, Outcome, Recipient, Submitted, Waiting, queue_of};
 
 pub(super) struct Router {
     /// In order of name, which is the same for all proxies.
@@ -63,10 +63,13 @@ impl Router {
         recipient: &mut dyn FnMut() -> Recipient,
     ) -> Submitted {
         let submitted = match self.route(&command) {
-            Ok(Route::One(link)) => link.submit(&command, recipient).map(Submitted::Waiting),
+            Ok(Route::One(link)) => {
+                let watched = || self.watched(&command, link, recipient());
+                link.submit(&command, watched).map(Submitted::Waiting)
+            }
             Ok(Route::Many) => Kept::new(&command).map(|kept| {
-                let work = Arc::clone(self).carry_out(kept);
-                task::start(recipient(), work)
+                let (router, recipient) = (Arc::clone(self), recipient());
+                task::start(|ending| router.run(kept, ending, recipient))
             }),
             Err(failure) => Err(failure),
         };
@@ -92,16 +95,39 @@ impl Router {
         self.home(queue).map(Route::One)
     }
 
-    async fn carry_out(self: Arc<Self>, mut kept: Kept) -> Outcome {
-        let command = kept.take()?;
+    async fn run(self: Arc<Self>, mut kept: Kept, ending: Arc<Ending>, recipient: Recipient) {
+        let command = match kept.take() {
+            Ok(command) => command,
+            Err(failure) => return recipient.tell(Err(failure)),
+        };
+        let claimed_from = queue_of(&command).filter(|_| is_claim(&command)).cloned();
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.carry_out(command, &ending) => outcome,
+            () = ending.may_drop() => return,
+        };
+        if ending.is_mine() {
+            return recipient.tell(outcome);
+        }
+        if let (Some(queue), Ok(Reply::Messages(list))) = (claimed_from, outcome) {
+            self.give_back(&queue, &list).await;
+        }
+    }
+
+    async fn carry_out(self: &Arc<Self>, command: Command<'_>, ending: &Ending) -> Outcome {
         match queue_of(&command) {
             None => self.carry_out_everywhere(command).await,
-            Some(queue) if self.is_spread(queue) => self.carry_out_spread(command).await,
+            Some(queue) if self.is_spread(queue) => self.carry_out_spread(command, ending).await,
             Some(queue) => {
                 let home = self.home(queue)?;
                 let dead_letter = self.dead_letter(queue, home).await;
-                let outcome = home.call(&command).await;
+                // It may wait, and be taken back meanwhile.
+                let (sender, receiver) = oneshot::channel();
+                let watched = || self.watched(&command, home, Recipient::One(sender));
+                let place = home.submit(&command, watched)?;
+                let outcome = Waiting::new(place, receiver).await;
                 if let Some(dead_letter) = dead_letter {
+                    let _busy = ending.busy();
                     self.forward(home, &dead_letter).await;
                 }
                 outcome
@@ -119,22 +145,26 @@ impl Router {
     /// The server that the queue lives on.
     pub(super) fn home(&self, queue: &QueueName<'_>) -> Result<&Arc<Link>, Failure> {
         let thing = [&*queue.account, &*queue.queue];
-        let best = self
-            .links
-            .iter()
-            .max_by_key(|link| score(&link.spec.name, link.spec.weight, &thing));
-        best.ok_or(Failure::Unreachable)
+        let home = placement::home(self.placed(), &thing);
+        home.and_then(|number| self.links.get(number))
+            .ok_or(Failure::Unreachable)
+    }
+
+    /// The number of the server that a message of a spread queue is put on.
+    pub(super) fn place(&self, queue: &QueueName<'_>, id: &str) -> usize {
+        let thing = [&*queue.account, &*queue.queue, id];
+        placement::home(self.placed(), &thing).unwrap_or_default()
     }
 
     /// All servers, by number, the one that a message of a spread queue is put on first.
     pub(super) fn preference(&self, queue: &QueueName<'_>, id: &str) -> Vec<usize> {
         let thing = [&*queue.account, &*queue.queue, id];
-        let mut order: Vec<usize> = (0..self.links.len()).collect();
-        order.sort_by_cached_key(|number| {
-            let spec = self.links.get(*number).map(|link| &link.spec);
-            Reverse(spec.map(|spec| score(&spec.name, spec.weight, &thing)))
-        });
-        order
+        placement::preference(self.placed(), &thing)
+    }
+
+    fn placed(&self) -> impl Iterator<Item = (&str, u32)> {
+        let specs = self.links.iter().map(|link| &link.spec);
+        specs.map(|spec| (&*spec.name, spec.weight))
     }
 }
 

@@ -1,16 +1,17 @@
 //! Looking for messages of a queue that all servers have a part of, and taking them.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
 use burrow_core::{Command, Detail, MessageList, QueueName, Refusal, Reply, Selection};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
+use super::link::Link;
 use super::merge::{is_missing, more_exact};
 use super::router::{Router, is_claim};
+use super::task::Ending;
 use crate::desk::{Failure, Outcome, Waiting};
 
 /// What was found, or what is missing.
@@ -22,7 +23,7 @@ impl Router {
     /// Nobody waits with a command that takes: two servers might answer at the same time,
     /// and what the second took would be lost. What waits is a list, on all servers; when
     /// one of them has something, that is tried to be taken.
-    pub(super) async fn search(&self, command: Command<'_>) -> Outcome {
+    pub(super) async fn search(&self, command: Command<'_>, ending: &Ending) -> Outcome {
         let Some(parts) = Parts::of(&command) else {
             return Err(Failure::OutcomeUnknown);
         };
@@ -32,9 +33,11 @@ impl Router {
             _ => None,
         };
         loop {
-            let found = match &command {
-                Command::ListMessages { .. } => self.list(&command, &parts).await,
-                _ => self.take(&command, &parts).await,
+            // What one server gave is in hand while another one is asked.
+            let busy = (!parts.is_list).then(|| ending.busy());
+            let found = match parts.is_list {
+                true => self.list(&command, &parts).await,
+                false => self.take(&command, &parts).await,
             };
             if let Some(dead_letter) = &dead_letter {
                 for link in self.links().iter().filter(|link| link.is_up()) {
@@ -45,9 +48,8 @@ impl Router {
                 Ok(list) => return Ok(Reply::Messages(list)),
                 Err(missing) => missing,
             };
-            let left = until.saturating_duration_since(Instant::now());
-            let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            if left_ms == 0 || !self.something_comes(&parts, left_ms).await {
+            drop(busy);
+            if !self.something_comes(&parts, until).await {
                 return Err(missing.into());
             }
         }
@@ -64,22 +66,53 @@ impl Router {
                 limit: left,
                 ..self.selection_for(parts, link)
             };
-            match self.call(link, &parts.with(command, selection, 0)).await {
-                Ok(Reply::Messages(list)) => {
-                    left = left.map(|left| left.saturating_sub(list.matched()));
-                    all.append(list);
-                }
+            let list = match self.call(link, &parts.with(command, selection, 0)).await {
+                Ok(Reply::Messages(list)) => list,
                 Err(Failure::Refused(refusal)) if is_missing(&refusal) => {
                     missing = more_exact(missing, refusal);
+                    continue;
                 }
                 Err(failure) => return Err(failure),
                 Ok(_) => return Err(Failure::OutcomeUnknown),
-            }
-            if left == Some(0) && parts.selection.limit != Some(0) {
+            };
+            left = left.map(|left| left.saturating_sub(list.matched()));
+            let last = list.iter().last().map(|last| last.id.to_owned());
+            all.append(list);
+            let is_enough = left == Some(0) && parts.selection.limit != Some(0);
+            if is_enough || self.has_more(link, parts, last).await? {
                 break;
             }
         }
         Ok(found(all, missing))
+    }
+
+    /// Whether the server has more behind the last that it showed: then its answer was as
+    /// large as it may be, and who goes on behind that must not have seen another server's.
+    async fn has_more(
+        &self,
+        link: usize,
+        parts: &Parts<'_>,
+        last: Option<String>,
+    ) -> Result<bool, Failure> {
+        let is_last_link = link + 1 >= self.links().len();
+        let Some(last) = last.filter(|_| !is_last_link) else {
+            return Ok(false);
+        };
+        let list = Command::ListMessages {
+            queue: parts.queue.clone(),
+            selection: Selection {
+                marker: Some(last.into()),
+                limit: Some(1),
+                match_hidden: parts.selection.match_hidden,
+            },
+            wait_ms: 0,
+            detail: Detail::None,
+        };
+        match self.call(link, &list).await {
+            Ok(_) => Ok(true),
+            Err(Failure::Refused(refusal)) if is_missing(&refusal) => Ok(false),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Takes from each server its share, and what is missing then from those that may have
@@ -146,15 +179,21 @@ impl Router {
         drawn
     }
 
-    /// Waits until a server has something that matches. False when the time is over.
-    async fn something_comes(&self, parts: &Parts<'_>, wait_ms: u64) -> bool {
+    /// Waits until a server has something that matches, or is back and may have. False when the
+    /// time is over.
+    async fn something_comes(&self, parts: &Parts<'_>, until: Instant) -> bool {
         let from = match parts.is_list {
             true => self.marker_place(parts).unwrap_or_default(),
             false => 0,
         };
+        let left = until.saturating_duration_since(Instant::now());
+        let wait_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        if wait_ms == 0 {
+            return false;
+        }
         let links = self.links().iter().enumerate().skip(from);
-        let mut waiting: Vec<Waiting> = links
-            .filter_map(|(number, link)| {
+        let mut waiting: Vec<_> = links
+            .map(|(number, link)| {
                 let list = Command::ListMessages {
                     queue: parts.queue.clone(),
                     selection: Selection {
@@ -164,14 +203,15 @@ impl Router {
                     wait_ms,
                     detail: Detail::None,
                 };
-                link.start(&list).ok()
+                let waiting = link.start(&list);
+                Box::pin(comes(link, waiting))
             })
             .collect();
-        poll_fn(|cx| {
+        let comes = poll_fn(|cx| {
             let mut comes = false;
-            waiting.retain_mut(|one| match Pin::new(one).poll(cx) {
-                Poll::Ready(outcome) => {
-                    comes |= outcome.is_ok();
+            waiting.retain_mut(|one| match one.as_mut().poll(cx) {
+                Poll::Ready(own) => {
+                    comes |= own;
                     false
                 }
                 Poll::Pending => true,
@@ -180,14 +220,14 @@ impl Router {
                 true => Poll::Ready(comes),
                 false => Poll::Pending,
             }
-        })
-        .await
+        });
+        timeout_at(until, comes).await.unwrap_or(false)
     }
 
     /// The server on which the marker has a meaning.
     fn marker_place(&self, parts: &Parts<'_>) -> Option<usize> {
         let marker = parts.selection.marker.as_ref()?;
-        self.preference(parts.queue, marker).first().copied()
+        Some(self.place(parts.queue, marker))
     }
 
     fn selection_for<'p>(&self, parts: &Parts<'p>, link: usize) -> Selection<'p> {
@@ -196,6 +236,22 @@ impl Router {
             selection.marker = None;
         }
         selection
+    }
+}
+
+/// Whether there is something on the server: false if the wait for it ended without.
+async fn comes(link: &Link, waiting: Result<Waiting, Failure>) -> bool {
+    let outcome = match waiting {
+        Ok(waiting) => waiting.await,
+        Err(failure) => Err(failure),
+    };
+    match outcome {
+        Ok(_) => true,
+        Err(Failure::Refused(_)) => false,
+        Err(_) => {
+            link.back().await;
+            true
+        }
     }
 }
 

@@ -11,22 +11,22 @@ use burrow_core::{Command, IdList, NewMessage, QueueName, Refusal, Reply, Settle
 
 use super::merge::{call_all, is_missing, more_exact, together};
 use super::router::Router;
+use super::task::Ending;
 use crate::desk::{Failure, Outcome};
 
 /// The position where an export goes on has the number of its server above so many bits.
 const POSITION_BITS: u32 = 56;
 
 impl Router {
-    pub(super) async fn carry_out_spread(&self, command: Command<'_>) -> Outcome {
+    pub(super) async fn carry_out_spread(&self, command: Command<'_>, ending: &Ending) -> Outcome {
         match command {
             Command::ListMessages { .. }
             | Command::UpdateMessages { .. }
-            | Command::DeleteMessages { .. } => self.search(command).await,
+            | Command::DeleteMessages { .. } => self.search(command, ending).await,
             Command::Put { queue, message } => {
                 let id = message.id.as_deref().unwrap_or_default();
-                let order = self.preference(&queue, id);
-                self.call(first(&order), &Command::Put { queue, message })
-                    .await
+                let place = self.place(&queue, id);
+                self.call(place, &Command::Put { queue, message }).await
             }
             Command::PutBatch { queue, messages } => self.put_batch(queue, messages).await,
             Command::GetMessage {
@@ -93,7 +93,7 @@ impl Router {
                 .get_or_insert_with(|| format!("{:032x}", fastrand::u128(..)).into());
             ids.push(id);
         }
-        let places = ids.iter().map(|id| first(&self.preference(&queue, id)));
+        let places = ids.iter().map(|id| self.place(&queue, id));
         let parts = self.split(places.zip(messages).collect())?;
         if parts.iter().all(Vec::is_empty) {
             let messages = Vec::new();
@@ -111,7 +111,11 @@ impl Router {
 
     /// Each settlement goes to the server that its id says, and on to the others while it
     /// is not found.
-    async fn settle(&self, queue: QueueName<'_>, settlements: Vec<Settlement<'_>>) -> Outcome {
+    pub(super) async fn settle(
+        &self,
+        queue: QueueName<'_>,
+        settlements: Vec<Settlement<'_>>,
+    ) -> Outcome {
         let orders: Vec<Vec<usize>> = settlements
             .iter()
             .map(|settlement| self.preference(&queue, &settlement.id))
@@ -155,9 +159,15 @@ impl Router {
                     return Err(Failure::OutcomeUnknown);
                 };
                 for ((number, _), result) in part.iter().zip(own) {
-                    if let Some(place) = results.get_mut(*number) {
-                        *place = result;
-                    }
+                    let Some(place) = results.get_mut(*number) else {
+                        continue;
+                    };
+                    *place = match (round, std::mem::replace(place, Ok(())), result) {
+                        (1.., Err(one), Err(other)) if is_missing(&other) => {
+                            more_exact(Some(one), other).map_or(Ok(()), Err)
+                        }
+                        (_, _, result) => result,
+                    };
                 }
             }
         }
@@ -222,8 +232,4 @@ impl Router {
             (link, after) = (link + 1, None);
         }
     }
-}
-
-fn first(order: &[usize]) -> usize {
-    order.first().copied().unwrap_or_default()
 }

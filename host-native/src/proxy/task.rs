@@ -1,13 +1,13 @@
 //! Commands that several servers have a part in: each is a task of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use burrow_core::Command;
 use burrow_core::wire::{self, Decoder, Request};
-use tokio::task::AbortHandle;
+use tokio::sync::Notify;
 
-use crate::desk::{Cancel, Failure, Outcome, Place, Recipient, Submitted};
+use crate::desk::{Cancel, Failure, Place, Submitted};
 
 /// A command that owns its parts, as the bytes of the wire protocol.
 pub(super) struct Kept(Decoder);
@@ -33,51 +33,65 @@ impl Kept {
     }
 }
 
-/// Ends when its outcome was told or it was taken back, whichever is first.
+/// How a task ends: its outcome is told, or it was taken back, whichever is first.
+///
+/// One that was taken back is dropped where it stands, and its calls are taken back with it,
+/// unless it has something in hand that would be lost: then it goes on until that has a place.
 #[derive(Default)]
-struct Ending(AtomicBool);
+pub(super) struct Ending {
+    is_over: AtomicBool,
+    is_busy: AtomicBool,
+    changed: Notify,
+}
+
+/// While there is this, the task is not dropped.
+pub(super) struct Busy<'e>(&'e Ending);
 
 impl Ending {
-    fn is_mine(&self) -> bool {
-        !self.0.swap(true, AcqRel)
+    /// True for the first who asks: the outcome is the affair of that one.
+    pub(super) fn is_mine(&self) -> bool {
+        !self.is_over.swap(true, SeqCst)
+    }
+
+    pub(super) fn busy(&self) -> Busy<'_> {
+        self.is_busy.store(true, SeqCst);
+        Busy(self)
+    }
+
+    /// Completes when the task was taken back and has nothing in hand.
+    pub(super) async fn may_drop(&self) {
+        while !self.is_over.load(SeqCst) || self.is_busy.load(SeqCst) {
+            self.changed.notified().await;
+        }
     }
 }
 
-struct Task {
-    ending: Arc<Ending>,
-    handle: AbortHandle,
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.is_busy.store(false, SeqCst);
+        self.0.changed.notify_one();
+    }
 }
 
-impl Cancel for Task {
+impl Cancel for Ending {
     fn cancel(&self, _: u64, _: u64) -> bool {
-        let cancelled = self.ending.is_mine();
+        let cancelled = self.is_mine();
         if cancelled {
-            // Its calls are dropped with it, and so taken back.
-            self.handle.abort();
+            self.changed.notify_one();
         }
         cancelled
     }
 }
 
-/// Has a task find the outcome.
-pub(super) fn start(
-    recipient: Recipient,
-    work: impl Future<Output = Outcome> + Send + 'static,
-) -> Submitted {
+/// Starts a task, which is given its ending.
+pub(super) fn start<W>(work: impl FnOnce(Arc<Ending>) -> W) -> Submitted
+where
+    W: Future<Output = ()> + Send + 'static,
+{
     let ending = Arc::new(Ending::default());
-    let own = Arc::clone(&ending);
-    let task = tokio::spawn(async move {
-        let outcome = work.await;
-        if own.is_mine() {
-            recipient.tell(outcome);
-        }
-    });
-    let owner = Arc::new(Task {
-        ending,
-        handle: task.abort_handle(),
-    });
+    tokio::spawn(work(Arc::clone(&ending)));
     Submitted::Waiting(Place {
-        owner,
+        owner: ending,
         generation: 0,
         number: 0,
     })

@@ -19,7 +19,7 @@ use super::body::{self, BodyError};
 use super::peer::{InService, Peer};
 use super::response::{self, Content, text, to_http};
 use super::{ManualTime, Shared, upgrade};
-use crate::desk::{Desk, Failure, Health, may_wait};
+use crate::desk::{Desk, Failure, Health};
 
 const HEALTH_PATH: &str = "/healthz";
 /// Where the wire protocol begins, on a WebSocket.
@@ -113,7 +113,7 @@ async fn submit(
     if shared.stopping.load(SeqCst) {
         return Ok(rest::Response::stopping());
     }
-    let outcome = if may_wait(&command) {
+    let outcome = if command.wait_ms() > 0 {
         // HTTP/1 gives no other sign that a client has left. What is waited for must go to
         // somebody who is there, so a client that closes its sending side counts as gone.
         tokio::select! {

@@ -58,9 +58,10 @@ pub(crate) enum Verb {
 /// Where the queues are.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Target {
-    /// The server, http://127.0.0.1:8080 if none is given; several: queues are hashed over them
-    /// [variable: BURROW_URL, with spaces between several]
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    /// The server, http://127.0.0.1:8080 if none is given; several: queues are hashed over them by
+    /// name and weight, as by a proxy that is told the same. Without a name it is the URL, or of
+    /// burrow:// what is behind that [variable: BURROW_URL, with spaces between several]
+    #[arg(long, value_name = "[NAME=]URL[@WEIGHT]", conflicts_with = "data")]
     pub(crate) url: Vec<String>,
     /// The data folder of a server that does not run, used by this process itself
     #[arg(long, value_name = "DIR")]
@@ -108,7 +109,8 @@ pub(crate) struct PutArgs {
     /// Time until it is visible
     #[arg(long, value_name = "SECONDS", value_parser = span)]
     pub(crate) hide: Option<Duration>,
-    /// Kept, and given back with the body
+    /// Kept, and given back with the body: as a header by HTTP, and with --json where the server
+    /// is not reached by HTTP
     #[arg(long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,
 }
@@ -318,6 +320,8 @@ const WORK_HELP: &str = concat!(
   BURROW_COUNT how many. Exit code 0 acknowledges; anything else gives the messages back.
   Ctrl-C and SIGTERM end the commands with SIGTERM, after 5 seconds with SIGKILL, and give
   back what is not done. If this program is killed, its messages come back after --hide.
+  A second one kills them at once and gives back nothing: that comes back after --hide.
+  While the server is away it goes on trying, unless --wait is given.
   With --wait this program ends by itself: with 123, like xargs, if there are messages whose
   command failed and did not succeed later. They were given back.
 

@@ -31,20 +31,13 @@ pub(super) async fn ls(args: &LsArgs, client: &Client) -> Result<(), VerbError> 
 }
 
 async fn ls_messages(queue: &Queue, as_json: bool) -> Result<(), VerbError> {
-    let mut marker = None;
-    loop {
-        let is_first = marker.is_none();
-        let listing = Listing {
-            marker,
-            limit: Some(PAGE),
-            hidden: true,
-            without_bodies: true,
-            ..Listing::default()
-        };
-        let messages = match queue.list(listing).await {
-            Err(Error::NotFound(_)) if !is_first => return Ok(()),
-            outcome => outcome?,
-        };
+    let mut pages = queue.pages(Listing {
+        limit: Some(PAGE),
+        hidden: true,
+        without_bodies: true,
+        ..Listing::default()
+    });
+    while let Some(messages) = pages.next().await? {
         let mut out = io::stdout().lock();
         for message in &messages {
             let (ttl, hide) = (
@@ -59,24 +52,36 @@ async fn ls_messages(queue: &Queue, as_json: bool) -> Result<(), VerbError> {
                 false => writeln!(out, "{}\tttl {ttl}\thide {hide}", message.id)?,
             }
         }
-        marker = messages.into_iter().last().map(|last| last.id);
     }
+    Ok(())
 }
 
 pub(super) async fn stats(args: &LsArgs, client: &Client) -> Result<(), VerbError> {
+    let mut is_named = false;
     let queues = match read_place(args)? {
-        Where::Queue(account, queue) => vec![(account, queue)],
+        Where::Queue(account, queue) => {
+            is_named = true;
+            vec![(account, queue)]
+        }
         Where::Account(account) => queues_of(client, account).await?,
         Where::Everywhere => {
             let mut queues = Vec::new();
             for account in client.accounts().await? {
-                queues.extend(queues_of(client, account).await?);
+                match queues_of(client, account).await {
+                    // It has gone since.
+                    Err(Error::NotFound(_)) => {}
+                    own => queues.extend(own?),
+                }
             }
             queues
         }
     };
     for (account, queue) in queues {
-        let stats = client.queue(&account, &queue).stats().await?;
+        let stats = match client.queue(&account, &queue).stats().await {
+            // As above.
+            Err(Error::NotFound(_)) if !is_named => continue,
+            stats => stats?,
+        };
         let mut out = io::stdout().lock();
         match args.target.json {
             true => print_json(

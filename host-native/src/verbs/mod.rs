@@ -9,10 +9,12 @@ mod work;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use burrow::embedded::Embedded;
 use burrow::engine::StartError;
-use burrow_client::{Client, Error, Queue, Trust};
+use burrow_client::{Builder, Client, Error, Queue, Trust};
 
 pub(crate) use args::Verb;
 use args::{QueueArgs, Target};
@@ -27,6 +29,9 @@ const LOST: u8 = 5;
 
 /// Commands of `burrow work` failed. xargs says it so.
 const COMMANDS_FAILED: u8 = 123;
+
+/// What goes on while its server is away tries again so long after a call that had all its time.
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
@@ -44,6 +49,10 @@ enum VerbError {
     Part { error: Error, messages: u64 },
     #[error("nothing came in time")]
     Nothing,
+    #[error(
+        "told to stop twice: messages that were not given back come back when their time is over"
+    )]
+    Abandoned,
     #[error("messages whose command failed, and that were given back: {0}")]
     CommandsFailed(usize),
     #[error("cannot run {command}: {error}")]
@@ -83,14 +92,19 @@ fn run_verb(verb: Verb, url: Option<OsString>) -> Result<(), VerbError> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        let bounds = Client::builder()
+            .deadline(target.deadline)
+            .max_in_flight(most_calls(&verb));
         let Some(folder) = &target.data else {
-            return carry_out(verb, &remote(&target, url)?).await;
+            return carry_out(verb, &remote(bounds, &target, url)?).await;
         };
         let embedded = match may_begin(&verb) {
             true => Embedded::open(folder)?,
             false => Embedded::open_existing(folder)?,
         };
-        let outcome = carry_out(verb, &embedded.client()?).await;
+        let own = Arc::new(embedded.clone());
+        let client = bounds.transport("this process", own).build()?;
+        let outcome = carry_out(verb, &client).await;
         embedded.stop().await;
         outcome
     })
@@ -111,6 +125,17 @@ async fn carry_out(verb: Verb, client: &Client) -> Result<(), VerbError> {
         Verb::Settings(args) => look::settings(&args, client).await,
         Verb::Stats(args) => look::stats(&args, client).await,
         Verb::Work(args) => work::work(args, client).await,
+    }
+}
+
+/// Calls at a time. Each of the workers may wait for messages, and another call of its own may
+/// extend their claims; a wait is never for a place.
+fn most_calls(verb: &Verb) -> usize {
+    match verb {
+        Verb::Work(args) => usize::try_from(args.parallel).map_or(usize::MAX, |parallel| {
+            parallel.saturating_mul(2).saturating_add(16)
+        }),
+        _ => 16,
     }
 }
 
@@ -140,7 +165,11 @@ fn target(verb: &Verb) -> &Target {
     }
 }
 
-fn remote(target: &Target, variable: Option<OsString>) -> Result<Client, VerbError> {
+fn remote(
+    bounds: Builder,
+    target: &Target,
+    variable: Option<OsString>,
+) -> Result<Client, VerbError> {
     let variable = variable.map(OsString::into_string).transpose();
     let variable = variable.map_err(|_| VerbError::Usage("BURROW_URL is not UTF-8".to_owned()))?;
     let mut urls = target.url.clone();
@@ -151,9 +180,7 @@ fn remote(target: &Target, variable: Option<OsString>) -> Result<Client, VerbErr
     if urls.is_empty() {
         urls.push(DEFAULT_URL.to_owned());
     }
-    let mut builder = Client::builder()
-        .failover(target.failover)
-        .deadline(target.deadline);
+    let mut builder = bounds.failover(target.failover);
     if let Some(file) = &target.ca {
         let pem = std::fs::read(file).map_err(|error| VerbError::File {
             path: file.display().to_string(),
@@ -167,7 +194,14 @@ fn remote(target: &Target, variable: Option<OsString>) -> Result<Client, VerbErr
         let usage = |error: Error| VerbError::Usage(error.to_string());
         builder = builder.server(url).map_err(usage)?;
     }
-    Ok(builder.build()?)
+    builder
+        .build()
+        .map_err(|error| VerbError::Usage(error.to_string()))
+}
+
+/// True of what passes when the server is there again.
+fn is_outage(error: &Error) -> bool {
+    matches!(error, Error::NotDone(_) | Error::OutcomeUnknown(_))
 }
 
 fn queue(args: &QueueArgs, client: &Client) -> Queue {

@@ -39,30 +39,36 @@ pub(super) async fn put(args: PutArgs, client: &Client) -> Result<(), VerbError>
         ids.push(queue.put(message).await?);
     }
     let mut out = io::stdout().lock();
-    if args.queue.target.json {
-        return Ok(print_json(&mut out, &ids.into())?);
-    }
     for id in ids {
-        writeln!(out, "{id}")?;
+        match args.queue.target.json {
+            true => print_json(&mut out, &serde_json::json!({ "id": id }))?,
+            false => writeln!(out, "{id}")?,
+        }
     }
     Ok(())
 }
 
 async fn put_lines(args: &PutArgs, queue: &Queue, sources: &[String]) -> Result<(), VerbError> {
-    let progress = progress();
+    let progress = progress(length(sources));
     let mut lines = Lines {
         args,
         queue,
         batch: Vec::new(),
         bytes: 0,
         messages: 0,
+        read: 0,
         progress,
     };
     for source in sources {
         let mut reader = open(source)?;
         let mut line = Vec::new();
         let failed = |error| failed(source, error);
-        while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
+        loop {
+            let bytes = reader.read_until(b'\n', &mut line).map_err(failed)?;
+            if bytes == 0 {
+                break;
+            }
+            lines.read += bytes as u64;
             if line.last() == Some(&b'\n') {
                 line.pop();
             }
@@ -86,6 +92,8 @@ struct Lines<'a> {
     batch: Vec<Put>,
     bytes: usize,
     messages: u64,
+    /// Bytes that were read.
+    read: u64,
     progress: ProgressBar,
 }
 
@@ -111,22 +119,53 @@ impl Lines<'_> {
         })?;
         self.bytes = 0;
         self.messages += count;
-        self.progress.set_position(self.messages);
+        match self.progress.length() {
+            Some(_) => {
+                self.progress
+                    .set_message(format!("{} messages", self.messages));
+                self.progress.set_position(self.read);
+            }
+            None => self.progress.set_position(self.messages),
+        }
         Ok(())
     }
 }
 
-/// Told on standard error, where a person is looking.
-fn progress() -> ProgressBar {
+/// Told on standard error, where a person is looking. With a length it is a bar, of bytes;
+/// otherwise nobody knows how much is to come.
+fn progress(length: Option<u64>) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} messages, {per_sec}") {
+    let (bar, template) = match length {
+        Some(length) => (
+            ProgressBar::new(length),
+            "{bar:30} {percent}%  {msg}, {bytes} of {total_bytes}, {eta} left",
+        ),
+        None => (
+            ProgressBar::new_spinner(),
+            "{spinner} {human_pos} messages, {per_sec}",
+        ),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
+}
+
+/// Bytes of all sources, if that can be known.
+fn length(sources: &[String]) -> Option<u64> {
+    let each = sources.iter().map(|source| match source.strip_prefix('@') {
+        _ if source == "-" => None,
+        Some(path) if !path.starts_with('@') => {
+            let about = std::fs::metadata(path).ok()?;
+            about.is_file().then_some(about.len())
+        }
+        Some(body) => Some(body.len() as u64),
+        None => Some(source.len() as u64),
+    });
+    each.sum()
 }
 
 fn with_options(mut put: Put, args: &PutArgs) -> Put {

@@ -8,9 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use burrow_client::{ClaimToken, Client, Error, Listing, Message, Settle, Taking};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::args::{ClaimArgs, ExtendArgs, PeekArgs, ReleaseArgs, SettleArgs, TakeArgs, WatchArgs};
-use super::{VerbError, print_json, queue};
+use super::{BETWEEN_TRIES, VerbError, is_outage, print_json, queue};
 
 /// How long one request of `watch` waits.
 const TURN: Duration = Duration::from_secs(20);
@@ -57,25 +58,27 @@ pub(super) async fn peek(args: &PeekArgs, client: &Client) -> Result<(), VerbErr
     print(&seen, args.take.queue.target.json)
 }
 
+/// Without a time after which it is to end, it outlives that its servers are away.
 pub(super) async fn watch(args: &WatchArgs, client: &Client) -> Result<(), VerbError> {
-    let queue = queue(&args.queue, client);
-    let mut marker = args.marker.clone();
+    let mut following = queue(&args.queue, client).follow(Listing {
+        marker: args.marker.clone(),
+        limit: Some(PAGE),
+        wait: args.wait.unwrap_or(TURN),
+        ..Listing::default()
+    });
     let mut left = args.limit.unwrap_or(u64::MAX);
     while left > 0 {
-        let listing = Listing {
-            marker: marker.clone(),
-            limit: Some(left.min(PAGE)),
-            wait: args.wait.unwrap_or(TURN),
-            ..Listing::default()
-        };
-        match queue.list(listing).await {
+        match following.next(left).await {
             Ok(messages) => {
                 print(&messages, args.queue.target.json)?;
                 left = left.saturating_sub(messages.len() as u64);
-                marker = messages.into_iter().last().map(|last| last.id).or(marker);
             }
             Err(Error::NotFound(_)) if args.wait.is_some() => return Err(VerbError::Nothing),
             Err(Error::NotFound(_)) => {}
+            Err(error) if args.wait.is_none() && is_outage(&error) => {
+                eprintln!("burrow: {error}; trying again");
+                sleep(BETWEEN_TRIES).await;
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -142,6 +145,9 @@ pub(super) fn as_json(message: &Message) -> Value {
             json["body"] = STANDARD.encode(&message.body).into();
             json["encoding"] = "base64".into();
         }
+    }
+    if let Some(content_type) = &message.content_type {
+        json["content_type"] = content_type.as_str().into();
     }
     if let Some(claim) = message.claim {
         json["claim"] = claim.to_string().into();

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use burrow_client::{Claiming, Client, Held, Queue};
+use burrow_client::{Claiming, Client, Error, Held, Queue};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt;
@@ -14,10 +15,10 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
-use super::VerbError;
 use super::args::WorkArgs;
+use super::{BETWEEN_TRIES, VerbError, is_outage};
 
 /// How long one request waits for messages.
 const TURN: Duration = Duration::from_secs(20);
@@ -35,22 +36,25 @@ struct Job {
     is_endless: bool,
     /// Messages whose command failed last. Not kept by one who never ends.
     failed: Mutex<BTreeSet<String>>,
-    /// True once the program is told to stop.
-    stop: watch::Receiver<bool>,
+    /// How often the program was told to stop.
+    stop: watch::Receiver<u32>,
+    /// The server was away when it was asked last, and that was told.
+    is_away: AtomicBool,
 }
 
 pub(super) async fn work(args: WorkArgs, client: &Client) -> Result<(), VerbError> {
-    let (tell, stop) = watch::channel(false);
+    let (tell, stop) = watch::channel(0);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = tell.closed() => return,
+            }
+            tell.send_modify(|times| *times += 1);
         }
-        tell.send_replace(true);
-        // The receivers see the value as long as the sender is there.
-        tell.closed().await;
     });
     let job = Arc::new(Job {
         queue: args.queue.queue.of(client),
@@ -65,6 +69,7 @@ pub(super) async fn work(args: WorkArgs, client: &Client) -> Result<(), VerbErro
         is_endless: args.wait.is_none(),
         failed: Mutex::default(),
         stop,
+        is_away: AtomicBool::new(false),
     });
     let mut workers = JoinSet::new();
     for _ in 0..args.parallel {
@@ -106,21 +111,42 @@ impl Job {
         loop {
             let next = tokio::select! {
                 biased;
-                () = self.stopped() => return Ok(()),
-                next = claims.next_within(self.claiming.wait) => next?,
+                () = self.told(1) => return Ok(()),
+                next = claims.next_within(self.claiming.wait) => next,
             };
-            match next {
-                Some(held) => self.handle(held).await?,
-                None if self.is_endless => {}
-                None => return Ok(()),
+            let handled = match next {
+                Ok(Some(held)) => {
+                    self.is_away.store(false, Relaxed);
+                    self.handle(held).await
+                }
+                Ok(None) if self.is_endless => {
+                    self.is_away.store(false, Relaxed);
+                    Ok(())
+                }
+                Ok(None) => return Ok(()),
+                Err(error) => Err(error.into()),
+            };
+            match handled {
+                Ok(()) => {}
+                // What was claimed comes back when its time is over.
+                Err(VerbError::Client(error)) if self.is_endless && is_outage(&error) => {
+                    if !self.is_away.swap(true, Relaxed) {
+                        eprintln!("burrow: {error}; trying again");
+                    }
+                    tokio::select! {
+                        () = self.told(1) => {}
+                        () = sleep(BETWEEN_TRIES) => {}
+                    }
+                }
+                Err(error) => return Err(error),
             }
         }
     }
 
-    /// Completes when the program is told to stop.
-    async fn stopped(&self) {
+    /// Completes when the program was told to stop so often.
+    async fn told(&self, times: u32) {
         let mut stop = self.stop.clone();
-        if stop.wait_for(|stop| *stop).await.is_err() {
+        if stop.wait_for(|stop| *stop >= times).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -129,20 +155,20 @@ impl Job {
         let (mut child, feeding) = match self.start(&held) {
             Ok(started) => started,
             Err(error) => {
-                held.release(Duration::ZERO).await?;
+                self.unless_hurried(held.release(Duration::ZERO)).await?;
                 return Err(error);
             }
         };
         let status = tokio::select! {
             status = child.wait() => status,
-            () = self.stopped() => {
-                end(&mut child).await?;
+            () = self.told(1) => {
+                self.end(&mut child).await?;
                 feeding.abort();
-                held.release(Duration::ZERO).await?;
+                self.unless_hurried(held.release(Duration::ZERO)).await?;
                 return Ok(());
             }
             () = held.lost() => {
-                end(&mut child).await?;
+                self.end(&mut child).await?;
                 feeding.abort();
                 tell(&held, "the claim is lost, somebody else has the message");
                 return Ok(());
@@ -153,15 +179,47 @@ impl Job {
         self.settle(held, status?).await
     }
 
+    /// What the call comes to, if it comes to that before the program is told to stop for the
+    /// second time.
+    async fn unless_hurried<T>(
+        &self,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, VerbError> {
+        tokio::select! {
+            biased;
+            outcome = call => Ok(outcome?),
+            () = self.told(2) => Err(VerbError::Abandoned),
+        }
+    }
+
+    /// Asks the command, and what it has started, to end, and ends it if it does not.
+    async fn end(&self, child: &mut Child) -> std::io::Result<()> {
+        let group = child.id().and_then(|id| i32::try_from(id).ok());
+        let send = |signal| {
+            if let Some(group) = group {
+                // It may have ended just now.
+                let _ = killpg(Pid::from_raw(group), signal);
+            }
+        };
+        send(Signal::SIGTERM);
+        tokio::select! {
+            status = child.wait() => return status.map(drop),
+            () = sleep(PATIENCE) => {}
+            () = self.told(2) => {}
+        }
+        send(Signal::SIGKILL);
+        child.wait().await.map(drop)
+    }
+
     async fn settle(&self, held: Held, status: ExitStatus) -> Result<(), VerbError> {
         self.note(&held, status.success());
         let lost = if status.success() {
-            held.ack().await?
+            self.unless_hurried(held.ack()).await?
         } else {
             let delay = self.delay_of(&held);
             let text = format!("{status}; again in {delay:.0?}");
             tell(&held, &text);
-            held.release(delay).await?
+            self.unless_hurried(held.release(delay)).await?
         };
         for id in lost {
             eprintln!(
@@ -220,23 +278,6 @@ impl Job {
         });
         Ok((child, feeding))
     }
-}
-
-/// Asks the command, and what it has started, to end, and ends it if it does not.
-async fn end(child: &mut Child) -> std::io::Result<()> {
-    let group = child.id().and_then(|id| i32::try_from(id).ok());
-    let send = |signal| {
-        if let Some(group) = group {
-            // It may have ended just now.
-            let _ = killpg(Pid::from_raw(group), signal);
-        }
-    };
-    send(Signal::SIGTERM);
-    if let Ok(status) = timeout(PATIENCE, child.wait()).await {
-        return status.map(drop);
-    }
-    send(Signal::SIGKILL);
-    child.wait().await.map(drop)
 }
 
 fn tell(held: &Held, text: &str) {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use burrow_core::wire::{self, Answer, Failure};
 use burrow_core::{Command, Detail, Reply, Selection};
+use burrow_tests::process::Server;
 use client::{Wire, claim, list, matched, put, queue};
 use support::{PATIENCE, assert_serves, launch, server};
 
@@ -153,6 +154,40 @@ fn a_client_that_takes_no_answers_is_not_read_and_then_cut_off() {
         assert!(started.elapsed() < PATIENCE, "the server goes on to listen");
     }
     assert_serves(&server);
+}
+
+/// A few bytes ask for much: what is not taken is not made.
+#[test]
+fn many_large_answers_are_made_one_after_the_other() {
+    const LISTS: u64 = 100;
+    const ANSWER: usize = 4 << 20;
+    let server = server(&[WIRE]);
+    let mut client = Wire::connect(&server);
+    for id in ["1", "2", "3", "4"] {
+        client.call(&put(id, &[b'x'; ANSWER / 4])).unwrap();
+    }
+    let mut frames = Vec::new();
+    for _ in 0..LISTS {
+        client.last_id += 1;
+        wire::encode_request(&mut frames, client.last_id, &list(0), u32::MAX).unwrap();
+    }
+    client.stream.write_all(&frames).unwrap();
+    for _ in 0..LISTS {
+        match client.next() {
+            Some(Answer::Outcome { outcome, .. }) => assert_eq!(matched(&outcome), 4),
+            other => panic!("{other:?}"),
+        }
+    }
+    let peak = peak_bytes(&server);
+    assert!(peak < 25 * ANSWER, "{} MiB", peak >> 20);
+}
+
+/// The most memory that the server ever had.
+fn peak_bytes(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
+    kilobytes.parse::<usize>().unwrap() << 10
 }
 
 #[test]

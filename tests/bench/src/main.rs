@@ -31,6 +31,8 @@ enum Figures {
     Peers(contest::Options),
     /// How cost grows with messages, queues, waiters, bodies, connections and backlog.
     Growth(contest::Options),
+    /// Messages for each second and latency through a proxy, beside the same server directly.
+    Proxy(contest::Options),
     /// The figures below but for the Worker, one after another.
     All,
     /// Time per command at 1,000 and at many messages, hidden messages, queues, waiters.
@@ -48,8 +50,6 @@ enum Figures {
     Worker,
     /// Lives for each second in the component, beside the machine natively.
     Component,
-    /// Messages for each second and latency through a proxy, beside the same server directly.
-    Proxy,
     /// One row of `memory`, as two numbers.
     #[command(hide = true)]
     MemoryOf {
@@ -74,6 +74,7 @@ fn main() -> anyhow::Result<()> {
         Figures::Layers(options) => return layers::run(size, &options),
         Figures::Peers(options) => return peers::run(size, &options),
         Figures::Growth(options) => return growth::run(size, &options),
+        Figures::Proxy(options) => return proxy::run(size, &options),
         _ => report::Header::take().print(),
     }
     let all: &[fn(Size) -> anyhow::Result<()>] = match figures {
@@ -84,7 +85,6 @@ fn main() -> anyhow::Result<()> {
         Figures::Writes => &[writes::run],
         Figures::Worker => &[worker::run],
         Figures::Component => &[component::run],
-        Figures::Proxy => &[proxy::run],
         _ => &[
             restart::run,
             pause::run,
@@ -92,7 +92,6 @@ fn main() -> anyhow::Result<()> {
             memory::run,
             machine::run,
             component::run,
-            proxy::run,
         ],
     };
     all.iter().try_for_each(|figure| figure(size))

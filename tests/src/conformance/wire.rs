@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use burrow_core::rest::{self, Plan, RestConfig, Routed, route};
@@ -23,7 +24,7 @@ use crate::web_socket::WebSocket;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What carries the protocol.
-trait Line: Read + Write + Debug {
+trait Line: Read + Write + Debug + Send {
     /// The socket beneath.
     fn stream(&self) -> &TcpStream;
 }
@@ -40,7 +41,7 @@ impl Line for WebSocket {
     }
 }
 
-/// A server with a manual clock. All requests share one connection.
+/// A server, with a manual clock unless it is said otherwise. All requests share one connection.
 #[derive(Debug)]
 pub struct WireHost {
     http: ServerHost,
@@ -49,6 +50,7 @@ pub struct WireHost {
     offer: Offer,
     rest: RestConfig,
     last_id: u64,
+    has_manual_clock: bool,
     outcomes: BTreeMap<u64, Result<Reply, Failure>>,
     pongs: u64,
 }
@@ -84,6 +86,7 @@ impl WireHost {
             offer: Offer::default(),
             rest: RestConfig::default(),
             last_id: 0,
+            has_manual_clock: true,
             outcomes: BTreeMap::new(),
             pongs: 0,
         };
@@ -94,6 +97,12 @@ impl WireHost {
             host.read(Some(ANSWER_TIMEOUT))?;
         }
         Ok(host)
+    }
+
+    /// The same, where time passes by itself.
+    pub fn on_real_clock(mut self) -> Self {
+        self.has_manual_clock = false;
+        self
     }
 
     /// The outcome of a command.
@@ -173,7 +182,7 @@ impl Host for WireHost {
     type Call = Call;
 
     fn has_manual_clock(&self) -> bool {
-        true
+        self.has_manual_clock
     }
 
     fn reset(&mut self) -> io::Result<()> {
@@ -246,6 +255,10 @@ impl Host for WireHost {
 
     fn advance(&mut self, span: Duration) -> io::Result<()> {
         self.catch_up()?;
+        if !self.has_manual_clock {
+            thread::sleep(span);
+            return self.catch_up();
+        }
         let call = self.http.send(&Request {
             method: "POST".into(),
             target: format!("/clock?advance={}ms", span.as_millis()),

@@ -1,7 +1,9 @@
 //! The proxy in front of real servers.
 
+mod cancelling;
 mod conformance;
 mod failing;
+mod lives;
 mod places;
 mod settings;
 mod spread;

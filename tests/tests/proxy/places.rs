@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use burrow_tests::process::{plain, program};
+
 use super::support::Cluster;
 
 #[test]
@@ -37,6 +39,29 @@ fn each_queue_is_on_one_server_and_lists_are_of_all() {
     assert_eq!(client.ids("/v1.0/shop"), left);
     assert_eq!(client.ask("DELETE", "/v1.0", "").status, 204);
     assert_eq!(client.get("/v1.0/shop").status, 404);
+}
+
+/// A client that is told the same names and weights puts queues where the proxy does.
+#[test]
+fn clients_and_proxies_agree() {
+    let cluster = Cluster::start(3, &[]);
+    let servers: Vec<String> = (0..3)
+        .map(|number| {
+            let path = cluster.socket(number).replace("unix:", "burrow+unix://");
+            format!("--url=s{number}={path}@1")
+        })
+        .collect();
+    let mut client = cluster.client();
+    for number in 0..12 {
+        let queue = format!("shop/q{number}");
+        let put = plain(program())
+            .args(["put", &queue, "--id=1", "x"])
+            .args(&servers)
+            .output()
+            .expect("burrow runs");
+        assert!(put.status.success(), "{put:?}");
+        assert_eq!(client.get(&format!("/v1.0/{queue}/1")).status, 200);
+    }
 }
 
 /// With several servers most dead-letter queues live elsewhere than what feeds them.

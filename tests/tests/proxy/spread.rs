@@ -181,6 +181,59 @@ fn takers_go_on_while_a_server_is_down() {
     assert_eq!(rest.as_array().map(Vec::len), Some(lost + put));
 }
 
+/// A server shows no more than so much at a time; what it did not show comes next.
+#[test]
+fn a_list_in_pages_shows_all_however_little_a_server_shows_at_a_time() {
+    let cluster = Cluster::of_servers(
+        SERVERS,
+        &["--max-answer-bytes=4KiB"],
+        &["--spread=shop/clicks"],
+    );
+    let mut client = cluster.client();
+    let body = "x".repeat(1000);
+    for id in 0..60 {
+        let put = client.ask("PUT", &format!("{QUEUE}/{id}"), &body);
+        assert_eq!(put.status, 201);
+    }
+    let mut seen: Vec<String> = Vec::new();
+    loop {
+        let marker = seen.last().map(|id| format!("&marker={id}"));
+        let page = client.get(&format!("{QUEUE}?detail=all{}", marker.unwrap_or_default()));
+        if page.status == 404 {
+            break;
+        }
+        let page = json(&page);
+        let ids = page.as_array().expect("a list").iter();
+        seen.extend(ids.filter_map(|message| message["id"].as_str().map(str::to_owned)));
+        assert!(seen.len() <= 60, "{seen:?}");
+    }
+    seen.sort_by_key(|id| id.parse::<u32>().ok());
+    let all: Vec<String> = (0..60).map(|id: u32| id.to_string()).collect();
+    assert_eq!(seen, all);
+}
+
+#[test]
+fn who_waits_gets_what_a_server_has_that_comes_back() {
+    let mut cluster = cluster();
+    let mut own = cluster.client_of(1);
+    assert_eq!(own.ask("PUT", &format!("{QUEUE}/1"), "x").status, 201);
+    cluster.kill(1);
+    let mut client = cluster.client();
+    while client.get("/v1.0").status != 503 {}
+    let waiting = thread::spawn(move || {
+        client.ask(
+            "POST",
+            &format!("{QUEUE}?wait=25&hide=60&detail=id&limit=1"),
+            "",
+        )
+    });
+    // The wait has begun once the other servers have it.
+    thread::sleep(std::time::Duration::from_millis(200));
+    cluster.restart(1);
+    let answer = waiting.join().expect("it is answered");
+    assert_eq!(json(&answer), serde_json::json!(["1"]));
+}
+
 #[test]
 fn it_can_be_exported_and_imported() {
     let cluster = cluster();

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use burrow_tests::conformance::{Answer, Host as _, Request, ServerHost};
+use burrow_tests::conformance::{Answer, Host as _, Request, ServerHost, WireHost};
 use burrow_tests::process::{Launch, Server, program};
 use tempfile::TempDir;
 
@@ -10,6 +10,8 @@ pub(crate) struct Cluster {
     pub(crate) servers: Vec<Server>,
     pub(crate) proxy: Server,
     folder: TempDir,
+    /// What the servers are told besides.
+    server_arguments: Vec<String>,
 }
 
 /// A client of a server or of a proxy.
@@ -18,9 +20,18 @@ pub(crate) struct Client(ServerHost);
 impl Cluster {
     /// So many servers, which keep their data, and a proxy with these further arguments.
     pub(crate) fn start(count: usize, arguments: &[&str]) -> Self {
+        Self::of_servers(count, &[], arguments)
+    }
+
+    /// As [`start`](Self::start), of servers that have further arguments as well.
+    pub(crate) fn of_servers(count: usize, server_arguments: &[&str], arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let server_arguments: Vec<String> = server_arguments
+            .iter()
+            .map(|argument| (*argument).to_owned())
+            .collect();
         let servers = (0..count)
-            .map(|number| start_server(&folder, number))
+            .map(|number| start_server(&folder, number, &server_arguments))
             .collect();
         let sockets: Vec<String> = (0..count).map(|number| socket(&folder, number)).collect();
         let launch = Launch::proxy(program(), &sockets);
@@ -29,6 +40,7 @@ impl Cluster {
             servers,
             proxy: launch.start().expect("the proxy starts"),
             folder,
+            server_arguments,
         }
     }
 
@@ -41,7 +53,18 @@ impl Cluster {
     }
 
     pub(crate) fn restart(&mut self, number: usize) {
-        self.servers[number] = start_server(&self.folder, number);
+        self.servers[number] = start_server(&self.folder, number, &self.server_arguments);
+    }
+
+    /// Where a server speaks the wire protocol.
+    pub(crate) fn socket(&self, number: usize) -> String {
+        socket(&self.folder, number)
+    }
+
+    /// A client of the proxy that speaks the wire protocol.
+    pub(crate) fn wire(&self) -> WireHost {
+        let wire = self.proxy.wire_address().expect("it was told to");
+        WireHost::connect(self.proxy.address(), wire).expect("it accepts")
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -93,10 +116,11 @@ pub(crate) fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 }
 
 /// On the same path each time, so that the proxy finds a restarted server.
-fn start_server(folder: &TempDir, number: usize) -> Server {
+fn start_server(folder: &TempDir, number: usize, arguments: &[String]) -> Server {
     let launch = Launch::new(program())
         .data(folder.path().join(format!("data{number}")))
         .argument(format!("--listen-wire={}", socket(folder, number)));
+    let launch = arguments.iter().fold(launch, Launch::argument);
     launch.start().expect("the server starts")
 }
 

@@ -117,6 +117,7 @@ fn message(item: Item) -> Result<Message, Error> {
     Ok(Message {
         id: item.id,
         body,
+        content_type: None,
         ttl_ms: item.ttl.saturating_mul(1000),
         hide_ms: item.hide.saturating_mul(1000),
         attempts: item.attempts,

@@ -30,6 +30,9 @@ const KEPT_BYTES: usize = 1 << 20;
 
 type Outcome = Result<Reply, Error>;
 
+/// Room for one call.
+pub(super) type Place = OwnedSemaphorePermit;
+
 /// Why there is no connection any more, or never was.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Broken {
@@ -53,6 +56,8 @@ pub(super) enum Broken {
 pub(super) struct Line {
     offer: Offer,
     room: Arc<Semaphore>,
+    /// What there is room for in all.
+    places: usize,
     calls: Mutex<Calls>,
     /// Told when there is something to send, or nothing any more.
     work: Notify,
@@ -119,9 +124,11 @@ impl Line {
             receive(&mut stream, &mut decoder).await?;
         };
         let places = usize::try_from(offer.max_in_flight).unwrap_or(usize::MAX);
+        let places = places.clamp(1, Semaphore::MAX_PERMITS);
         let line = Arc::new(Self {
             offer,
-            room: Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS))),
+            room: Arc::new(Semaphore::new(places)),
+            places,
             calls: Mutex::default(),
             work: Notify::new(),
             closed: Notify::new(),
@@ -136,9 +143,28 @@ impl Line {
         !self.lock().is_closed
     }
 
+    /// True if no call is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().waiting.is_empty() && self.room.available_permits() >= self.places
+    }
+
+    /// A place among the calls that the server takes at a time, waited for; `None` once the
+    /// connection has ended.
+    pub(super) async fn place(&self) -> Option<Place> {
+        Arc::clone(&self.room).acquire_owned().await.ok()
+    }
+
+    /// As [`place`](Self::place), if there is one now.
+    pub(super) fn try_place(&self) -> Option<Place> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
+    }
+
     /// Makes a call; `None` if the connection ended before it was made.
-    pub(super) async fn call(self: &Arc<Self>, command: &Command<'_>) -> Option<Outcome> {
-        let place = Arc::clone(&self.room).acquire_owned().await.ok()?;
+    pub(super) async fn call(
+        self: &Arc<Self>,
+        command: &Command<'_>,
+        place: Place,
+    ) -> Option<Outcome> {
         let (sender, receiver) = oneshot::channel();
         let id = {
             let mut calls = self.lock();

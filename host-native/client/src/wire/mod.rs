@@ -1,4 +1,7 @@
 //! The wire protocol, over TCP or a Unix socket: one connection, and on it many calls at a time.
+//!
+//! What waits for messages has connections of its own, as many as it takes: a server takes so
+//! many requests on each, and no acknowledgement is to stand behind a long wait.
 
 mod line;
 
@@ -11,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::error::Error;
 use crate::transport::{Answer, Calling, Transport};
-use line::{Broken, Line};
+use line::{Broken, Line, Place};
 
 const TCP: &str = "burrow://";
 const UNIX: &str = "burrow+unix://";
@@ -22,6 +25,8 @@ pub struct Wire {
     address: Address,
     /// Locked while a connection is made, so that all calls share it.
     line: Mutex<Option<Arc<Line>>>,
+    /// The connections for what waits.
+    waiting: Mutex<Vec<Arc<Line>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +51,7 @@ impl Wire {
         Ok(Self {
             address: Address::read(url)?,
             line: Mutex::new(None),
+            waiting: Mutex::default(),
         })
     }
 
@@ -57,11 +63,32 @@ impl Wire {
     /// What the machine refuses; `NotDone` if the command certainly was not carried out;
     /// `OutcomeUnknown` if the connection was lost on the way.
     pub async fn execute(&self, command: &Command<'_>) -> Result<Reply, Error> {
-        let line = self.line().await?;
-        line.call(command).await.unwrap_or_else(|| {
-            let text = format!("{}: too many calls are under way", self.address);
+        let called = match command.wait_ms() {
+            0 => {
+                let line = self.line().await?;
+                match line.place().await {
+                    Some(place) => line.call(command, place).await,
+                    None => None,
+                }
+            }
+            _ => {
+                let (line, place) = self.waiting_line().await?;
+                line.call(command, place).await
+            }
+        };
+        called.unwrap_or_else(|| {
+            let text = format!("{}: the connection was lost", self.address);
             Err(Error::NotDone(text))
         })
+    }
+
+    /// What queues are hashed with unless a name is given, as a proxy has it.
+    pub(crate) fn placed_name(&self) -> String {
+        match &self.address {
+            Address::Tcp(host) => host.clone(),
+            #[cfg(unix)]
+            Address::Unix(path) => format!("unix:{}", path.display()),
+        }
     }
 
     async fn line(&self) -> Result<Arc<Line>, Error> {
@@ -71,11 +98,41 @@ impl Wire {
         {
             return Ok(Arc::clone(line));
         }
-        let opened = Line::open(&self.address).await;
-        let opened =
-            opened.map_err(|reason| Error::NotDone(format!("{}: {reason}", self.address)))?;
+        let opened = self.open().await?;
         *line = Some(Arc::clone(&opened));
         Ok(opened)
+    }
+
+    /// A connection with a place for one more that waits. Those that nobody needs are closed.
+    async fn waiting_line(&self) -> Result<(Arc<Line>, Place), Error> {
+        let mut lines = self.waiting.lock().await;
+        lines.retain(|line| line.is_open());
+        let mut found = None;
+        lines.retain(|line| {
+            if found.is_none() {
+                found = line.try_place().map(|place| (Arc::clone(line), place));
+                return true;
+            }
+            let is_idle = line.is_idle();
+            if is_idle {
+                line.close(&Broken::Dropped);
+            }
+            !is_idle
+        });
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        let line = self.open().await?;
+        let place = line
+            .try_place()
+            .ok_or_else(|| Error::NotDone(format!("{}: the connection was lost", self.address)))?;
+        lines.push(Arc::clone(&line));
+        Ok((line, place))
+    }
+
+    async fn open(&self) -> Result<Arc<Line>, Error> {
+        let opened = Line::open(&self.address).await;
+        opened.map_err(|reason| Error::NotDone(format!("{}: {reason}", self.address)))
     }
 }
 
@@ -87,9 +144,12 @@ impl Transport for Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        if let Some(line) = self.line.get_mut() {
-            line.close(&Broken::Dropped);
-        }
+        let lines = self
+            .line
+            .get_mut()
+            .iter()
+            .chain(self.waiting.get_mut().iter());
+        lines.for_each(|line| line.close(&Broken::Dropped));
     }
 }
 

@@ -22,7 +22,7 @@ use crate::server::peer::Activity;
 /// Bytes that are read at once, at the least and at the most.
 const SMALL_READ: usize = 4 << 10;
 const LARGE_READ: usize = 256 << 10;
-/// While more answers than this are to be sent, nothing is read.
+/// While more answers than this are to be sent, no request is taken.
 const MAX_UNSENT: usize = 256 << 10;
 /// A frame makes progress if so much of it arrives in time.
 const PROGRESS_BYTES: usize = 64 << 10;
@@ -42,6 +42,8 @@ pub(super) struct Conversation<S> {
     read_bytes: usize,
     /// Bytes of the present frame since it last made progress.
     progress: usize,
+    /// Frames may be left of what was read: there was no room for their answers.
+    has_frames: bool,
     is_finishing: bool,
     is_ended: bool,
     arriving: Arriving,
@@ -64,6 +66,7 @@ impl<S: Carrier> Conversation<S> {
             sent: 0,
             read_bytes: SMALL_READ,
             progress: 0,
+            has_frames: false,
             is_finishing: false,
             is_ended: false,
             arriving: Arriving { shared, bytes: 0 },
@@ -90,7 +93,8 @@ impl<S: Carrier> Conversation<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             self.take_outcomes(cx);
-            if self.is_finishing && !self.is_ended && self.session.in_flight() == 0 {
+            let is_idle = self.session.in_flight() == 0 && !self.has_frames;
+            if self.is_finishing && !self.is_ended && is_idle {
                 let is_stopping = self.arriving.shared.stopping.load(Relaxed);
                 self.end(&match is_stopping {
                     true => Failure::Stopping,
@@ -104,8 +108,12 @@ impl<S: Carrier> Conversation<S> {
                     false => Poll::Pending,
                 };
             }
-            if self.out.len() - self.sent > MAX_UNSENT {
+            if self.is_behind() {
                 return Poll::Pending;
+            }
+            if self.has_frames {
+                self.take_frames();
+                continue;
             }
             let Poll::Ready(bytes) = self.poll_receive(cx)? else {
                 if self.end_if_unbearable() {
@@ -135,9 +143,21 @@ impl<S: Carrier> Conversation<S> {
         Poll::Ready(Ok(bytes))
     }
 
+    /// True if there is no room for further answers.
+    fn is_behind(&self) -> bool {
+        self.out.len() - self.sent + self.mailbox.bytes() > MAX_UNSENT
+    }
+
+    /// Takes the frames that are there, as long as there is room for what they are answered:
+    /// a few bytes may ask for megabytes.
     fn take_frames(&mut self) {
         let mut frames = 0;
-        while let Some(event) = self.session.next(&mut self.out) {
+        self.has_frames = true;
+        while !self.is_behind() {
+            let Some(event) = self.session.next(&mut self.out) else {
+                self.has_frames = false;
+                break;
+            };
             frames += 1;
             match event {
                 Event::Answered => {}
@@ -163,7 +183,7 @@ impl<S: Carrier> Conversation<S> {
             self.activity.requests.fetch_add(frames.max(1), Relaxed);
         }
         self.count_in_flight();
-        if self.session.unread() > 0 && self.stream.must_be_whole() {
+        if !self.has_frames && self.session.unread() > 0 && self.stream.must_be_whole() {
             self.end(&Failure::Protocol);
         }
         self.end_if_unbearable();
