@@ -218,3 +218,29 @@ pub enum Command<'a> {
         piece: Cow<'a, [u8]>,
     },
 }
+
+impl<'a> Command<'a> {
+    /// The queue that the command is about, if it is about one.
+    pub fn queue(&self) -> Option<&QueueName<'a>> {
+        match self {
+            Self::ListAccounts { .. }
+            | Self::DeleteAccounts { .. }
+            | Self::ListQueues { .. }
+            | Self::DeleteQueues { .. } => None,
+            Self::ListMessages { queue, .. }
+            | Self::UpdateMessages { queue, .. }
+            | Self::DeleteMessages { queue, .. }
+            | Self::Put { queue, .. }
+            | Self::PutBatch { queue, .. }
+            | Self::GetMessage { queue, .. }
+            | Self::UpdateMessage { queue, .. }
+            | Self::DeleteMessage { queue, .. }
+            | Self::Settle { queue, .. }
+            | Self::GetSettings { queue }
+            | Self::PutSettings { queue, .. }
+            | Self::ClearSettings { queue }
+            | Self::Export { queue, .. }
+            | Self::Import { queue, .. } => Some(queue),
+        }
+    }
+}
