@@ -11,3 +11,4 @@ mod moving;
 mod parity;
 mod size;
 mod support;
+mod wire;
