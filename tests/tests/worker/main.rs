@@ -6,6 +6,7 @@ mod conformance;
 mod cost;
 mod crash;
 mod dead_letters;
+mod deploy;
 mod limits;
 mod moving;
 mod parity;
