@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use burrow_core::wire::{self, Answer, Failure, Offer};
-use burrow_core::{Command, Field, Page, Problem, QueueName, Refusal, Reply};
+use burrow_core::{Command, Field, NewMessage, Page, Problem, QueueName, Refusal, Reply};
 use burrow_tests::conformance::{Host as _, Request, ServerHost, WorkerWireHost, run_all};
 use burrow_tests::web_socket::WebSocket;
 use burrow_tests::wire_client::{Wire, claim, list, matched, put};
@@ -173,6 +173,25 @@ fn commands_of_a_queue_are_carried_out_in_order() {
         panic!("it was put")
     };
     assert!(messages.iter().any(|message| message.body == large));
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn a_frame_as_long_as_a_request_goes_through() {
+    let worker = Worker::start(&[]);
+    let mut client = connect(&worker);
+    let body = vec![b'x'; 1_000_000];
+    let message = || NewMessage {
+        body: body.as_slice().into(),
+        ..NewMessage::default()
+    };
+    let queue = QueueName {
+        account: "shop".into(),
+        queue: "jobs".into(),
+    };
+    let messages = (0..8).map(|_| message()).collect();
+    client.call(&Command::PutBatch { queue, messages }).unwrap();
+    assert_eq!(matched(&client.call(&list(0))), 8);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use crate::install::{cargo_tool, debian_program};
+use crate::install::{cargo_tool, debian_program, has};
 use crate::report::Count;
 use crate::run::{Failure, cargo, program, root, target_folder};
 use crate::{npm, wasm};
@@ -157,8 +157,12 @@ fn workerd() -> Result<PathBuf, Failure> {
     installed("@cloudflare", "workerd")
 }
 
-/// A program that npm has in one package for each kind of machine.
+/// A program that npm has in one package for each kind of machine. Where there is no npm, one that somebody else
+/// has installed will do: it needs no node.
 fn installed(scope: &str, name: &str) -> Result<PathBuf, Failure> {
+    if !has("npm") && has(name) {
+        return Ok(name.into());
+    }
     let packages = npm::install(&folder())?.join("node_modules").join(scope);
     let folders = fs::read_dir(&packages).map_err(at(&packages))?;
     let mut programs = folders
