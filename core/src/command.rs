@@ -219,7 +219,7 @@ pub enum Command<'a> {
     },
 }
 
-impl Command<'_> {
+impl<'a> Command<'a> {
     /// How long it may wait for something to match, 0: not at all.
     pub fn wait_ms(&self) -> u64 {
         match self {
@@ -227,6 +227,30 @@ impl Command<'_> {
             | Self::UpdateMessages { wait_ms, .. }
             | Self::DeleteMessages { wait_ms, .. } => *wait_ms,
             _ => 0,
+        }
+    }
+
+    /// The queue that the command is about, if it is about one.
+    pub fn queue(&self) -> Option<&QueueName<'a>> {
+        match self {
+            Self::ListAccounts { .. }
+            | Self::DeleteAccounts { .. }
+            | Self::ListQueues { .. }
+            | Self::DeleteQueues { .. } => None,
+            Self::ListMessages { queue, .. }
+            | Self::UpdateMessages { queue, .. }
+            | Self::DeleteMessages { queue, .. }
+            | Self::Put { queue, .. }
+            | Self::PutBatch { queue, .. }
+            | Self::GetMessage { queue, .. }
+            | Self::UpdateMessage { queue, .. }
+            | Self::DeleteMessage { queue, .. }
+            | Self::Settle { queue, .. }
+            | Self::GetSettings { queue }
+            | Self::PutSettings { queue, .. }
+            | Self::ClearSettings { queue }
+            | Self::Export { queue, .. }
+            | Self::Import { queue, .. } => Some(queue),
         }
     }
 }

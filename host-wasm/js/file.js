@@ -97,6 +97,7 @@ function isAlive(pid) {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return error.code === 'EPERM';
+    // Whoever may not ask, as in Deno without --allow-run, cannot know that nobody is there.
+    return error.code !== 'ESRCH';
   }
 }

@@ -56,9 +56,22 @@ function durable(Class) {
     alarm() {
       return guarded(() => this.#current.alarm());
     }
+
+    webSocketMessage(socket, message) {
+      return guarded(() => this.#current.webSocketMessage(socket, message));
+    }
+
+    webSocketClose(socket, ...told) {
+      return guarded(() => this.#current.webSocketClose(socket, ...told));
+    }
+
+    webSocketError(socket, error) {
+      return guarded(() => this.#current.webSocketError(socket, error));
+    }
   };
 }
 
 export const Account = durable(module.Account);
+export const Gateway = durable(module.Gateway);
 export const Queue = durable(module.Queue);
 export const Root = durable(module.Root);

@@ -7,4 +7,6 @@ pub mod process;
 pub mod simulation;
 pub mod web_socket;
 pub mod wire;
+pub mod wire_client;
+pub mod wire_record;
 pub mod worker;

@@ -2,16 +2,15 @@
 //! on record are held to the byte, with the pure session and with the real server.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::path::Path;
 use std::time::Duration;
 
-use burrow_core::wire::{self, Answer, Decoder, Offer};
+use burrow_core::wire::{self, Answer, Decoder, Offer, Session};
 use burrow_core::{Command, Reply};
 use burrow_tests::process::{Launch, Server, program};
 use burrow_tests::web_socket::WebSocket;
 use burrow_tests::wire::{PureServer, any_command};
+use burrow_tests::wire_record::{Recorded, assert_holds, hex, recorded};
 use fastrand::Rng;
 use tungstenite::Message;
 
@@ -92,70 +91,6 @@ fn every_reply_comes_out_as_it_went_in() {
     assert!(kinds.iter().all(|count| *count > 0), "{kinds:?}");
 }
 
-/// A conversation on record.
-struct Recorded {
-    title: String,
-    sent: Vec<u8>,
-    received: Vec<u8>,
-}
-
-fn recorded() -> Vec<Recorded> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/wire.hex");
-    let text = std::fs::read_to_string(path).unwrap();
-    let mut all: Vec<Recorded> = Vec::new();
-    for line in text.lines() {
-        let bytes = |hex: &str| -> Vec<u8> {
-            hex.split_whitespace()
-                .map(|byte| u8::from_str_radix(byte, 16).unwrap())
-                .collect()
-        };
-        if let Some(title) = line.strip_prefix("== ") {
-            all.push(Recorded {
-                title: title.to_owned(),
-                sent: Vec::new(),
-                received: Vec::new(),
-            });
-        } else if let Some(hex) = line.strip_prefix("> ") {
-            all.last_mut().unwrap().sent.extend(bytes(hex));
-        } else if let Some(hex) = line.strip_prefix("< ") {
-            all.last_mut().unwrap().received.extend(bytes(hex));
-        } else {
-            assert!(line.is_empty() || line.starts_with('#'), "{line}");
-        }
-    }
-    all
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.chunks(32).fold(String::new(), |mut text, line| {
-        text.push('<');
-        for byte in line {
-            write!(text, " {byte:02x}").unwrap();
-        }
-        text.push('\n');
-        text
-    })
-}
-
-/// Kind, id and payload.
-type AnyFrame = (u8, u64, Vec<u8>);
-
-/// What comes before the first frame, and the frames, sorted by kind and id.
-fn in_order_of_id(answered: &[u8]) -> (Vec<u8>, Vec<AnyFrame>) {
-    let (start, rest) = answered.split_at(answered.len().min(wire::WELCOME_BYTES));
-    let mut decoder = Decoder::new(u32::MAX);
-    if start.last() != Some(&wire::VERSION) {
-        return (answered.to_vec(), Vec::new());
-    }
-    decoder.received().extend_from_slice(rest);
-    let mut frames = Vec::new();
-    while let Some(frame) = decoder.next_frame().unwrap() {
-        frames.push((frame.kind as u8, frame.id, frame.payload.to_vec()));
-    }
-    frames.sort();
-    (start.to_vec(), frames)
-}
-
 #[test]
 fn the_record_holds_for_the_pure_session() {
     let mut server = PureServer::new(Offer::default());
@@ -176,6 +111,24 @@ fn the_record_holds_for_the_pure_session() {
         }
     }
     assert!(failures.is_empty(), "answered:\n{failures}");
+}
+
+#[test]
+fn the_record_holds_for_a_session_that_falls_asleep_after_each_byte() {
+    let mut server = PureServer::new(Offer::default());
+    for Recorded {
+        title,
+        sent,
+        received,
+    } in recorded()
+    {
+        server.reconnect(Offer::default());
+        for byte in &sent {
+            server.feed(&[*byte], |_| ());
+            server.session = Session::wake(&server.session.keep()).unwrap();
+        }
+        assert!(server.out == received, "== {title}\n{}", hex(&server.out));
+    }
 }
 
 fn server() -> Server {
@@ -207,23 +160,4 @@ fn the_record_holds_on_a_web_socket() {
             let _ = socket.send(Message::Close(None));
         });
     }
-}
-
-/// Sends what is on record, reads as much as is to come, and asserts that it is the same and
-/// that nothing more comes after `leave`.
-fn assert_holds<S: Read + Write>(stream: &mut S, recorded: &Recorded, leave: fn(&mut S)) {
-    let title = &recorded.title;
-    stream.write_all(&recorded.sent).unwrap();
-    let mut answered = vec![0; recorded.received.len()];
-    stream.read_exact(&mut answered).unwrap();
-    // Answers leave as they are ready: their order is the server's own affair.
-    assert!(
-        in_order_of_id(&answered) == in_order_of_id(&recorded.received),
-        "== {title}\n{}",
-        hex(&answered)
-    );
-    leave(stream);
-    let mut more = Vec::new();
-    stream.read_to_end(&mut more).unwrap();
-    assert!(more.is_empty(), "== {title}: more came\n{}", hex(&more));
 }

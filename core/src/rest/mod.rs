@@ -30,6 +30,7 @@ mod router;
 mod seconds;
 mod settings;
 mod settle;
+mod upgrade;
 
 use alloc::boxed::Box;
 
@@ -42,6 +43,7 @@ pub use plan::Plan;
 pub use response::Response;
 pub use router::route;
 pub use settings::{read as read_settings, write as write_settings};
+pub use upgrade::{WIRE_PATH, needs_web_socket, refuse_page};
 
 /// An HTTP request, as far as this front-end reads it.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,7 +6,7 @@ use super::failure::DecodeError;
 use crate::codec::{Reader, put_varint};
 
 /// The length before each frame.
-const PREFIX_BYTES: usize = 4;
+pub(super) const PREFIX_BYTES: usize = 4;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +102,8 @@ pub struct Decoder {
     bytes: Vec<u8>,
     /// Bytes that were taken.
     taken: usize,
+    /// Where the frame begins that was taken last.
+    frame: usize,
     max_frame_bytes: u32,
 }
 
@@ -111,6 +113,7 @@ impl Decoder {
         Self {
             bytes: Vec::new(),
             taken: 0,
+            frame: 0,
             max_frame_bytes,
         }
     }
@@ -126,6 +129,11 @@ impl Decoder {
             self.taken = 0;
         }
         &mut self.bytes
+    }
+
+    /// The frame that was taken last, with its length, as long as nothing more is received.
+    pub(super) fn last_frame(&self) -> &[u8] {
+        self.bytes.get(self.frame..self.taken).unwrap_or_default()
     }
 
     /// Gives memory back that is not in use.
@@ -172,6 +180,7 @@ impl Decoder {
         let Some(frame) = rest.get(..length) else {
             return Ok(None);
         };
+        self.frame = self.taken;
         self.taken += PREFIX_BYTES + length;
         let mut reader = Reader::new(frame);
         let kind = reader.byte().ok_or(DecodeError::Malformed)?;

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::failure::DecodeError;
 use super::fields::{end, number_u32};
-use super::frame::{Decoder, Kind, put_frame};
+use super::frame::{Decoder, Kind, PREFIX_BYTES, put_frame};
 use crate::codec::{Reader, put_varint};
 
 /// The version of the protocol that is spoken here.
@@ -31,6 +31,15 @@ pub struct Offer {
     pub max_in_flight: u32,
     /// Messages of one batch, and settlements of one settle.
     pub max_batch_messages: u64,
+}
+
+impl Offer {
+    /// Bytes of a message that holds the longest frame with its length.
+    pub fn max_message_bytes(&self) -> usize {
+        usize::try_from(self.max_frame_bytes)
+            .unwrap_or(usize::MAX)
+            .saturating_add(PREFIX_BYTES)
+    }
 }
 
 impl Default for Offer {

@@ -42,6 +42,7 @@ mod failure;
 mod fields;
 mod frame;
 mod handshake;
+mod kept;
 mod message;
 mod reply;
 mod session;

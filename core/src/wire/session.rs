@@ -13,17 +13,17 @@ use crate::reply::Reply;
 /// Follows what a client says, and keeps it to what was offered.
 #[derive(Debug)]
 pub struct Session {
-    offer: Offer,
-    decoder: Decoder,
-    state: State,
+    pub(super) offer: Offer,
+    pub(super) decoder: Decoder,
+    pub(super) state: State,
     /// The highest id of a request so far. The next must be above it, so that no two have
     /// the same.
-    last_id: Option<u64>,
-    in_flight: u32,
+    pub(super) last_id: Option<u64>,
+    pub(super) in_flight: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Greeting,
     Serving,
     /// Requests are refused with `Stopping`.
@@ -57,6 +57,11 @@ impl Session {
         }
     }
 
+    /// What the client may rely on.
+    pub fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
     /// The buffer at whose end received bytes are to be appended.
     pub fn received(&mut self) -> &mut Vec<u8> {
         self.decoder.received()
@@ -88,11 +93,31 @@ impl Session {
         }
     }
 
+    /// The frame of the last event, with its length, for a host that passes it on. Nothing may have been
+    /// received since.
+    pub fn last_frame(&self) -> &[u8] {
+        self.decoder.last_frame()
+    }
+
     /// Appends what became of a request. To be told once for each [`Event::Submit`], in any
     /// order.
     pub fn answer(&mut self, id: u64, outcome: &Result<Reply, Failure>, out: &mut Vec<u8>) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.pass_answer();
         encode_outcome(out, id, outcome);
+    }
+
+    /// As [`answer`](Self::answer), where the answer was written elsewhere and is sent as it is.
+    pub fn pass_answer(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// For what comes in messages: once [`next`](Self::next) has given `None` and a message is
+    /// over, no part of a frame may be left. Tells whether the session goes on.
+    pub fn end_message(&mut self, out: &mut Vec<u8>) -> bool {
+        if self.unread() > 0 {
+            self.end(&Failure::Protocol, out);
+        }
+        self.state != State::Ended
     }
 
     /// From here on requests are refused, those that are under way are still answered.

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Extension;
 use axum::routing::any;
-use burrow_core::rest::{self, ClockRequest, Plan, Routed};
+use burrow_core::rest::{self, ClockRequest, Plan, Routed, WIRE_PATH};
 use burrow_core::{Command, Reply};
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, EXPECT, ORIGIN};
 use http::request::Parts;
@@ -22,8 +22,6 @@ use super::{ManualTime, Shared, upgrade};
 use crate::desk::{Desk, Failure, Health};
 
 const HEALTH_PATH: &str = "/healthz";
-/// Where the wire protocol begins, on a WebSocket.
-const WIRE_PATH: &str = "/wire";
 
 /// There is nobody to answer any more. The connection is closed without an answer.
 #[derive(Debug, thiserror::Error)]

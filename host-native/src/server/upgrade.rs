@@ -6,16 +6,16 @@ use std::sync::{Arc, PoisonError};
 use axum::body::Body;
 use axum::extract::Extension;
 use axum::response::Response;
-use burrow_core::rest::{self, RestConfig};
-use http::header::{ORIGIN, SEC_WEBSOCKET_VERSION, UPGRADE};
-use http::{HeaderValue, Request, StatusCode};
+use burrow_core::rest;
+use http::header::ORIGIN;
+use http::{HeaderValue, Request};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::Shared;
 use super::peer::Peer;
-use super::response::{text, to_http};
+use super::response::to_http;
 use super::stream::PeerStream;
 use super::wire::{self, WebSocket};
 
@@ -35,15 +35,9 @@ pub(super) async fn accept(
             response
         }
         (_, outcome) => {
-            let reason = outcome
-                .err()
-                .map_or_else(String::new, |error| format!(": {error}"));
-            let answer = text(426, &format!("The wire protocol needs a WebSocket{reason}"));
-            let mut response = to_http(answer, &peer).map(Body::new);
-            let headers = response.headers_mut();
-            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-            response
+            let problem = outcome.err().map(|error| error.to_string());
+            let answer = rest::needs_web_socket(problem.as_deref());
+            to_http(answer, &peer).map(Body::new)
         }
     }
 }
@@ -61,9 +55,9 @@ pub(super) async fn go_on(peer: &Arc<Peer>, shared: &Arc<Shared>) {
     let Ok(parts) = upgraded.downcast::<TokioIo<PeerStream>>() else {
         return;
     };
-    let max_frame_bytes = wire::offer(shared).max_frame_bytes;
+    let longest = wire::offer(shared).max_message_bytes();
     let stream = parts.io.into_inner();
-    let socket = WebSocket::new(stream, parts.read_buf.into(), max_frame_bytes).await;
+    let socket = WebSocket::new(stream, parts.read_buf.into(), longest).await;
     wire::run(socket, Arc::clone(&peer.activity), Arc::clone(shared)).await;
 }
 
@@ -71,21 +65,6 @@ fn refuse(shared: &Shared, request: &Request<Body>) -> Option<rest::Response> {
     if shared.stopping.load(SeqCst) {
         return Some(rest::Response::stopping());
     }
-    let is_permitted = is_permitted(request.headers().get(ORIGIN), &shared.rest);
-    (!is_permitted).then(|| {
-        text(
-            StatusCode::FORBIDDEN.as_u16(),
-            "Pages of this origin are not permitted: see the setting cors_origin",
-        )
-    })
-}
-
-/// Browsers let every page connect, and tell where it comes from: it is for the server to say
-/// no.
-fn is_permitted(origin: Option<&HeaderValue>, config: &RestConfig) -> bool {
-    match (origin, config.cors_origin.as_deref()) {
-        (None, _) | (Some(_), Some("*")) => true,
-        (Some(origin), Some(permitted)) => origin.as_bytes() == permitted.as_bytes(),
-        (Some(_), None) => false,
-    }
+    let origin = request.headers().get(ORIGIN);
+    rest::refuse_page(origin.map(HeaderValue::as_bytes), &shared.rest)
 }

@@ -1,7 +1,6 @@
 //! The wire protocol as nobody should use it, over both kinds of sockets, and at the end of
 //! a server.
 
-mod client;
 #[path = "../support/mod.rs"]
 mod support;
 mod web_socket;
@@ -14,6 +13,7 @@ use std::time::Duration;
 use burrow_core::wire::{self, Answer, Failure};
 use burrow_core::{Command, Detail, Reply, Selection};
 use burrow_tests::process::Server;
+use burrow_tests::wire_client as client;
 use client::{Wire, claim, list, matched, put, queue};
 use support::{PATIENCE, assert_serves, launch, server};
 

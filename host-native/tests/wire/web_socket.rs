@@ -19,23 +19,16 @@ const ASK: &str = "GET /wire HTTP/1.1\r\nhost: burrow\r\nconnection: Upgrade\r\n
     sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 fn silent(server: &Server) -> Wire<WebSocket> {
-    let socket = WebSocket::connect(server.address()).expect("the server upgrades");
-    socket.stream().set_read_timeout(Some(PATIENCE)).unwrap();
-    socket.stream().set_write_timeout(Some(PATIENCE)).unwrap();
-    Wire::on(socket)
+    Wire::silent_web_socket(server)
 }
 
 fn connect(server: &Server) -> Wire<WebSocket> {
-    let mut client = silent(server);
-    client.greet();
-    client
+    Wire::web_socket(server)
 }
 
 /// What the server said last, by WebSocket.
 fn closed(client: &mut Wire<WebSocket>) -> (CloseCode, String) {
-    while client.stream.message().unwrap().is_some() {}
-    let frame = client.stream.closed.clone().expect("a reason");
-    (frame.code, frame.reason.to_string())
+    client.closed().expect("a reason")
 }
 
 /// A client that writes the bytes of the WebSocket by itself.

@@ -33,7 +33,11 @@ async function open(path) {
   const page = await chromium.newPage();
   const errors = [];
   page.on('pageerror', (error) => errors.push(error.message));
-  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+  page.on('console', (message) => {
+    // The first page of a site is asked for a picture, which there is not.
+    const isOfPage = !message.location().url?.endsWith('/favicon.ico');
+    if (message.type() === 'error' && isOfPage) errors.push(message.text());
+  });
   await page.setViewport({ width: 1200, height: 760 });
   await page.goto(host.url + path);
   return { page, errors };
@@ -75,6 +79,34 @@ test('a queue in IndexedDB is there after a reload, and only one tab has it', as
     return [digest, (await queue.list('a', 'q')).length];
   })`);
   assert.deepEqual(again, [digest[0], 300]);
+  assert.deepEqual(errors, []);
+  await page.close();
+});
+
+test('a service worker answers REST from inside the page, also when it was stopped in between', async () => {
+  const { page, errors } = await open('/host-wasm/js/tests/package.json');
+  await page.evaluate(async () => {
+    const controlled = new Promise((resolve) => {
+      navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true });
+    });
+    await navigator.serviceWorker.register('./service-worker.js', { type: 'module' });
+    await controlled;
+  });
+  const send = (method, target, body) => page.evaluate(async (init, url) => {
+    const answer = await fetch(url, init);
+    return [answer.status, await answer.text()];
+  }, { method, body }, target);
+  assert.deepEqual(await send('PUT', '/v1.0/a/q/m', 'hi'), [201, '']);
+  const waiting = send('POST', '/v1.0/a/other?wait=60&hide=60&detail=body');
+  assert.deepEqual(await send('GET', '/v1.0/a/q?detail=body'), [200, '["hi"]']);
+  assert.deepEqual(await send('PUT', '/v1.0/a/other/n', 'there'), [201, '']);
+  assert.deepEqual(await waiting, [200, '["there"]']);
+
+  const browser = await page.createCDPSession();
+  await browser.send('ServiceWorker.enable');
+  await browser.send('ServiceWorker.stopAllWorkers');
+  assert.deepEqual(await send('GET', '/v1.0/a/q?detail=body'), [200, '["hi"]']);
+  assert.deepEqual(await send('GET', '/v1.0/a'), [200, '["other","q"]']);
   assert.deepEqual(errors, []);
   await page.close();
 });

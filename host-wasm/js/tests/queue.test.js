@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { FileStorage } from '../file.js';
 import { MemoryStorage, OutcomeUnknown, Queue, Refused } from '../index.js';
+import { folders } from './folders.js';
 
 const manual = (options) => Queue.open({ clock: 'manual', ...options });
 
@@ -130,21 +127,7 @@ test('a queue that is closed tells who waits, and those who come later', async (
   await assert.rejects(queue.put('a', 'q', { id: 'm' }), /is closed/);
 });
 
-test('a folder survives a process, has one owner, and leaves out what was half written', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'burrow-'));
-  const queue = await manual({ storage: await FileStorage.open(folder) });
-  await queue.put('a', 'q', { id: 'm', body: 'kept' });
-  await assert.rejects(FileStorage.open(folder), /held by process/);
-  await queue.close();
-  await writeFile(join(folder, 'partial'), 'half');
-  const again = await manual({ storage: await FileStorage.open(folder) });
-  assert.equal((await again.get('a', 'q', 'm')).text(), 'kept');
-  await again.close();
-  const blob = (await readdir(folder)).find((name) => name.endsWith('.blob'));
-  await writeFile(join(folder, blob), 'damaged');
-  const storage = await FileStorage.open(folder);
-  await assert.rejects(manual({ storage }), /journal blob 1 is damaged/);
-});
+for (const [title, hold] of folders) test(title, hold);
 
 test('a request is answered as by the server', async () => {
   const queue = await manual();

@@ -4,6 +4,7 @@ use worker::{DurableObject, Env, Error, Request, Response, Result, State, durabl
 
 use crate::names::{Below, Names};
 use crate::places::{self, ADVANCE, ASK, About, IS_ALIVE, REMOVE};
+use crate::wire;
 
 /// See the [module](self).
 #[durable_object(fetch)]
@@ -23,6 +24,9 @@ impl DurableObject for Account {
     async fn fetch(&self, request: Request) -> Result<Response> {
         let about = About::of(request.headers())?;
         match request.headers().get(ASK)? {
+            Some(question) if question == wire::COMMAND => {
+                wire::list(&self.names, &self.below(&about), request).await
+            }
             Some(question) => places::tell(self.asked(&question, &about).await),
             None => self.names.list(&self.below(&about), &request).await,
         }

@@ -28,18 +28,37 @@ pub struct Desk {
     /// Outcomes that came while something else was asked.
     polled: VecDeque<(Ticket, Outcome)>,
     /// Outcomes that say that the account does not exist, as far as this node can tell.
-    doubtful: Vec<(Number, Plan, Outcome)>,
+    doubtful: Vec<(Number, Form, Outcome)>,
 }
 
 #[derive(Debug)]
 struct Pending {
     number: Number,
     ticket: Ticket,
-    /// None for what other objects asked.
-    plan: Option<Plan>,
+    form: Form,
 }
 
-type Outcome = Result<Reply, Refusal>;
+/// How it is told what became of a request.
+#[derive(Debug)]
+enum Form {
+    Response(Plan),
+    Reply,
+    /// Another object asks only whether it was done.
+    Done,
+}
+
+impl Form {
+    fn next(self, number: Number, outcome: Outcome) -> Next {
+        match self {
+            Self::Response(plan) => Next::Respond(number, plan.respond(outcome)),
+            Self::Reply => Next::Reply(number, outcome),
+            Self::Done => Next::Done(number, outcome.is_ok()),
+        }
+    }
+}
+
+/// What became of a command.
+pub type Outcome = Result<Reply, Refusal>;
 
 /// What became of a request.
 #[derive(Debug)]
@@ -53,6 +72,8 @@ pub enum Handled {
 pub enum Next {
     /// It is answered.
     Respond(Number, Response),
+    /// The same for a command that came without one.
+    Reply(Number, Outcome),
     /// What another object asked for was done, or not.
     Done(Number, bool),
     /// Ask the account's directory for other queues, then call [`Desk::decide`].
@@ -92,14 +113,27 @@ impl Desk {
                 Handled::Answered(request.respond(self.node.now(), self.node.digest()))
             }
             Routed::Submit(command, plan) if !has_room && stores(&command) => {
-                Handled::Answered(plan.respond(Err(Refusal::Exhausted {
-                    limit: LimitName::NodeBytes,
-                    maximum: self.node.stats().bytes,
-                })))
+                Handled::Answered(plan.respond(Err(self.no_room())))
             }
             Routed::Submit(command, plan) => {
-                Handled::Pending(self.submit(now, command, Some(plan)))
+                Handled::Pending(self.submit(now, command, Form::Response(plan)))
             }
+        }
+    }
+
+    /// Takes a command to the queue, as [`handle`](Self::handle) takes a request.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub fn carry_out(
+        &mut self,
+        now: Timestamp,
+        command: Command<'_>,
+        has_room: bool,
+    ) -> Result<Number, Refusal> {
+        match has_room || !stores(&command) {
+            true => Ok(self.submit(now, command, Form::Reply)),
+            false => Err(self.no_room()),
         }
     }
 
@@ -110,16 +144,23 @@ impl Desk {
             queue: name(&account, &queue),
             piece: Cow::Borrowed(piece),
         };
-        self.submit(now, command, None)
+        self.submit(now, command, Form::Done)
     }
 
-    fn submit(&mut self, now: Timestamp, command: Command<'_>, plan: Option<Plan>) -> Number {
+    fn no_room(&self) -> Refusal {
+        Refusal::Exhausted {
+            limit: LimitName::NodeBytes,
+            maximum: self.node.stats().bytes,
+        }
+    }
+
+    fn submit(&mut self, now: Timestamp, command: Command<'_>, form: Form) -> Number {
         self.last_number = self.last_number.wrapping_add(1).max(1);
         let ticket = self.node.submit(now, command);
         self.pending.push(Pending {
             number: self.last_number,
             ticket,
-            plan,
+            form,
         });
         self.last_number
     }
@@ -130,26 +171,23 @@ impl Desk {
             let polled = self.polled.pop_front();
             let (ticket, outcome) = polled.or_else(|| self.node.poll_reply())?;
             let place = self.pending.iter().position(|own| own.ticket == ticket);
-            let Some(Pending { number, plan, .. }) =
+            let Some(Pending { number, form, .. }) =
                 place.map(|place| self.pending.swap_remove(place))
             else {
                 continue;
             };
-            return Some(match plan {
-                None => Next::Done(number, outcome.is_ok()),
-                Some(plan) if is_doubtful(&outcome) => {
-                    self.doubtful.push((number, plan, outcome));
-                    Next::AskAccount(number)
-                }
-                Some(plan) => Next::Respond(number, plan.respond(outcome)),
-            });
+            if is_doubtful(&outcome) && !matches!(form, Form::Done) {
+                self.doubtful.push((number, form, outcome));
+                return Some(Next::AskAccount(number));
+            }
+            return Some(form.next(number, outcome));
         }
     }
 
     /// Answers a request of which the node could not tell whether there is an account.
-    pub fn decide(&mut self, number: Number, account_exists: bool) -> Option<Response> {
+    pub fn decide(&mut self, number: Number, account_exists: bool) -> Option<Next> {
         let place = self.doubtful.iter().position(|own| own.0 == number)?;
-        let (_, plan, outcome) = self.doubtful.swap_remove(place);
+        let (_, form, outcome) = self.doubtful.swap_remove(place);
         let correct = |refusal| match refusal {
             Refusal::AccountNotFound if account_exists => Refusal::QueueNotFound,
             other => other,
@@ -163,7 +201,7 @@ impl Desk {
             )),
             other => other.map_err(correct),
         };
-        Some(plan.respond(outcome))
+        Some(form.next(number, outcome))
     }
 
     /// The client went away.

@@ -3,7 +3,7 @@
 
 use burrow_core::rest::{Request, Response, RestConfig, Routed, route};
 use burrow_core::{
-    Command, Config, JournalConfig, Node, Page, QueueName, Refusal, Settings, Timestamp,
+    Command, Config, JournalConfig, Node, Page, QueueName, Refusal, Reply, Settings, Timestamp,
 };
 
 /// What a request asks of a directory.
@@ -16,6 +16,9 @@ pub struct Wanted {
     /// At most so many.
     pub limit: Option<u64>,
 }
+
+/// What becomes of a command.
+pub type Outcome = Result<Reply, Refusal>;
 
 /// What becomes of a request to a directory or to no place in particular.
 #[derive(Debug)]
@@ -32,6 +35,17 @@ pub fn read(request: &Request<'_>, rest: &RestConfig) -> Read {
         Routed::Clock(_) => return Read::Wanted(Wanted::default()),
         Routed::Submit(command, plan) => (command, plan),
     };
+    match examine(command) {
+        Ok(wanted) => Read::Wanted(wanted),
+        Err(outcome) => Read::Answered(plan.respond(outcome)),
+    }
+}
+
+/// What a command asks of a directory.
+///
+/// # Errors
+/// What becomes of it without one.
+pub fn examine(command: Command<'_>) -> Result<Wanted, Outcome> {
     let none = Page::default();
     let (removes, page) = match &command {
         Command::ListAccounts { page } | Command::ListQueues { page, .. } => (false, page),
@@ -43,12 +57,12 @@ pub fn read(request: &Request<'_>, rest: &RestConfig) -> Read {
         marker: page.marker.as_ref().map(|name| name.as_bytes().to_vec()),
         limit: page.limit,
     };
-    // An empty node tells what is wrong with the request, if anything is.
+    // An empty node tells what is wrong with the command, if anything is.
     let mut node = forgetful();
     node.submit(Timestamp::ZERO, command);
     match node.poll_reply() {
-        Some((_, Err(Refusal::AccountNotFound))) | None => Read::Wanted(wanted),
-        Some((_, outcome)) => Read::Answered(plan.respond(outcome)),
+        Some((_, Err(Refusal::AccountNotFound))) | None => Ok(wanted),
+        Some((_, outcome)) => Err(outcome),
     }
 }
 
@@ -65,10 +79,23 @@ pub fn answer<'a>(
         Routed::Clock(clock) => return clock.respond(Timestamp::ZERO, 0),
         Routed::Submit(command, plan) => (command, plan),
     };
+    plan.respond(carry_out(command, account_exists, names))
+}
+
+/// What becomes of a command that covers these names, in order. If there are none, it matters
+/// whether the account has any queues at all.
+///
+/// # Errors
+/// That there is none.
+pub fn carry_out<'a>(
+    command: Command<'_>,
+    account_exists: bool,
+    names: impl Iterator<Item = &'a str>,
+) -> Outcome {
     let mut node = forgetful();
     let mut names = names.peekable();
     if account_exists && names.peek().is_none() {
-        return plan.respond(Err(Refusal::QueueNotFound));
+        return Err(Refusal::QueueNotFound);
     }
     for name in names {
         let queue = match &command {
@@ -88,10 +115,20 @@ pub fn answer<'a>(
         node.poll_reply();
     }
     node.submit(Timestamp::ZERO, command);
-    match node.poll_reply() {
-        Some((_, outcome)) => plan.respond(outcome),
-        None => Response::outcome_unknown(),
-    }
+    // It answers at once.
+    node.poll_reply()
+        .map_or(Err(Refusal::AccountNotFound), |(_, outcome)| outcome)
+}
+
+/// What becomes of a command on a queue whose name cannot be one.
+///
+/// # Errors
+/// Why not.
+pub fn refuse(command: Command<'_>) -> Outcome {
+    let mut node = forgetful();
+    node.submit(Timestamp::ZERO, command);
+    node.poll_reply()
+        .map_or(Err(Refusal::QueueNotFound), |(_, outcome)| outcome)
 }
 
 /// Tells whether the Worker works: whoever gets an answer knows that it does.

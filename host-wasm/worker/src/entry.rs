@@ -1,9 +1,10 @@
 //! The Worker: finds the object that a request belongs to, and passes it on as it came.
 
-use burrow_core::rest::{Place, place};
+use burrow_core::rest::{Place, WIRE_PATH, place};
 use worker::{Context, Env, Request, Response, Result, event, web_sys};
 
 use crate::directory::{self, Read};
+use crate::gateway;
 use crate::http::{Described, respond, target_of};
 use crate::places::{self, ASK, About};
 use crate::spent;
@@ -17,6 +18,9 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<web_sys::Respon
     if path == "/healthz" {
         let described = Described::of(&request)?;
         return Ok(respond(directory::health(&described.with_body(&[])))?.into());
+    }
+    if path == WIRE_PATH {
+        return gateway::connect(&request, &env).await;
     }
     if variables.counters && target == "/counters" {
         return Ok(Response::ok(spent::to_json())?.into());

@@ -14,7 +14,9 @@ pub mod directory;
 pub mod rows;
 
 mod account;
+mod connection;
 mod entry;
+mod gateway;
 mod http;
 mod journal;
 mod memory;
@@ -27,4 +29,5 @@ mod spent;
 mod sql;
 mod time;
 mod variables;
+mod wire;
 mod work;

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use futures_util::lock::Mutex;
 use worker::{Env, Request, Response, Result, SqlStorage, State};
 
-use crate::directory::{self, Read};
+use crate::directory::{self, Read, Wanted};
 use crate::http::{Described, respond};
 use crate::places::{self, ADVANCE, About, IS_ALIVE, REMOVE, YES};
 use crate::sql::{execute, has_table, query, text};
@@ -95,6 +95,23 @@ impl Names {
             Read::Answered(response) => return respond(response),
             Read::Wanted(wanted) => wanted,
         };
+        let (found, exists) = self.covered(below, &wanted).await?;
+        let names = found.iter().map(String::as_str);
+        respond(directory::answer(
+            &described.with_body(&[]),
+            rest,
+            exists,
+            names,
+        ))
+    }
+
+    /// The names that are wanted. If there are none behind the marker, it is also told whether there
+    /// are any before it.
+    pub(crate) async fn covered(
+        &self,
+        below: &Below<'_>,
+        wanted: &Wanted,
+    ) -> Result<(Vec<String>, bool)> {
         let names = self.all()?;
         let marker = wanted.marker.as_deref();
         let behind = marker.map_or(0, |marker| {
@@ -108,13 +125,7 @@ impl Names {
         // An account that has nothing behind the marker may have something before it.
         let is_doubtful = found.is_empty() && behind > 0 && !below.are_accounts;
         let exists = is_doubtful && self.any(below, None).await?;
-        let names = found.iter().map(String::as_str);
-        respond(directory::answer(
-            &described.with_body(&[]),
-            rest,
-            exists,
-            names,
-        ))
+        Ok((found, exists))
     }
 
     /// True if one of them exists, other than this one.

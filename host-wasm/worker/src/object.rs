@@ -13,7 +13,7 @@ use futures_util::future::AbortHandle;
 use futures_util::lock::Mutex;
 use worker::{Date, Env, Error, Result, State, console_error};
 
-use crate::desk::{Desk, Number};
+use crate::desk::{Desk, Number, Outcome};
 use crate::journal::Journal;
 use crate::places::{self, About};
 use crate::sql::{execute, has_table, number, query, text, whole};
@@ -21,7 +21,7 @@ use crate::time::FORWARD_AGAIN_MS;
 use crate::variables::Variables;
 
 /// The longest name that there is.
-const MAX_NAME_BYTES: usize = 255;
+pub(crate) const MAX_NAME_BYTES: usize = 255;
 
 /// What names a request, also across restores.
 pub(crate) type Key = (u64, Number);
@@ -30,6 +30,7 @@ pub(crate) type Key = (u64, Number);
 #[derive(Debug)]
 pub(crate) enum Told {
     Response(rest::Response),
+    Outcome(Outcome),
     /// What another object asked for was done, or not.
     Done(bool),
     /// The client has left.

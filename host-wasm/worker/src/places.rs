@@ -11,6 +11,8 @@ pub(crate) const NOW: &str = "Burrow-Now";
 /// The names that a request's target has, percent-encoded.
 pub(crate) const ACCOUNT: &str = "Burrow-Account";
 pub(crate) const QUEUE: &str = "Burrow-Queue";
+/// Who has asked for a command of the wire protocol.
+pub(crate) const CALLER: &str = "Burrow-Caller";
 /// What one object asks another. Clients' requests are freed of it.
 pub(crate) const ASK: &str = "Burrow-Ask";
 
@@ -96,6 +98,11 @@ pub(crate) fn queue(env: &Env, account: &str, queue: &str) -> Result<Place> {
     named(env, "QUEUES", &name)
 }
 
+/// One of the objects that hold WebSockets. Which one makes no difference.
+pub(crate) fn gateway(env: &Env, number: u32) -> Result<Place> {
+    named(env, "GATEWAYS", &number.to_string())
+}
+
 fn named(env: &Env, binding: &str, name: &str) -> Result<Place> {
     Ok(env.durable_object(binding)?.get_by_name(name)?.into_rpc())
 }
@@ -116,8 +123,30 @@ impl Place {
 
     /// Asks another object something, and gives what it tells.
     pub(crate) async fn ask(&self, question: &str, about: &About, body: &[u8]) -> Result<String> {
+        let answer = self.begin(question, about, None, body)?;
+        let answer: web_sys::Response = JsFuture::from(answer).await?.dyn_into()?;
+        let text = JsFuture::from(answer.text()?).await?;
+        let text = text.as_string().unwrap_or_default();
+        match answer.status() {
+            200 => Ok(text),
+            _ => Err(Error::from(text)),
+        }
+    }
+
+    /// Asks another object something, for somebody. What is asked of the same place arrives in this
+    /// order; the answer is a promise.
+    pub(crate) fn begin(
+        &self,
+        question: &str,
+        about: &About,
+        caller: Option<&str>,
+        body: &[u8],
+    ) -> Result<Promise> {
         let headers = Headers::new();
         headers.set(ASK, question)?;
+        if let Some(caller) = caller {
+            headers.set(CALLER, caller)?;
+        }
         about.write_to(&headers)?;
         let init = web_sys::RequestInit::new();
         init.set_method("POST");
@@ -126,13 +155,7 @@ impl Place {
             init.set_body_opt_u8_array(Some(&Uint8Array::from(body)));
         }
         let request = web_sys::Request::new_with_str_and_init("http://object/", &init)?;
-        let answer = self.answer(&request).await?;
-        let text = JsFuture::from(answer.text()?).await?;
-        let text = text.as_string().unwrap_or_default();
-        match answer.status() {
-            200 => Ok(text),
-            _ => Err(Error::from(text)),
-        }
+        Ok(self.fetch(&request))
     }
 
     /// The same for what is true or not.

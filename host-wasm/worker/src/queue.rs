@@ -16,25 +16,30 @@ use crate::memory::used_bytes;
 use crate::object::{Key, Object, Told};
 use crate::places::{self, ADVANCE, ASK, About, IS_ALIVE, REMOVE};
 use crate::spent;
+use crate::wire::{self, Calls};
 
 /// Above this the isolate takes no more messages.
-const MEMORY_BYTES: usize = 88 << 20;
+pub(crate) const MEMORY_BYTES: usize = 88 << 20;
 /// The client has closed the request. Nobody reads it.
 const LEFT: u16 = 499;
 
 /// See the [module](self).
 #[durable_object(alarm)]
-pub struct Queue(Rc<Object>);
+pub struct Queue(Rc<Object>, Calls);
 
 impl DurableObject for Queue {
     fn new(state: State, env: Env) -> Self {
-        Self(Rc::new(Object::new(state, env)))
+        Self(Rc::new(Object::new(state, env)), Calls::default())
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let about = About::of(request.headers())?;
         if let Some(question) = request.headers().get(ASK)? {
-            return places::tell(asked(&self.0, &question, &about, request).await);
+            return match question.as_str() {
+                wire::COMMAND => self.1.carry_out(&self.0, &about, request).await,
+                wire::CANCEL => self.1.cancel(&self.0, &request).await,
+                _ => places::tell(asked(&self.0, &question, &about, request).await),
+            };
         }
         let maximum_bytes = self.0.variables()?.max_request_bytes;
         let Some(body) = read_body(&mut request, maximum_bytes).await? else {
@@ -83,7 +88,7 @@ async fn answer(
     let told = expect(object, (epoch, number), Some(leaving)).await;
     Ok(match told {
         Some(Told::Response(response)) => respond(response),
-        Some(Told::Done(_) | Told::Left) => {
+        Some(Told::Outcome(_) | Told::Done(_) | Told::Left) => {
             Response::empty().map(|response| response.with_status(LEFT))
         }
         None => respond(rest::Response::outcome_unknown()),
@@ -142,7 +147,7 @@ async fn take(object: &Rc<Object>, about: &About, piece: &[u8]) -> Result<String
 
 /// Waits until something can be said of a request: nothing if the node was lost. If the client leaves
 /// before, its request is cancelled.
-fn expect(
+pub(crate) fn expect(
     object: &Rc<Object>,
     key: Key,
     leaving: Option<Leaving>,
@@ -168,14 +173,14 @@ fn expect(
 }
 
 /// Hears that the client leaves, for as long as it is kept.
-struct Leaving {
+pub(crate) struct Leaving {
     signal: AbortSignal,
     heard: oneshot::Receiver<()>,
     listener: Closure<dyn FnMut()>,
 }
 
 impl Leaving {
-    fn of(signal: AbortSignal) -> Result<Self> {
+    pub(crate) fn of(signal: AbortSignal) -> Result<Self> {
         let (sender, heard) = oneshot::channel();
         let mut sender = Some(sender);
         let mut leave = move || {

@@ -9,6 +9,7 @@ use crate::names::{Below, Names};
 use crate::places::{self, ASK, About};
 use crate::sql::{execute, has_table, number, query, whole};
 use crate::variables::Variables;
+use crate::wire;
 
 /// See the [module](self).
 #[durable_object(fetch)]
@@ -28,6 +29,9 @@ impl DurableObject for Root {
     async fn fetch(&self, request: Request) -> Result<Response> {
         let about = About::of(request.headers())?;
         match request.headers().get(ASK)? {
+            Some(question) if question == wire::COMMAND => {
+                wire::list(&self.names, &self.below(&about), request).await
+            }
             Some(question) => places::tell(self.asked(&question, &about).await),
             None => self.answer(&request, &about).await,
         }
@@ -59,11 +63,7 @@ impl Root {
     async fn answer(&self, request: &Request, about: &About) -> Result<Response> {
         let described = Described::of(request)?;
         let rest = &Variables::of(&self.env)?.settings.rest;
-        let mut below = Below {
-            env: &self.env,
-            about,
-            are_accounts: true,
-        };
+        let mut below = self.below(about);
         if let Routed::Clock(clock) = route(&described.with_body(&[]), rest) {
             let now = self.move_clock(clock.advance_ms)?;
             let about = About {
@@ -75,6 +75,14 @@ impl Root {
             return respond(clock.respond(now, digest));
         }
         self.names.list(&below, request).await
+    }
+
+    fn below<'a>(&'a self, about: &'a About) -> Below<'a> {
+        Below {
+            env: &self.env,
+            about,
+            are_accounts: true,
+        }
     }
 
     fn move_clock(&self, by_ms: u64) -> Result<Timestamp> {

@@ -5,6 +5,7 @@ use std::cell::Cell;
 thread_local! {
     static ROWS: Cell<u64> = const { Cell::new(0) };
     static ALARMS: Cell<u64> = const { Cell::new(0) };
+    static GATEWAYS: Cell<u64> = const { Cell::new(0) };
     static WAITING: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -15,6 +16,11 @@ pub(crate) fn count_rows(rows: u64) {
 pub(crate) fn count_alarm() {
     count_rows(1);
     ALARMS.set(ALARMS.get() + 1);
+}
+
+/// A gateway begins, for the first time or after it was evicted.
+pub(crate) fn count_gateway() {
+    GATEWAYS.set(GATEWAYS.get() + 1);
 }
 
 /// Counts as waiting until it is dropped.
@@ -33,5 +39,6 @@ impl Drop for Waiting {
 
 pub(crate) fn to_json() -> String {
     let (rows, alarms, waiting) = (ROWS.get(), ALARMS.get(), WAITING.get());
-    format!(r#"{{"rows":{rows},"alarms":{alarms},"waiting":{waiting}}}"#)
+    let gateways = GATEWAYS.get();
+    format!(r#"{{"rows":{rows},"alarms":{alarms},"waiting":{waiting},"gateways":{gateways}}}"#)
 }

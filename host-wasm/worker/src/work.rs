@@ -82,6 +82,9 @@ impl Object {
                     Next::Respond(number, response) => {
                         Delivery::Tell((epoch, number), Told::Response(response))
                     }
+                    Next::Reply(number, outcome) => {
+                        Delivery::Tell((epoch, number), Told::Outcome(outcome))
+                    }
                     Next::Done(number, done) => Delivery::Tell((epoch, number), Told::Done(done)),
                     Next::AskAccount(number) => Delivery::AskAccount((epoch, number)),
                 });
@@ -120,12 +123,14 @@ impl Object {
         };
         let account = places::account(&self.env, &about.account)?;
         let exists = account.ask_whether("has-other", &about).await?;
-        let response = match &mut *self.held.borrow_mut() {
+        let decided = match &mut *self.held.borrow_mut() {
             Some(held) if held.epoch == key.0 => held.desk.decide(key.1, exists),
             _ => None,
         };
-        if let Some(response) = response {
-            self.tell(key, Told::Response(response));
+        match decided {
+            Some(Next::Respond(_, response)) => self.tell(key, Told::Response(response)),
+            Some(Next::Reply(_, outcome)) => self.tell(key, Told::Outcome(outcome)),
+            Some(Next::Done(..) | Next::AskAccount(_)) | None => {}
         }
         Ok(())
     }

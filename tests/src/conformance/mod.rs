@@ -3,7 +3,7 @@
 //! The conversations and their format are in `tests/conformance`. Whatever can answer a
 //! request is a [`Host`]: [`PureHost`] drives the machine without a network,
 //! [`ServerHost`] speaks HTTP/1.1 to an address, [`WorkerHost`] does so to a Worker whose
-//! clock it moves, [`WireHost`] speaks the wire protocol.
+//! clock it moves, [`WireHost`] speaks the wire protocol, [`WorkerWireHost`] that to a Worker.
 
 mod host;
 mod parse;
@@ -23,7 +23,7 @@ pub use pure::PureHost;
 pub use run::{Failure, run};
 pub use server::ServerHost;
 pub use wire::WireHost;
-pub use worker::WorkerHost;
+pub use worker::{WorkerHost, WorkerWireHost};
 
 /// The folder with the conversations.
 pub fn folder() -> PathBuf {

@@ -246,11 +246,10 @@ impl Host for WireHost {
         let mut frame = Vec::new();
         wire::encode_cancel(&mut frame, id);
         self.line.write_all(&frame)?;
-        self.catch_up()?;
-        match self.outcomes.remove(&id) {
-            Some(_) => Ok(()),
-            None => Err(io::Error::other("a cancelled request was not answered")),
+        while self.outcomes.remove(&id).is_none() {
+            self.receive(Some(ANSWER_TIMEOUT))?;
         }
+        self.catch_up()
     }
 
     fn advance(&mut self, span: Duration) -> io::Result<()> {

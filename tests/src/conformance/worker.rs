@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::host::{Answer, Host, Request};
 use super::server::{Call, ServerHost};
+use super::wire::{Call as WireCall, WireHost};
 
 /// How often the Worker is looked at that is to do something.
 const LOOK: Duration = Duration::from_millis(2);
@@ -110,5 +111,59 @@ impl Host for WorkerHost {
     fn advance(&mut self, span: Duration) -> io::Result<()> {
         let target = format!("/clock?advance={}ms", span.as_millis());
         self.ask("POST", &target).map(drop)
+    }
+}
+
+/// The same Worker, spoken to on a WebSocket.
+#[derive(Debug)]
+pub struct WorkerWireHost {
+    worker: WorkerHost,
+    wire: WireHost,
+}
+
+impl WorkerWireHost {
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self {
+            worker: WorkerHost::new(address),
+            wire: WireHost::web_socket(address)?,
+        })
+    }
+}
+
+impl Host for WorkerWireHost {
+    type Call = WireCall;
+
+    fn has_manual_clock(&self) -> bool {
+        true
+    }
+
+    fn reset(&mut self) -> io::Result<()> {
+        self.wire.reset()
+    }
+
+    fn send(&mut self, request: &Request) -> io::Result<Self::Call> {
+        let before = self.worker.count_waiting()?;
+        let mut call = self.wire.send(request)?;
+        let wire = &mut self.wire;
+        self.worker.look_until(|worker| {
+            Ok(wire.poll(&mut call)?.is_some() || worker.count_waiting()? > before)
+        })?;
+        Ok(call)
+    }
+
+    fn poll(&mut self, call: &mut Self::Call) -> io::Result<Option<Answer>> {
+        self.wire.poll(call)
+    }
+
+    fn finish(&mut self, call: Self::Call) -> io::Result<Answer> {
+        self.wire.finish(call)
+    }
+
+    fn cancel(&mut self, call: Self::Call) -> io::Result<()> {
+        self.wire.cancel(call)
+    }
+
+    fn advance(&mut self, span: Duration) -> io::Result<()> {
+        self.wire.advance(span)
     }
 }

@@ -9,12 +9,12 @@ use crate::report::Count;
 use crate::run::{Failure, cargo, program, root, target_folder};
 use crate::{npm, wasm};
 
-/// Deno and Bun, from their packages for this kind of machine. On others they are left out.
+/// Deno and Bun, from their packages for Linux on x64. On other machines they are left out.
 const OTHERS: [(&str, &str, &[&str]); 2] = [
     (
         "Deno",
         "@deno/linux-x64-glibc/deno",
-        &["run", "--allow-read", "--no-lock"],
+        &["run", "--allow-all", "--no-lock"],
     ),
     ("Bun", "@oven/bun-linux-x64/bin/bun", &[]),
 ];
@@ -36,10 +36,13 @@ pub(crate) fn test(count: &mut Count) -> Result<(), Failure> {
     for (name, path, arguments) in OTHERS {
         let runtime = tools.join("node_modules").join(path);
         if !runtime.is_file() {
+            if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+                return Err(Failure(format!("npm has installed no {name}")));
+            }
             println!("{name} is not there for this kind of machine");
             continue;
         }
-        println!("{name}: the conversations");
+        println!("{name}: the conversations, and folders as storage");
         program(runtime)
             .args(arguments)
             .args(["tests/everywhere.js"])

@@ -9,8 +9,17 @@ use crate::install::{cache_folder, debian_program};
 use crate::run::{Failure, program};
 
 /// Installs what a folder's lock file says into a folder of the cache, which is given. Nothing that is
-/// installed gets to run.
+/// installed gets to run, and what is for development is left out.
 pub(crate) fn install(folder: &Path) -> Result<PathBuf, Failure> {
+    install_into(folder, "npm", &["--omit=dev"])
+}
+
+/// The same with what is for development.
+pub(crate) fn install_all(folder: &Path) -> Result<PathBuf, Failure> {
+    install_into(folder, "npm-all", &[])
+}
+
+fn install_into(folder: &Path, name: &str, choice: &[&str]) -> Result<PathBuf, Failure> {
     let files = ["package.json", "package-lock.json"];
     let mut hasher = DefaultHasher::new();
     for file in files {
@@ -18,7 +27,7 @@ pub(crate) fn install(folder: &Path) -> Result<PathBuf, Failure> {
             .map_err(at(folder))?
             .hash(&mut hasher);
     }
-    let installed = cache_folder()?.join(format!("npm-{:016x}", hasher.finish()));
+    let installed = cache_folder()?.join(format!("{name}-{:016x}", hasher.finish()));
     if installed.is_dir() {
         return Ok(installed);
     }
@@ -37,6 +46,7 @@ pub(crate) fn install(folder: &Path) -> Result<PathBuf, Failure> {
             "--no-fund",
             "--loglevel=error",
         ])
+        .args(choice)
         .folder(&partial)
         .run()?;
     fs::rename(&partial, &installed).map_err(at(&installed))?;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use crate::install::cargo_tool;
+use crate::install::{cargo_tool, debian_program, has};
 use crate::report::Count;
-use crate::run::{Failure, cargo, program, root};
+use crate::run::{Failure, cargo, program, root, target_folder};
 use crate::{npm, wasm};
 
 #[derive(Subcommand)]
@@ -25,6 +25,8 @@ pub(crate) enum Task {
     Build,
     /// Tests the Worker.
     Test,
+    /// Packs the Worker as `wrangler deploy` does, and does not deploy it.
+    DryRun,
     /// Prints its figures, beside those of an empty object and of workerd's own queues.
     Figures {
         /// Arguments for the benchmark.
@@ -41,6 +43,7 @@ pub(crate) fn run(task: Task) -> Result<(), Failure> {
             cargo_tool("cargo-nextest")?;
             test(&mut Count::default())
         }
+        Task::DryRun => dry_run().map(|folder| println!("packed into {}", folder.display())),
         Task::Figures { arguments } => {
             let workerd = ready()?;
             cargo([
@@ -61,7 +64,7 @@ pub(crate) fn run(task: Task) -> Result<(), Failure> {
 
 /// Runs the tests that need workerd; a plain run of all tests leaves them out.
 pub(crate) fn test(count: &mut Count) -> Result<(), Failure> {
-    build()?;
+    let packed = dry_run()?;
     let filter = "package(burrow-tests)&binary(worker)|package(burrow-bench)&binary(worker)";
     cargo([
         "nextest",
@@ -74,7 +77,31 @@ pub(crate) fn test(count: &mut Count) -> Result<(), Failure> {
         filter,
     ])
     .env("BURROW_WORKERD", workerd()?)
+    .env("BURROW_PACKED", packed)
     .run_tests(count)
+}
+
+/// Has wrangler read its configuration, build the Worker and pack it, all but the upload: that needs neither
+/// the network nor an account. Gives the folder with what would be uploaded.
+fn dry_run() -> Result<PathBuf, Failure> {
+    debian_program("node", "nodejs")?;
+    let tools = npm::install_all(&folder())?;
+    let own = target_folder().join("wrangler");
+    let packed = own.join("packed");
+    if packed.exists() {
+        fs::remove_dir_all(&packed).map_err(at(&packed))?;
+    }
+    program("node")
+        .args([tools.join("node_modules/wrangler/bin/wrangler.js")])
+        .args(["deploy", "--dry-run", "--outdir"])
+        .args([&packed])
+        // Its logs and settings stay here, it asks nobody and tells nobody.
+        .env("XDG_CONFIG_HOME", &own)
+        .env("WRANGLER_SEND_METRICS", "false")
+        .env("CI", "true")
+        .folder(&folder())
+        .run()?;
+    Ok(packed)
 }
 
 fn serve(port: u16, data: &Path) -> Result<(), Failure> {
@@ -130,8 +157,12 @@ fn workerd() -> Result<PathBuf, Failure> {
     installed("@cloudflare", "workerd")
 }
 
-/// A program that npm has in one package for each kind of machine.
+/// A program that npm has in one package for each kind of machine. Where there is no npm, one that somebody else
+/// has installed will do: it needs no node.
 fn installed(scope: &str, name: &str) -> Result<PathBuf, Failure> {
+    if !has("npm") && has(name) {
+        return Ok(name.into());
+    }
     let packages = npm::install(&folder())?.join("node_modules").join(scope);
     let folders = fs::read_dir(&packages).map_err(at(&packages))?;
     let mut programs = folders

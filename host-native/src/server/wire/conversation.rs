@@ -183,8 +183,11 @@ impl<S: Carrier> Conversation<S> {
             self.activity.requests.fetch_add(frames.max(1), Relaxed);
         }
         self.count_in_flight();
-        if !self.has_frames && self.session.unread() > 0 && self.stream.must_be_whole() {
-            self.end(&Failure::Protocol);
+        if !self.has_frames
+            && self.stream.must_be_whole()
+            && !self.session.end_message(&mut self.out)
+        {
+            self.is_ended = true;
         }
         self.end_if_unbearable();
     }

@@ -42,16 +42,8 @@ pub(in crate::server) struct WebSocket {
 }
 
 impl WebSocket {
-    /// A WebSocket on a stream of which some was read already. A message may be as long as a
-    /// frame.
-    pub(in crate::server) async fn new(
-        stream: PeerStream,
-        read: Vec<u8>,
-        max_frame_bytes: u32,
-    ) -> Self {
-        let longest = usize::try_from(max_frame_bytes)
-            .unwrap_or(usize::MAX)
-            .saturating_add(LENGTH_BYTES);
+    /// A WebSocket on a stream of which some was read already. `longest` bounds its messages.
+    pub(in crate::server) async fn new(stream: PeerStream, read: Vec<u8>, longest: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
             .write_buffer_size(0)

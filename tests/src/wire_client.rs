@@ -2,29 +2,35 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use burrow_core::wire::{self, Answer, Decoder, Failure, Offer};
 use burrow_core::{Command, Detail, NewMessage, QueueName, Reply, Selection, Update};
-use burrow_tests::process::Server;
+use tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::PATIENCE;
+use crate::process::Server;
+use crate::web_socket::WebSocket;
 
-/// A client that sends what it is told to, and reads what comes.
-pub(crate) struct Wire<S> {
-    pub(crate) stream: S,
-    pub(crate) decoder: Decoder,
-    pub(crate) last_id: u64,
+/// How long a server may take for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A client that sends what it is told to, and reads what comes. It panics where it cannot.
+#[derive(Debug)]
+pub struct Wire<S> {
+    pub stream: S,
+    pub decoder: Decoder,
+    pub last_id: u64,
 }
 
 impl Wire<TcpStream> {
-    pub(crate) fn connect(server: &Server) -> Self {
+    pub fn connect(server: &Server) -> Self {
         let mut client = Self::silent(server);
         client.greet();
         client
     }
 
     /// Does not say hello.
-    pub(crate) fn silent(server: &Server) -> Self {
+    pub fn silent(server: &Server) -> Self {
         let stream = TcpStream::connect(server.wire_address().unwrap()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -32,8 +38,31 @@ impl Wire<TcpStream> {
     }
 }
 
+impl Wire<WebSocket> {
+    pub fn web_socket(server: &Server) -> Self {
+        let mut client = Self::silent_web_socket(server);
+        client.greet();
+        client
+    }
+
+    /// Does not say hello.
+    pub fn silent_web_socket(server: &Server) -> Self {
+        let socket = WebSocket::connect(server.address()).expect("the server upgrades");
+        socket.stream().set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.stream().set_write_timeout(Some(PATIENCE)).unwrap();
+        Self::on(socket)
+    }
+
+    /// What the server says when it closes.
+    pub fn closed(&mut self) -> Option<(CloseCode, String)> {
+        while self.stream.message().unwrap().is_some() {}
+        let frame = self.stream.closed.as_ref()?;
+        Some((frame.code, frame.reason.to_string()))
+    }
+}
+
 impl<S: Read + Write> Wire<S> {
-    pub(crate) fn on(stream: S) -> Self {
+    pub fn on(stream: S) -> Self {
         Self {
             stream,
             decoder: Decoder::new(u32::MAX),
@@ -41,7 +70,7 @@ impl<S: Read + Write> Wire<S> {
         }
     }
 
-    pub(crate) fn greet(&mut self) -> Offer {
+    pub fn greet(&mut self) -> Offer {
         let mut hello = Vec::new();
         wire::encode_hello(&mut hello);
         self.stream.write_all(&hello).unwrap();
@@ -54,7 +83,7 @@ impl<S: Read + Write> Wire<S> {
         }
     }
 
-    pub(crate) fn submit(&mut self, command: &Command<'_>) -> u64 {
+    pub fn submit(&mut self, command: &Command<'_>) -> u64 {
         self.last_id += 1;
         let mut frame = Vec::new();
         wire::encode_request(&mut frame, self.last_id, command, u32::MAX).unwrap();
@@ -62,7 +91,7 @@ impl<S: Read + Write> Wire<S> {
         self.last_id
     }
 
-    pub(crate) fn call(&mut self, command: &Command<'_>) -> Result<Reply, Failure> {
+    pub fn call(&mut self, command: &Command<'_>) -> Result<Reply, Failure> {
         let own = self.submit(command);
         match self.next() {
             Some(Answer::Outcome { id, outcome }) if id == own => outcome,
@@ -70,14 +99,18 @@ impl<S: Read + Write> Wire<S> {
         }
     }
 
-    pub(crate) fn cancel(&mut self, id: u64) {
+    pub fn cancel(&mut self, id: u64) {
         let mut frame = Vec::new();
         wire::encode_cancel(&mut frame, id);
         self.stream.write_all(&frame).unwrap();
     }
 
     /// The next that the server says; `None` when it has closed.
-    pub(crate) fn next(&mut self) -> Option<Answer> {
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "it goes on after the end of a reading"
+    )]
+    pub fn next(&mut self) -> Option<Answer> {
         loop {
             if let Some(frame) = self.decoder.next_frame().unwrap() {
                 return Some(wire::decode_answer(&frame).unwrap());
@@ -88,27 +121,27 @@ impl<S: Read + Write> Wire<S> {
         }
     }
 
-    pub(crate) fn read(&mut self) -> bool {
+    pub fn read(&mut self) -> bool {
         let mut chunk = [0; 64 << 10];
         let length = self.stream.read(&mut chunk).unwrap();
         self.decoder.received().extend_from_slice(&chunk[..length]);
         length > 0
     }
 
-    pub(crate) fn assert_goodbye(&mut self, failure: Failure) {
+    pub fn assert_goodbye(&mut self, failure: Failure) {
         assert_eq!(self.next(), Some(Answer::Goodbye(failure)));
         assert_eq!(self.next(), None);
     }
 }
 
-pub(crate) fn queue() -> QueueName<'static> {
+pub fn queue() -> QueueName<'static> {
     QueueName {
         account: "shop".into(),
         queue: "jobs".into(),
     }
 }
 
-pub(crate) fn put(id: &'static str, body: &[u8]) -> Command<'static> {
+pub fn put(id: &'static str, body: &[u8]) -> Command<'static> {
     Command::Put {
         queue: queue(),
         message: NewMessage {
@@ -119,7 +152,7 @@ pub(crate) fn put(id: &'static str, body: &[u8]) -> Command<'static> {
     }
 }
 
-pub(crate) fn list(wait_ms: u64) -> Command<'static> {
+pub fn list(wait_ms: u64) -> Command<'static> {
     Command::ListMessages {
         queue: queue(),
         selection: Selection::default(),
@@ -128,7 +161,7 @@ pub(crate) fn list(wait_ms: u64) -> Command<'static> {
     }
 }
 
-pub(crate) fn claim(wait_ms: u64) -> Command<'static> {
+pub fn claim(wait_ms: u64) -> Command<'static> {
     Command::UpdateMessages {
         queue: queue(),
         selection: Selection {
@@ -144,7 +177,7 @@ pub(crate) fn claim(wait_ms: u64) -> Command<'static> {
     }
 }
 
-pub(crate) fn matched(outcome: &Result<Reply, Failure>) -> u64 {
+pub fn matched(outcome: &Result<Reply, Failure>) -> u64 {
     match outcome {
         Ok(Reply::Messages(messages)) => messages.matched(),
         other => panic!("{other:?}"),

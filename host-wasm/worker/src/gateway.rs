@@ -1,0 +1,178 @@
+//! The objects that hold WebSockets, on which the wire protocol is spoken. They sleep while nothing is
+//! under way: all that must outlive that is attached to each socket.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use burrow_core::rest::{needs_web_socket, refuse_page};
+use burrow_core::wire::{LEAST_FRAME_BYTES, LEAST_IN_FLIGHT, Offer, Session};
+use worker::js_sys::Math;
+use worker::{
+    DurableObject, Env, Error, Request, Response, Result, State, WebSocket,
+    WebSocketIncomingMessage, WebSocketPair, durable_object, web_sys,
+};
+
+use crate::connection::Connection;
+use crate::http::respond;
+use crate::places::{self, About};
+use crate::spent;
+use crate::variables::Variables;
+
+/// So many objects share the connections. Each is paid for while a request of one of its connections
+/// is under way.
+const GATEWAYS: f64 = 8.0;
+/// Connections of each.
+const MAX_CONNECTIONS: usize = 4_096;
+/// The runtime takes no longer messages.
+const MAX_MESSAGE_BYTES: u64 = 32 << 20;
+const LENGTH_BYTES: u64 = 4;
+
+/// Close codes: text, and a message that is longer than was offered.
+const UNSUPPORTED: u16 = 1003;
+const TOO_LARGE: u16 = 1009;
+
+/// Finds a gateway for a client that asks for a WebSocket.
+pub(crate) async fn connect(request: &Request, env: &Env) -> Result<web_sys::Response> {
+    let headers = request.headers();
+    let origin = headers.get("Origin")?;
+    let upgrade = headers.get("Upgrade")?.unwrap_or_default();
+    let is_asked_for =
+        request.inner().method() == "GET" && upgrade.eq_ignore_ascii_case("websocket");
+    let rest = &Variables::of(env)?.settings.rest;
+    let refused = match refuse_page(origin.as_deref().map(str::as_bytes), rest) {
+        None if is_asked_for => {
+            let number = (Math::random() * GATEWAYS) as u32;
+            return places::gateway(env, number)?.answer(request.inner()).await;
+        }
+        None => needs_web_socket(None),
+        Some(refused) => refused,
+    };
+    Ok(respond(refused)?.into())
+}
+
+/// See the [module](self).
+#[durable_object(websocket)]
+pub struct Gateway {
+    state: State,
+    env: Env,
+    /// Those with something under way, few enough to be searched.
+    busy: RefCell<Vec<Rc<Connection>>>,
+}
+
+impl DurableObject for Gateway {
+    fn new(state: State, env: Env) -> Self {
+        spent::count_gateway();
+        Self {
+            state,
+            env,
+            busy: RefCell::default(),
+        }
+    }
+
+    async fn fetch(&self, _: Request) -> Result<Response> {
+        if self.state.get_websockets().len() >= MAX_CONNECTIONS {
+            return Response::error("Too many connections", 503);
+        }
+        let variables = Variables::of(&self.env)?;
+        let in_u32 = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let longest = variables
+            .max_request_bytes
+            .min(MAX_MESSAGE_BYTES - LENGTH_BYTES);
+        let offer = Offer {
+            max_frame_bytes: in_u32(longest).max(LEAST_FRAME_BYTES),
+            max_in_flight: in_u32(variables.max_in_flight).max(LEAST_IN_FLIGHT),
+            max_batch_messages: variables.settings.rest.max_batch_messages,
+        };
+        let pair = WebSocketPair::new()?;
+        self.state.accept_web_socket(&pair.server);
+        let socket: &web_sys::WebSocket = pair.server.as_ref();
+        Connection::new(
+            socket.clone(),
+            Math::random().to_bits(),
+            Session::new(offer),
+        )
+        .keep();
+        Response::from_websocket(pair.client)
+    }
+
+    async fn websocket_message(
+        &self,
+        socket: WebSocket,
+        message: WebSocketIncomingMessage,
+    ) -> Result<()> {
+        let WebSocketIncomingMessage::Binary(message) = message else {
+            let reason = "The wire protocol is in binary messages";
+            return self.refuse(&socket, UNSUPPORTED, reason).await;
+        };
+        // Before anything of the connection is looked at, which another message may change.
+        let now_ms = self.now_ms().await?;
+        let Some(connection) = self.connection(socket.as_ref()) else {
+            return Ok(());
+        };
+        if message.len() > connection.max_message_bytes() {
+            return self
+                .refuse(&socket, TOO_LARGE, "The message is too long")
+                .await;
+        }
+        connection.hear(&self.env, message, now_ms).await;
+        if connection.is_idle() {
+            self.take(connection.number);
+        }
+        Ok(())
+    }
+
+    async fn websocket_close(&self, socket: WebSocket, _: usize, _: String, _: bool) -> Result<()> {
+        // One that is closed on both sides hears nothing.
+        socket.as_ref().close().ok();
+        self.leave(socket.as_ref()).await;
+        Ok(())
+    }
+
+    async fn websocket_error(&self, socket: WebSocket, _: Error) -> Result<()> {
+        self.leave(socket.as_ref()).await;
+        Ok(())
+    }
+}
+
+impl Gateway {
+    fn connection(&self, socket: &web_sys::WebSocket) -> Option<Rc<Connection>> {
+        let number = Connection::number_of(socket)?;
+        let mut busy = self.busy.borrow_mut();
+        if let Some(connection) = busy.iter().find(|own| own.number == number) {
+            return Some(connection.clone());
+        }
+        let connection = Rc::new(Connection::wake(socket)?);
+        busy.push(connection.clone());
+        Some(connection)
+    }
+
+    async fn leave(&self, socket: &web_sys::WebSocket) {
+        let number = Connection::number_of(socket);
+        if let Some(connection) = number.and_then(|number| self.take(number)) {
+            connection.leave().await;
+        }
+    }
+
+    fn take(&self, number: u64) -> Option<Rc<Connection>> {
+        let mut busy = self.busy.borrow_mut();
+        let place = busy.iter().position(|own| own.number == number)?;
+        Some(busy.swap_remove(place))
+    }
+
+    /// Closes what does not speak as it should.
+    async fn refuse(&self, socket: &WebSocket, code: u16, reason: &str) -> Result<()> {
+        socket.close(Some(code), Some(reason)).ok();
+        self.leave(socket.as_ref()).await;
+        Ok(())
+    }
+
+    /// The instant, where the clock is moved by hand.
+    async fn now_ms(&self) -> Result<Option<u64>> {
+        if !Variables::of(&self.env)?.manual_clock() {
+            return Ok(None);
+        }
+        let root = places::root(&self.env)?;
+        let now = root.ask("now", &About::default(), &[]).await?;
+        Ok(now.parse().ok())
+    }
+}

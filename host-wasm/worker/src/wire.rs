@@ -1,0 +1,162 @@
+//! Commands of the wire protocol, on the side of the objects that carry them out. A
+//! [gateway](crate::gateway) passes the frame of a request on and is answered with a frame.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use burrow_core::wire::{Decoder, Failure, Request as Asked, decode_request, encode_outcome};
+use burrow_core::{Command, Reply};
+use futures_channel::oneshot;
+use worker::{Error, Request, Response, Result, console_error};
+
+use crate::directory;
+use crate::memory::used_bytes;
+use crate::names::{Below, Names};
+use crate::object::{Key, Object, Told};
+use crate::places::{About, CALLER};
+use crate::queue::{Leaving, MEMORY_BYTES, expect};
+
+/// What a gateway asks: to carry out the command in the body,
+pub(crate) const COMMAND: &str = "command";
+/// or not to carry out any more what this caller has asked for.
+pub(crate) const CANCEL: &str = "cancel";
+
+/// The commands that gateways have asked a queue for.
+#[derive(Default)]
+pub(crate) struct Calls {
+    /// Tells that the command before has reached the node.
+    before: RefCell<Option<oneshot::Receiver<()>>>,
+    /// Those that are not answered, few enough to be searched.
+    waiting: RefCell<Vec<(String, Key)>>,
+}
+
+impl Calls {
+    /// A place behind all that came before, so that commands are carried out in the order in which
+    /// they came, however long their bodies take. It is given up by dropping the sender.
+    fn queue_up(&self) -> (Option<oneshot::Receiver<()>>, oneshot::Sender<()>) {
+        let (turn, next) = oneshot::channel();
+        (self.before.replace(Some(next)), turn)
+    }
+
+    /// Carries a command out.
+    pub(crate) async fn carry_out(
+        &self,
+        object: &Rc<Object>,
+        about: &About,
+        mut request: Request,
+    ) -> Result<Response> {
+        let (before, turn) = self.queue_up();
+        let caller = request.headers().get(CALLER)?.unwrap_or_default();
+        let leaving = Leaving::of(request.inner().signal())?;
+        let frame = request.bytes().await;
+        if let Some(before) = before {
+            before.await.ok();
+        }
+        let mut decoder = decoder(frame?);
+        let (id, command) = read(&mut decoder)?;
+        let creates = may_create(&command) || object.variables()?.manual_clock();
+        let submitted = object.with(about, creates, |held, now| {
+            let has_room = used_bytes() < MEMORY_BYTES;
+            let number = held.desk.carry_out(now, command, has_room);
+            number.map(|number| (held.epoch, number))
+        });
+        let key = match submitted.await {
+            Ok(Ok(key)) => key,
+            Ok(Err(refusal)) => return answer(id, Err(refusal.into())),
+            Err(error) => {
+                object.fail(&error);
+                return answer(id, Err(Failure::OutcomeUnknown));
+            }
+        };
+        self.waiting.borrow_mut().push((caller, key));
+        let told = expect(object, key, Some(leaving));
+        drop(turn);
+        let told = told.await;
+        self.waiting.borrow_mut().retain(|(_, own)| *own != key);
+        let outcome = match told {
+            Some(Told::Outcome(outcome)) => outcome.map_err(Failure::from),
+            Some(Told::Left) => Err(Failure::Cancelled),
+            Some(Told::Response(_) | Told::Done(_)) | None => Err(Failure::OutcomeUnknown),
+        };
+        answer(id, outcome)
+    }
+
+    /// Takes back what a caller has asked for, if it is not answered yet. It is answered so.
+    pub(crate) async fn cancel(&self, object: &Rc<Object>, request: &Request) -> Result<Response> {
+        let (before, turn) = self.queue_up();
+        let caller = request.headers().get(CALLER)?.unwrap_or_default();
+        if let Some(before) = before {
+            before.await.ok();
+        }
+        drop(turn);
+        let waiting = self.waiting.borrow();
+        let found = waiting.iter().find(|(own, _)| *own == caller);
+        if let Some((_, key)) = found
+            && let Some(sender) = object.take_pending(*key)
+        {
+            if object.epoch() == Some(key.0) {
+                object.now(None, |held, _| held.desk.cancel(key.1));
+            }
+            sender.send(Told::Left).ok();
+        }
+        Response::empty()
+    }
+}
+
+/// Carries a command out that lists names, or removes what it lists.
+pub(crate) async fn list(
+    names: &Names,
+    below: &Below<'_>,
+    mut request: Request,
+) -> Result<Response> {
+    let mut decoder = decoder(request.bytes().await?);
+    let (id, command) = read(&mut decoder)?;
+    let wanted = match directory::examine(command.clone()) {
+        Ok(wanted) => wanted,
+        Err(outcome) => return answer(id, outcome.map_err(Failure::from)),
+    };
+    let outcome = match names.covered(below, &wanted).await {
+        Ok((found, exists)) => {
+            let found = found.iter().map(String::as_str);
+            directory::carry_out(command, exists, found).map_err(Failure::from)
+        }
+        Err(error) => {
+            console_error!("burrow: a directory cannot tell: {error}");
+            Err(Failure::OutcomeUnknown)
+        }
+    };
+    answer(id, outcome)
+}
+
+fn decoder(frame: Vec<u8>) -> Decoder {
+    let mut decoder = Decoder::new(u32::MAX);
+    *decoder.received() = frame;
+    decoder
+}
+
+/// What a gateway has passed on, which can be read.
+fn read(decoder: &mut Decoder) -> Result<(u64, Command<'_>)> {
+    let nothing = || Error::from("this is no request of a gateway");
+    let frame = decoder.next_frame().ok().flatten().ok_or_else(nothing)?;
+    match decode_request(&frame, u64::MAX) {
+        Ok(Asked::Submit(command)) => Ok((frame.id, command)),
+        _ => Err(nothing()),
+    }
+}
+
+fn answer(id: u64, outcome: std::result::Result<Reply, Failure>) -> Result<Response> {
+    let mut frame = Vec::new();
+    encode_outcome(&mut frame, id, &outcome);
+    Response::from_bytes(frame)
+}
+
+/// True if the command may make a queue.
+fn may_create(command: &Command<'_>) -> bool {
+    matches!(
+        command,
+        Command::Put { .. }
+            | Command::PutBatch { .. }
+            | Command::PutSettings { .. }
+            | Command::Import { .. }
+    )
+}

@@ -1,0 +1,414 @@
+//! The wire protocol on a WebSocket to the Worker: the conversations on record, sleep, and what should not
+//! be sent.
+
+use std::io::{Read as _, Write as _};
+use std::time::Duration;
+
+use burrow_core::wire::{self, Answer, Failure, Offer};
+use burrow_core::{Command, Field, NewMessage, Page, Problem, QueueName, Refusal, Reply};
+use burrow_tests::conformance::{Host as _, Request, ServerHost, WorkerWireHost, run_all};
+use burrow_tests::web_socket::WebSocket;
+use burrow_tests::wire_client::{Wire, claim, list, matched, put};
+use burrow_tests::wire_record::{Recorded, assert_holds, hex, recorded};
+use burrow_tests::worker::launch;
+use tungstenite::Message;
+use tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::support::Worker;
+
+/// The runtime gives an object up after ten seconds without anything to do.
+const SLEEPS_AFTER: Duration = Duration::from_secs(11);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Conversations on record that count on each command being answered before the next is read: the Worker
+/// keeps an order only for the commands of one queue, and asks an object before it answers.
+const ONE_BY_ONE: [&str; 2] = [
+    "lists and deletes",
+    "an id that is not above the last ends the connection",
+];
+
+fn connect(worker: &Worker) -> Wire<WebSocket> {
+    Wire::web_socket(&worker.server)
+}
+
+/// Waits until so many requests wait in the queues.
+fn until_waiting(worker: &mut Worker, requests: u64) {
+    let mut looks = 0..10_000;
+    while worker.counter("waiting") != requests {
+        assert!(looks.next().is_some(), "{}", worker.server.logs());
+    }
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn conformance_of_the_worker_on_a_web_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = launch(folder.path())
+        .variable("CLOCK", "manual")
+        .variable("COUNTERS", "true")
+        .start()
+        .unwrap();
+    let report = run_all(&mut WorkerWireHost::connect(worker.address()).unwrap()).unwrap();
+    assert!(
+        report.failures.is_empty(),
+        "\n{}\n{}",
+        report.failures.join("\n\n"),
+        worker.logs()
+    );
+    assert_eq!(report.skipped, 0);
+    assert!(report.passed > 140, "only {} were held", report.passed);
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn the_record_holds_for_the_worker() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = launch(folder.path())
+        .variable("CLOCK", "manual")
+        .variable("MAX_REQUEST_BYTES", "16777216")
+        .variable("MAX_IN_FLIGHT", "1024")
+        .start()
+        .unwrap();
+    for conversation in recorded() {
+        let mut socket = WebSocket::connect(worker.address()).unwrap();
+        socket.stream().set_read_timeout(Some(PATIENCE)).unwrap();
+        if ONE_BY_ONE.contains(&conversation.title.as_str()) {
+            assert_holds_one_by_one(&mut socket, &conversation);
+            continue;
+        }
+        assert_holds(&mut socket, &conversation, |socket| {
+            // A server that has closed already hears nothing more.
+            let _ = socket.send(Message::Close(None));
+        });
+    }
+}
+
+/// Sends each request when the one before is answered.
+fn assert_holds_one_by_one(socket: &mut WebSocket, recorded: &Recorded) {
+    let (hello, requests) = recorded.sent.split_at(wire::HELLO_BYTES);
+    let (welcome, answers) = recorded.received.split_at(wire::WELCOME_BYTES);
+    let mut answers = frames(answers).into_iter();
+    let mut exchange = |sent: &[u8], expected: &[u8]| {
+        socket.write_all(sent).unwrap();
+        let mut answered = vec![0; expected.len()];
+        socket.read_exact(&mut answered).unwrap();
+        assert!(answered == expected, "{}", hex(&answered));
+    };
+    exchange(hello, &[welcome, answers.next().unwrap()].concat());
+    for request in frames(requests) {
+        exchange(request, answers.next().unwrap());
+    }
+}
+
+/// Each frame with its length.
+fn frames(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let mut frames = Vec::new();
+    while let Some(length) = bytes.first_chunk() {
+        let (frame, rest) = bytes.split_at(4 + u32::from_le_bytes(*length) as usize);
+        frames.push(frame);
+        bytes = rest;
+    }
+    frames
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn commands_go_and_answers_come_as_they_are_ready() {
+    let mut worker = Worker::start(&[]);
+    let mut client = connect(&worker);
+    let wait = client.submit(&claim(600_000));
+    until_waiting(&mut worker, 1);
+    // The one that waits keeps nobody.
+    let other = Command::ListAccounts {
+        page: Page::default(),
+    };
+    assert_eq!(client.call(&other), Err(Refusal::AccountNotFound.into()));
+    let written = client.submit(&put("1", b"job"));
+    let mut answers = [client.next().unwrap(), client.next().unwrap()];
+    answers.sort_by_key(|answer| match answer {
+        Answer::Outcome { id, .. } => *id,
+        other => panic!("{other:?}"),
+    });
+    let [Answer::Outcome { id, outcome }, second] = &answers else {
+        panic!("{answers:?}")
+    };
+    assert_eq!((*id, matched(outcome)), (wait, 1));
+    let outcome = Ok(Reply::Put { created: true });
+    let id = written;
+    assert_eq!(*second, Answer::Outcome { id, outcome });
+    let names = Ok(Reply::Names(vec!["shop".into()]));
+    assert_eq!(client.call(&other), names);
+    // HTTP and the wire have the same queues.
+    let ids = worker.expect(200, "GET", "/v1.0/shop/jobs?match_hidden=true", b"");
+    assert_eq!(ids.as_array().map(Vec::len), Some(1), "{ids}");
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn commands_of_a_queue_are_carried_out_in_order() {
+    let worker = Worker::start(&[]);
+    let mut client = connect(&worker);
+    let large = vec![b'x'; 1 << 20];
+    let mut frames = Vec::new();
+    // The first one makes the queue, which takes a while, and large ones take longer than small ones.
+    for id in 1..=40 {
+        let body: &[u8] = if id % 4 == 1 { &large[..100_000] } else { b"" };
+        wire::encode_request(&mut frames, id, &put("same", body), u32::MAX).unwrap();
+    }
+    client.stream.write_all(&frames).unwrap();
+    client.last_id = 40;
+    for _ in 1..=40 {
+        match client.next() {
+            Some(Answer::Outcome { id, outcome }) => {
+                assert_eq!(outcome, Ok(Reply::Put { created: id == 1 }), "{id}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(
+        client.call(&put("large", &large)),
+        Ok(Reply::Put { created: true })
+    );
+    let Ok(Reply::Messages(messages)) = client.call(&list(0)) else {
+        panic!("it was put")
+    };
+    assert!(messages.iter().any(|message| message.body == large));
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn a_frame_as_long_as_a_request_goes_through() {
+    let worker = Worker::start(&[]);
+    let mut client = connect(&worker);
+    let body = vec![b'x'; 1_000_000];
+    let message = || NewMessage {
+        body: body.as_slice().into(),
+        ..NewMessage::default()
+    };
+    let queue = QueueName {
+        account: "shop".into(),
+        queue: "jobs".into(),
+    };
+    let messages = (0..8).map(|_| message()).collect();
+    client.call(&Command::PutBatch { queue, messages }).unwrap();
+    assert_eq!(matched(&client.call(&list(0))), 8);
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn a_request_that_is_cancelled_takes_nothing() {
+    let mut worker = Worker::start(&[]);
+    let mut client = connect(&worker);
+    let wait = client.submit(&claim(600_000));
+    client.cancel(wait);
+    let outcome = Err(Failure::Cancelled);
+    assert_eq!(client.next(), Some(Answer::Outcome { id: wait, outcome }));
+    until_waiting(&mut worker, 0);
+    client.call(&put("1", b"job")).unwrap();
+    // Nothing of that id is under way any more.
+    client.cancel(wait);
+    assert_eq!(matched(&client.call(&claim(0))), 1);
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn whoever_leaves_gets_nothing_that_others_wait_for() {
+    let mut worker = Worker::start(&[]);
+    let mut leaver = connect(&worker);
+    leaver.submit(&claim(600_000));
+    let mut torn = connect(&worker);
+    torn.submit(&claim(600_000));
+    until_waiting(&mut worker, 2);
+    leaver.stream.send(Message::Close(None)).unwrap();
+    assert_eq!(leaver.next(), None);
+    drop(torn);
+    until_waiting(&mut worker, 0);
+    let mut stayer = connect(&worker);
+    stayer.call(&put("1", b"job")).unwrap();
+    assert_eq!(matched(&stayer.call(&claim(0))), 1);
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn a_connection_sleeps_and_goes_on_where_it_was() {
+    let mut worker = Worker::start(&[]);
+    let mut client = connect(&worker);
+    client.call(&put("1", b"job")).unwrap();
+    assert_eq!(worker.counter("gateways"), 1);
+    // Nothing tells from outside that an object was given up, so it is given the time.
+    let mut tries = 0..6;
+    while worker.counter("gateways") == 1 {
+        assert!(tries.next().is_some(), "it does not sleep");
+        std::thread::sleep(SLEEPS_AFTER);
+        assert_eq!(matched(&client.call(&list(0))), 1);
+    }
+    // It knows which ids there were.
+    client.last_id -= 1;
+    client.submit(&list(0));
+    client.assert_goodbye(Failure::Protocol);
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn a_connection_that_waits_does_not_sleep() {
+    let mut worker = Worker::start(&[]);
+    let mut client = connect(&worker);
+    let id = client.submit(&claim(600_000));
+    until_waiting(&mut worker, 1);
+    std::thread::sleep(SLEEPS_AFTER);
+    worker.expect(201, "PUT", "/v1.0/shop/jobs/1", b"job");
+    match client.next() {
+        Some(Answer::Outcome { id: told, outcome }) => {
+            assert_eq!((told, matched(&outcome)), (id, 1));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(worker.counter("gateways"), 1);
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn more_than_was_offered_is_refused() {
+    let worker = Worker::start(&[("MAX_IN_FLIGHT", "16"), ("MAX_REQUEST_BYTES", "100000")]);
+    let mut client = Wire::silent_web_socket(&worker.server);
+    let offer = Offer {
+        max_frame_bytes: 100_000,
+        max_in_flight: 16,
+        max_batch_messages: 10_000,
+    };
+    assert_eq!(client.greet(), offer);
+    let waits: Vec<u64> = (0..16).map(|_| client.submit(&claim(600_000))).collect();
+    let maximum = 16;
+    assert_eq!(
+        client.call(&list(0)),
+        Err(Failure::TooManyInFlight { maximum })
+    );
+    for id in waits {
+        client.cancel(id);
+        let outcome = Err(Failure::Cancelled);
+        assert_eq!(client.next(), Some(Answer::Outcome { id, outcome }));
+    }
+    // The longest frame, far from a command: only the request fails.
+    client.last_id += 1;
+    let mut whole = offer.max_frame_bytes.to_le_bytes().to_vec();
+    wire::encode_cancel(&mut whole, client.last_id);
+    let head = whole.split_off(8);
+    whole.truncate(4);
+    whole.push(1);
+    whole.extend_from_slice(&head[1..]);
+    whole.resize(offer.max_message_bytes(), 0);
+    client.stream.write_all(&whole).unwrap();
+    match client.next() {
+        Some(Answer::Outcome {
+            outcome: Err(_), ..
+        }) => {}
+        other => panic!("{other:?}"),
+    }
+    whole.push(0);
+    client.stream.write_all(&whole).unwrap();
+    assert_eq!(client.closed().map(|told| told.0), Some(CloseCode::Size));
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn what_should_not_be_sent_ends_the_connection_and_nothing_else() {
+    let mut worker = Worker::start(&[]);
+    let mut steady = connect(&worker);
+    steady.call(&put("1", b"job")).unwrap();
+
+    let mut texting = connect(&worker);
+    texting.submit(&claim(600_000));
+    until_waiting(&mut worker, 0);
+    texting.next();
+    texting.submit(&claim(600_000));
+    until_waiting(&mut worker, 1);
+    texting.stream.send(Message::text("hello")).unwrap();
+    let reason = "The wire protocol is in binary messages".to_owned();
+    assert_eq!(texting.closed(), Some((CloseCode::Unsupported, reason)));
+    until_waiting(&mut worker, 0);
+
+    let mut cut = connect(&worker);
+    let mut frame = Vec::new();
+    wire::encode_request(&mut frame, 1, &list(0), u32::MAX).unwrap();
+    cut.stream.write_all(&frame[..frame.len() - 1]).unwrap();
+    cut.assert_goodbye(Failure::Protocol);
+
+    let mut foreign = Wire::silent_web_socket(&worker.server);
+    foreign.stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert_eq!(foreign.next(), None);
+
+    let mut backwards = connect(&worker);
+    backwards.last_id = 6;
+    backwards.call(&list(0)).unwrap_err();
+    backwards.last_id = 6;
+    backwards.submit(&list(0));
+    backwards.assert_goodbye(Failure::Protocol);
+
+    steady.call(&list(0)).unwrap_err();
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn names_that_cannot_be_are_refused() {
+    let mut worker = Worker::start(&[]);
+    let mut client = connect(&worker);
+    let long = "ü".repeat(20_000);
+    for (account, queue, field) in [
+        ("", "q", Field::Account),
+        ("a", "", Field::Queue),
+        (&long, "q", Field::Account),
+        ("a", &long, Field::Queue),
+    ] {
+        let queue = QueueName {
+            account: account.into(),
+            queue: queue.into(),
+        };
+        let settings = burrow_core::Settings::default();
+        let refused = client.call(&Command::PutSettings { queue, settings });
+        let Err(Failure::Refused(Refusal::Invalid {
+            field: told,
+            problem,
+        })) = refused
+        else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(told, field);
+        assert!(
+            matches!(problem, Problem::Empty | Problem::TooLong { .. }),
+            "{problem:?}"
+        );
+    }
+    let page = Page::default();
+    for account in ["", &long] {
+        let account = account.into();
+        let refused = client.call(&Command::ListQueues {
+            account,
+            page: page.clone(),
+        });
+        assert!(
+            matches!(refused, Err(Failure::Refused(Refusal::Invalid { .. }))),
+            "{refused:?}"
+        );
+    }
+    worker.expect(404, "GET", "/v1.0", b"");
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn who_does_not_ask_for_a_web_socket_is_told_to_and_pages_are_asked_for() {
+    let mut worker = Worker::start(&[("CORS_ORIGIN", "http://a")]);
+    let plain = worker.call("GET", "/wire", b"");
+    assert_eq!(plain.status, 426, "{}", plain.text());
+    assert_eq!(worker.call("POST", "/wire", b"").status, 426);
+    let mut host = ServerHost::new(worker.server.address());
+    for (origin, status) in [("http://b", 403), ("http://a", 426)] {
+        let page = Request {
+            method: "GET".into(),
+            target: "/wire".into(),
+            headers: vec![("Origin".into(), origin.into())],
+            ..Request::default()
+        };
+        let call = host.send(&page).unwrap();
+        assert_eq!(host.finish(call).unwrap().status, status, "{origin}");
+    }
+}
