@@ -5,6 +5,7 @@
 
 mod commands;
 mod mailbox;
+mod numbers;
 mod waiting;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 
 pub(crate) use commands::{may_wait, queue_of};
 pub use mailbox::Mailbox;
+pub(crate) use numbers::NumberMap;
 pub(crate) use waiting::{Cancel, Deliveries, Outcome, Place, Recipient, Waiting};
 
 /// Why a command was not answered with a reply.

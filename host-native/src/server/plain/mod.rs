@@ -137,6 +137,9 @@ impl Conversation {
             if is_sent && let Some(ended) = self.ended() {
                 return Poll::Ready(Ok(ended));
             }
+            if self.waiting.is_some() {
+                self.rest();
+            }
             if let Some(waiting) = &mut self.waiting {
                 return waiting.gone.as_mut().poll(cx).map(|()| Ok(Ended::Closed));
             }
