@@ -72,6 +72,57 @@ fn a_thousand_pipelined_requests_are_answered_in_order() {
     }
 }
 
+/// Whoever serves them: what is plain is answered by another part of the server than the rest.
+#[test]
+fn requests_of_every_kind_are_answered_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = launch().data(folder.path()).start().unwrap();
+    let chunked = "PUT /v1.0/a/q/second HTTP/1.1\r\nhost: burrow\r\n\
+        transfer-encoding: chunked\r\n\r\n6\r\nsecond\r\n0\r\n\r\n";
+    let body = |id: &str| request("GET", &format!("/v1.0/a/q/{id}?detail=body"), "");
+    let behind = [
+        request("PUT", "/v1.0/a/q/third", "third"),
+        b"HEAD /v1.0/a/q/third?detail=body HTTP/1.1\r\nhost: burrow\r\n\r\n".to_vec(),
+        b"GET / HTTP/1.1\r\nhost: burrow\r\nconnection: close\r\n\r\n".to_vec(),
+    ];
+    let all = [
+        request("PUT", "/v1.0/a/q/first", "first"),
+        body("first"),
+        request("GET", "/nowhere", ""),
+        body("second"),
+        chunked.into(),
+        body("second"),
+        behind.concat(),
+    ]
+    .concat();
+    for cut in [all.len(), all.len() / 2, 3] {
+        let mut client = Client::connect(server.address());
+        client.request("DELETE", "/v1.0/a", "");
+        client.send(&all[..cut]);
+        client.send(&all[cut..]);
+        let answers: Vec<_> = (0..7).map(|_| client.answer()).collect();
+        let told: Vec<_> = answers
+            .iter()
+            .map(|answer| (answer.status, answer.body.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (201, ""),
+                (200, "first"),
+                (404, "Not found"),
+                (404, "Message not found"),
+                (201, ""),
+                (200, "second"),
+                (201, "")
+            ]
+        );
+        let rest = client.rest();
+        assert!(rest.contains("content-length: 5\r\n"), "{rest}");
+        assert!(rest.ends_with(r#"["v1.0"]"#), "{rest}");
+    }
+}
+
 #[test]
 fn an_answer_is_not_kept_back_by_what_was_sent_behind_its_request() {
     let server = server(&[]);

@@ -196,7 +196,7 @@ fn ten_thousand_requests_wait_at_little_cost() {
     });
     let each = (resident_bytes(&server) - before) / count;
     println!("{count} waiting requests, {each} resident bytes each");
-    assert!(each < 32 << 10, "{each} bytes for a request that waits");
+    assert!(each < 4 << 10, "{each} bytes for a request that waits");
     let mut putter = Client::connect(server.address());
     assert_eq!(putter.request("PUT", "/v1.0/a/q/m", "for one").status, 201);
     server.signal(Signal::SIGTERM);

@@ -3,7 +3,6 @@
 //! Beside a future for each command, this spares an allocation and a waking for each: a
 //! commit that answers a hundred commands of one connection wakes it once.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -12,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use burrow_core::Command;
 
+use super::numbers::NumberMap;
 use super::waiting::{Outcome, Place, Recipient};
 use super::{Desk, Submitted};
 
@@ -22,7 +22,7 @@ pub struct Mailbox {
     desk: Desk,
     slot: Arc<Slot>,
     /// Where the commands are whose outcomes were not fetched yet.
-    places: HashMap<u64, Place>,
+    places: NumberMap<u64, Place>,
 }
 
 /// Where outcomes are put.
@@ -45,7 +45,7 @@ impl Mailbox {
         Self {
             desk,
             slot: Arc::default(),
-            places: HashMap::new(),
+            places: NumberMap::default(),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod commands;
 mod mailbox;
+mod numbers;
 mod waiting;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 
 pub(crate) use commands::queue_of;
 pub use mailbox::Mailbox;
+pub(crate) use numbers::NumberMap;
 pub(crate) use waiting::{Cancel, Deliveries, Outcome, Place, Recipient, Relay, Waiting};
 
 /// Why a command was not answered with a reply.
@@ -63,6 +65,9 @@ pub enum Health {
 pub(crate) trait Backend: Send + Sync {
     /// `recipient` is asked for, once, if the outcome does not come at once.
     fn submit(&self, command: Command<'_>, recipient: &mut dyn FnMut() -> Recipient) -> Submitted;
+    /// Whether a command is decided when it is submitted, so that one that is submitted later
+    /// sees what it did.
+    fn decides_at_once(&self) -> bool;
     fn health(&self) -> Health;
     fn watch_health(&self) -> watch::Receiver<Health>;
     /// Ends all waiting, as if its time had run out.
@@ -107,6 +112,12 @@ impl Desk {
     /// For a caller with many commands at a time.
     pub fn mailbox(&self) -> Mailbox {
         Mailbox::new(self.clone())
+    }
+
+    /// Whether a command is decided when it is submitted, so that one that is submitted later
+    /// sees what it did. Otherwise a caller awaits the outcome before what depends on it.
+    pub(crate) fn decides_at_once(&self) -> bool {
+        self.0.decides_at_once()
     }
 
     /// Whether commands are taken, and if not, why.

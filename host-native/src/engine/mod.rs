@@ -229,6 +229,10 @@ impl Backend for Handle {
         self.shared.submit(command, recipient)
     }
 
+    fn decides_at_once(&self) -> bool {
+        true
+    }
+
     fn health(&self) -> Health {
         self.shared.health()
     }

@@ -1,6 +1,5 @@
 //! What the callers' tasks and the committer share.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -10,7 +9,7 @@ use burrow_core::{Command, Effect, Node, Ticket, Timestamp};
 use tokio::sync::watch;
 
 use super::{Clock, Failure, Health, ManualClock, Stats};
-use crate::desk::{Cancel, Deliveries, Outcome, Place, Recipient, Submitted};
+use crate::desk::{Cancel, Deliveries, NumberMap, Outcome, Place, Recipient, Submitted};
 
 /// The committer looks at the clock at least so often while there is a deadline: a clock
 /// may jump, as after a suspend.
@@ -53,7 +52,7 @@ pub(super) struct Core {
     /// Counts the nodes; see [`Place`].
     pub(super) generation: u64,
     /// Who waits for the reply to which ticket of the present node.
-    pub(super) pending: HashMap<Ticket, Recipient>,
+    pub(super) pending: NumberMap<Ticket, Recipient>,
     /// False for a node that forgets everything.
     durable: bool,
     /// False during an outage of the storage: no changes are taken, no batches made.
@@ -81,7 +80,7 @@ impl Shared {
         let core = Core {
             node: Some(node),
             generation: 0,
-            pending: HashMap::new(),
+            pending: NumberMap::default(),
             durable,
             storing: true,
             condemned: false,

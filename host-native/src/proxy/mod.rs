@@ -118,6 +118,11 @@ impl Backend for Proxy {
         }
     }
 
+    /// What is about several queues goes to several servers.
+    fn decides_at_once(&self) -> bool {
+        false
+    }
+
     fn health(&self) -> Health {
         self.health.borrow().clone()
     }

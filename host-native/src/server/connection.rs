@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::Shutdown;
 use std::ops::DerefMut;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::gateway;
 use super::peer::Peer;
+use super::plain;
 use super::stream::PeerStream;
 use super::{Shared, upgrade};
 use crate::config::ConnectionSettings;
@@ -95,22 +96,45 @@ async fn converse(peer: &Arc<Peer>, shared: &Arc<Shared>) {
         },
         () = peer.activity.finish.notified() => return,
     };
-    let io = TokioIo::new(PeerStream(Arc::clone(peer)));
     let service =
         service_fn(|request| gateway::handle(Arc::clone(shared), Arc::clone(peer), request));
     if start[..bytes] == *H2_START {
+        let io = TokioIo::new(PeerStream::new(Arc::clone(peer)));
         let connection = Box::pin(shared.http.h2.serve_connection(io, service));
         drive(connection, http2::Connection::graceful_shutdown, peer).await;
-    } else {
+    } else if let Some(unread) = converse_plainly(peer, shared).await {
+        let io = TokioIo::new(PeerStream::with_unread(Arc::clone(peer), unread));
         let connection = shared.http.h1.serve_connection(io, service);
-        let connection = pin!(connection.with_upgrades());
+        // In a box, so that a connection that does not come here has no room for it.
+        let connection = Box::pin(connection.with_upgrades());
         drive(
             connection,
             http1::UpgradeableConnection::graceful_shutdown,
             peer,
         )
         .await;
-        upgrade::go_on(peer, shared).await;
+        Box::pin(upgrade::go_on(peer, shared)).await;
+    }
+}
+
+/// Carries out requests for as long as they are plain. Then it gives what was not read yet,
+/// unless the connection has ended.
+async fn converse_plainly(peer: &Arc<Peer>, shared: &Arc<Shared>) -> Option<Vec<u8>> {
+    let mut conversation = plain::Conversation::new(peer, shared);
+    let ended = loop {
+        // Both are left off only where nothing is lost.
+        tokio::select! {
+            ended = conversation.go_on() => break ended,
+            () = peer.activity.finish.notified() => conversation.finish(),
+        }
+    };
+    match ended {
+        Ok(plain::Ended::Unusual(unread)) => Some(unread),
+        Ok(plain::Ended::Closed) => None,
+        Err(error) => {
+            tracing::debug!(%error, "connection ended");
+            None
+        }
     }
 }
 

@@ -22,6 +22,8 @@ use super::{ManualTime, Shared, upgrade};
 use crate::desk::{Desk, Failure, Health};
 
 const HEALTH_PATH: &str = "/healthz";
+/// The paths of the pages that are not the front-end's.
+pub(super) const SERVER_PAGES: [&str; 2] = [HEALTH_PATH, WIRE_PATH];
 
 /// There is nobody to answer any more. The connection is closed without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +53,7 @@ pub(super) async fn handle(
     if request.version() == Version::HTTP_2 {
         peer.activity.has_pings.store(true, Relaxed);
     }
-    if [HEALTH_PATH, WIRE_PATH].contains(&request.uri().path()) {
+    if SERVER_PAGES.contains(&request.uri().path()) {
         return Ok(page(&shared, &peer, request).await);
     }
     let (parts, body) = request.into_parts();
@@ -125,7 +127,7 @@ async fn submit(
     Ok(render(plan, outcome))
 }
 
-fn move_clock(shared: &Shared, request: ClockRequest) -> rest::Response {
+pub(super) fn move_clock(shared: &Shared, request: ClockRequest) -> rest::Response {
     let Some(ManualTime { engine, clock }) = &shared.manual_time else {
         return text(404, "Not found");
     };
@@ -135,7 +137,7 @@ fn move_clock(shared: &Shared, request: ClockRequest) -> rest::Response {
     }
 }
 
-fn render(plan: &Plan, outcome: Result<Reply, Failure>) -> rest::Response {
+pub(super) fn render(plan: &Plan, outcome: Result<Reply, Failure>) -> rest::Response {
     match outcome {
         Ok(reply) => plan.respond(Ok(reply)),
         Err(Failure::Refused(refusal)) => plan.respond(Err(refusal)),

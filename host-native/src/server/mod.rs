@@ -8,6 +8,7 @@ mod body;
 mod connection;
 mod gateway;
 mod peer;
+mod plain;
 mod response;
 mod stream;
 mod upgrade;

@@ -1,7 +1,9 @@
 //! The other end of a connection, and what it has done lately.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 
 use hyper::upgrade::OnUpgrade;
 use tokio::io::{self, Interest};
@@ -59,6 +61,12 @@ impl Peer {
             return Ok(());
         }
         std::future::pending().await
+    }
+
+    /// True if the client has closed its side by now.
+    pub(super) fn has_closed(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        pin!(self.closed()).poll(&mut cx).is_ready()
     }
 }
 

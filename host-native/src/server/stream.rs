@@ -10,8 +10,8 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -23,7 +23,11 @@ const GATHERED_BYTES: usize = 64 << 10;
 
 /// Reads from and writes to the peer's socket, and keeps its counters.
 #[derive(Debug)]
-pub(super) struct PeerStream(pub(super) Arc<Peer>);
+pub(super) struct PeerStream {
+    peer: Arc<Peer>,
+    /// What was read already, for whoever reads on.
+    unread: Vec<u8>,
+}
 
 /// What was written and is not sent yet.
 #[derive(Debug, Default)]
@@ -32,11 +36,41 @@ pub(super) struct Gathered {
     sent: usize,
 }
 
+impl PeerStream {
+    pub(super) fn new(peer: Arc<Peer>) -> Self {
+        Self::with_unread(peer, Vec::new())
+    }
+
+    /// A stream that begins with these bytes.
+    pub(super) fn with_unread(peer: Arc<Peer>, unread: Vec<u8>) -> Self {
+        Self { peer, unread }
+    }
+
+    pub(super) fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+}
+
 impl Peer {
+    /// Bytes that were gathered and are not sent yet.
+    pub(super) fn unsent(&self) -> usize {
+        let gathered = self.gathered();
+        gathered.bytes.len() - gathered.sent
+    }
+
+    /// Has `write` append to what is to be sent.
+    pub(super) fn gather(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.gathered().bytes);
+    }
+
+    fn gathered(&self) -> MutexGuard<'_, Gathered> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Sends what was gathered. It must be called whenever the connection's task is about
     /// to rest; the context's task is woken when more can be sent.
     pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gathered = self.gathered();
         while let Some(unsent @ [_, ..]) = gathered.bytes.get(gathered.sent..) {
             let sent = ready!(self.poll_write_with(cx, || self.stream.try_write(unsent)))?;
             gathered.sent += sent;
@@ -49,7 +83,7 @@ impl Peer {
     /// Gathers the slices, or sends them at once if they are too much to gather.
     fn poll_take(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let length: usize = slices.iter().map(|slice| slice.len()).sum();
-        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gathered = self.gathered();
         if gathered.bytes.len() + length <= GATHERED_BYTES {
             slices
                 .iter()
@@ -91,7 +125,16 @@ impl AsyncRead for PeerStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let peer = &*self.0;
+        let Self { peer, unread } = self.get_mut();
+        if !unread.is_empty() {
+            let bytes = unread.len().min(buf.remaining());
+            buf.put_slice(&unread[..bytes]);
+            match bytes == unread.len() {
+                true => *unread = Vec::new(),
+                false => drop(unread.drain(..bytes)),
+            }
+            return Poll::Ready(Ok(()));
+        }
         loop {
             ready!(peer.stream.poll_read_ready(cx))?;
             let mut read = None;
@@ -124,7 +167,7 @@ impl AsyncWrite for PeerStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.0.poll_take(cx, &[IoSlice::new(buf)])
+        self.peer.poll_take(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -132,7 +175,7 @@ impl AsyncWrite for PeerStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.0.poll_take(cx, bufs)
+        self.peer.poll_take(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -145,7 +188,7 @@ impl AsyncWrite for PeerStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.0.poll_send(cx))?;
-        Poll::Ready(socket2::SockRef::from(&self.0.stream).shutdown(std::net::Shutdown::Write))
+        ready!(self.peer.poll_send(cx))?;
+        Poll::Ready(socket2::SockRef::from(&self.peer.stream).shutdown(std::net::Shutdown::Write))
     }
 }

@@ -104,10 +104,10 @@ impl WebSocket {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
-        let activity = &self.socket.get_ref().0.activity;
+        let activity = &self.socket.get_ref().peer().activity;
         let before = activity.bytes_in.load(Relaxed);
         let next = Pin::new(&mut self.socket).poll_next(cx);
-        let activity = &self.socket.get_ref().0.activity;
+        let activity = &self.socket.get_ref().peer().activity;
         let received = activity.bytes_in.load(Relaxed).saturating_sub(before);
         self.arriving += usize::try_from(received).unwrap_or(usize::MAX);
         next
@@ -122,7 +122,7 @@ impl WebSocket {
     }
 
     fn count_request(&self) {
-        let activity = &self.socket.get_ref().0.activity;
+        let activity = &self.socket.get_ref().peer().activity;
         activity.requests.fetch_add(1, Relaxed);
     }
 
@@ -140,7 +140,7 @@ impl WebSocket {
 
     fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.socket).poll_flush(cx)).map_err(io::Error::other)?;
-        self.socket.get_ref().0.poll_send(cx)
+        self.socket.get_ref().peer().poll_send(cx)
     }
 }
 
@@ -200,7 +200,7 @@ impl AsyncWrite for WebSocket {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let own = self.get_mut();
         ready!(Pin::new(&mut own.socket).poll_close(cx)).map_err(io::Error::other)?;
-        own.socket.get_ref().0.poll_send(cx)
+        own.socket.get_ref().peer().poll_send(cx)
     }
 }
 

@@ -5,7 +5,8 @@
 //! of SQLite's lists. So a page of the log is a page of journal, and what has died before
 //! the log is copied to the data file was overwritten in the log, and is not copied.
 //!
-//! Pages have 1 kB: a commit ends in the middle of one, which the next writes again.
+//! Pages have 1 kB: a commit ends in the middle of one, which the next writes again if it is
+//! small, or has room there for what does not fill a page.
 //! The log grows to 64 MB before its pages are copied to the data file: a restart reads it
 //! twice.
 
@@ -46,6 +47,9 @@ const LOG_PAGES: u32 = 64 << 10;
 
 /// A blob begins in the last slot if at least so many of its bytes fit there.
 const LEAST_FRAGMENT_BYTES: usize = 64;
+/// A blob that fills so many slots begins in a new one if that spares the writing of a page:
+/// what is left free in the last slot is little beside it.
+const LARGE_BLOB_SLOTS: usize = 3;
 /// A probe is one value; SQLite takes none above 1 GB.
 const LARGEST_PROBE_BYTES: usize = 512 << 20;
 
@@ -71,6 +75,22 @@ pub struct SqliteStore {
 struct Tail {
     slot: u32,
     bytes: Vec<u8>,
+}
+
+impl Tail {
+    /// Bytes of a fragment that fit behind what is there.
+    fn room(&self) -> usize {
+        SLOT_BYTES.saturating_sub(self.bytes.len() + FRAGMENT_HEADER_BYTES)
+    }
+
+    /// Whether the blob should begin here: the whole slot is written again.
+    fn is_for(&self, blob: &[u8]) -> bool {
+        let room = self.room();
+        let alone = blob.len().div_ceil(FRAGMENT_BYTES);
+        let with_this = 1 + blob.len().saturating_sub(room).div_ceil(FRAGMENT_BYTES);
+        room >= LEAST_FRAGMENT_BYTES.min(blob.len().max(1))
+            && (alone < LARGE_BLOB_SLOTS || with_this <= alone)
+    }
 }
 
 #[derive(Debug)]
@@ -218,16 +238,9 @@ impl SqliteStore {
                 batch.sequence
             ))));
         }
-        let room =
-            |tail: &Tail| SLOT_BYTES.saturating_sub(tail.bytes.len() + FRAGMENT_HEADER_BYTES);
-        let tail = self
-            .tail
-            .as_ref()
-            .filter(|tail| room(tail) >= LEAST_FRAGMENT_BYTES.min(batch.blob.len().max(1)));
-        let (head, rest) = match tail {
-            Some(tail) => batch.blob.split_at(room(tail).min(batch.blob.len())),
-            None => batch.blob.split_at(FRAGMENT_BYTES.min(batch.blob.len())),
-        };
+        let tail = self.tail.as_ref().filter(|tail| tail.is_for(&batch.blob));
+        let room = tail.map_or(FRAGMENT_BYTES, Tail::room);
+        let (head, rest) = batch.blob.split_at(room.min(batch.blob.len()));
         let count = 1 + rest.len().div_ceil(FRAGMENT_BYTES);
         let chosen = slots.choose(count - usize::from(tail.is_some()));
         let (Some(chosen), Ok(parts)) = (chosen, u32::try_from(count)) else {

@@ -146,6 +146,27 @@ fn a_slot_is_a_page_and_a_small_commit_writes_one() {
     let before = logged(&store);
     store.append(&batch(3, &[3; 100])).unwrap();
     assert_eq!(logged(&store) - before, 1);
+    // A large one leaves the slot before it as it is, if that spares a page.
+    let drops = vec![1..=1];
+    store
+        .append(&Batch {
+            drops,
+            ..batch(4, &[4; 300])
+        })
+        .unwrap();
+    let before = logged(&store);
+    store.append(&batch(5, &[5; 5 * FRAGMENT_BYTES])).unwrap();
+    assert_eq!(logged(&store) - before, 5);
+    store.append(&batch(6, &[6; 100])).unwrap();
+    let before = logged(&store);
+    store
+        .append(&batch(7, &[7; 4 * FRAGMENT_BYTES + 100]))
+        .unwrap();
+    assert_eq!(
+        logged(&store) - before,
+        5,
+        "the rest fits into the last slot"
+    );
 }
 
 #[test]
