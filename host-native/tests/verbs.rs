@@ -2,7 +2,9 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::FromRawFd;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -264,6 +266,45 @@ fn many_workers_do_not_keep_one_from_its_claim() {
         std::fs::remove_file(&began).unwrap();
         told(["--url", &wire], &["put", "a/q", "--ttl=0", "x"], "", 0);
     }
+}
+
+/// Two ends of a terminal: what is written to the second is read from the first.
+fn terminal() -> (File, File) {
+    let (mut own, mut other) = (-1, -1);
+    let none = std::ptr::null_mut();
+    // SAFETY: both places are there to be written to, and null asks for the usual settings.
+    let opened =
+        unsafe { nix::libc::openpty(&raw mut own, &raw mut other, none, none.cast(), none.cast()) };
+    assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: it has just opened them, and nobody else has them.
+    unsafe { (File::from_raw_fd(own), File::from_raw_fd(other)) }
+}
+
+#[test]
+fn who_looks_sees_how_far_the_lines_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let lines = folder.path().join("lines");
+    let text: String = (0..5_000).map(|number| format!("{number}\n")).collect();
+    std::fs::write(&lines, text).unwrap();
+    let (mut own, other) = terminal();
+    let file = format!("@{}", lines.display());
+    let place = ["--data", data.to_str().unwrap()];
+    let mut command = burrow(place, &["put", "a/q", "--lines", &file]);
+    command.env("TERM", "xterm").stdout(Stdio::null());
+    let mut put = command.stderr(other).spawn().unwrap();
+    // The end that this process had of it.
+    drop(command);
+    let mut shown = Vec::new();
+    // A terminal that nobody writes to any more is an error to read from.
+    let _ = own.read_to_end(&mut shown);
+    assert!(put.wait().unwrap().success());
+    let shown = String::from_utf8_lossy(&shown);
+    // It is drawn now and then, and cleared in the end.
+    assert!(
+        shown.contains("0%  ") && shown.contains(" of 23.33 KiB"),
+        "{shown}"
+    );
 }
 
 fn start(place: Place<'_>, arguments: &[&str]) -> Child {

@@ -139,7 +139,7 @@ fn progress(length: Option<u64>) -> ProgressBar {
     }
     let (bar, template) = match length {
         Some(length) => (
-            ProgressBar::new(length),
+            ProgressBar::new(length).with_message("0 messages"),
             "{bar:30} {percent}%  {msg}, {bytes} of {total_bytes}, {eta} left",
         ),
         None => (

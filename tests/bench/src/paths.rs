@@ -1,7 +1,10 @@
 //! The hot paths, each as a loop and nothing else, for counting instructions.
 
+use std::ops::Range;
+
 use anyhow::{bail, ensure};
 use burrow_core::rest::{Request, RestConfig, Routed, route};
+use burrow_core::wire::{self, Event, Offer, Session};
 use burrow_core::{Command, Detail, NewMessage, Reply};
 use clap::ValueEnum;
 
@@ -28,6 +31,8 @@ pub enum Path {
     LifeBatchedJournaled,
     /// A PUT, from the bytes of the request to the bytes of the response.
     RestPut,
+    /// A put of the wire protocol, from the bytes of the request to the bytes of the answer.
+    WirePut,
     /// Reading one message by its id.
     Get,
     /// A claim that is given back by un-hiding.
@@ -57,6 +62,7 @@ impl Path {
             Self::RestPut => numbers
                 .into_iter()
                 .try_for_each(|number| rest_put(&mut driver, number)),
+            Self::WirePut => wire_puts(&mut driver, numbers),
             Self::Get => numbers
                 .into_iter()
                 .try_for_each(|number| get(&mut driver, number)),
@@ -114,6 +120,36 @@ fn rest_put(driver: &mut Driver, number: u64) -> anyhow::Result<()> {
     driver.submit(command);
     let response = plan.respond(Ok(driver.reply()?));
     ensure!(response.status == 201, "status {}", response.status);
+    Ok(())
+}
+
+fn wire_puts(driver: &mut Driver, numbers: Range<u64>) -> anyhow::Result<()> {
+    let mut session = Session::new(Offer::default());
+    let (mut request, mut out) = (Vec::new(), Vec::new());
+    wire::encode_hello(session.received());
+    ensure!(session.next(&mut out) == Some(Event::Answered), "no hello");
+    for number in numbers {
+        let id = Id::of(number);
+        let put = Command::Put {
+            queue: queue("q"),
+            message: NewMessage {
+                id: Some(id.as_str().into()),
+                body: content::body(number).into(),
+                ..NewMessage::default()
+            },
+        };
+        request.clear();
+        out.clear();
+        wire::encode_request(&mut request, number, &put, u32::MAX)?;
+        session.received().extend_from_slice(&request);
+        let Some(Event::Submit { id, command }) = session.next(&mut out) else {
+            bail!("a put is for the machine");
+        };
+        driver.submit(command);
+        let outcome = Ok(driver.reply()?);
+        session.answer(id, &outcome, &mut out);
+        ensure!(!out.is_empty(), "no answer");
+    }
     Ok(())
 }
 
