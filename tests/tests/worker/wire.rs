@@ -344,6 +344,20 @@ fn what_should_not_be_sent_ends_the_connection_and_nothing_else() {
     backwards.submit(&list(0));
     backwards.assert_goodbye(Failure::Protocol);
 
+    // Requests that cannot be read, and pings: a few bytes each, to be answered with many.
+    for kind in [1, 3] {
+        let mut swarm = connect(&worker);
+        let mut frames = Vec::new();
+        for id in 1..1_000_000 {
+            let start = frames.len();
+            wire::encode_ping(&mut frames, id);
+            frames[start + 4] = kind;
+        }
+        swarm.stream.write_all(&frames).unwrap();
+        let said = std::iter::from_fn(|| swarm.next()).last();
+        assert_eq!(said, Some(Answer::Goodbye(Failure::Busy)));
+    }
+
     steady.call(&list(0)).unwrap_err();
 }
 
