@@ -22,7 +22,10 @@ impl Session {
         put_varint(&mut kept, self.in_flight.into());
         kept.push(self.last_id.is_some().into());
         put_varint(&mut kept, self.last_id.unwrap_or_default());
-        put_bytes(&mut kept, self.decoder.peek());
+        // Of what comes behind the end nothing is read.
+        let is_over = self.state == State::Ended;
+        let unread = if is_over { &[] } else { self.decoder.peek() };
+        put_bytes(&mut kept, unread);
         kept
     }
 
@@ -76,7 +79,7 @@ fn state_of(code: u8) -> Option<State> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Event, encode_hello, encode_ping};
+    use crate::wire::{Event, Failure, encode_hello, encode_ping};
 
     #[test]
     fn a_session_goes_on_where_it_fell_asleep() {
@@ -98,6 +101,10 @@ mod tests {
         woken.received().extend_from_slice(second);
         assert_eq!(woken.next(&mut out), Some(Event::Answered));
         assert_eq!(woken.unread(), 0);
+        assert_eq!(woken.keep().len(), 13);
+        woken.received().resize(1_000, 0);
+        assert!(woken.keep().len() > 1_000);
+        woken.end(&Failure::Busy, &mut out);
         assert_eq!(woken.keep().len(), 13);
     }
 

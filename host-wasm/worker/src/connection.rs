@@ -19,6 +19,8 @@ use crate::wire::{CANCEL, COMMAND};
 
 /// Bytes of requests that are under way in an isolate, but for a single one.
 const MAX_UNDER_WAY_BYTES: usize = 16 << 20;
+/// Bytes that a message may be answered with at once. Many small frames have far longer answers.
+const MAX_OUT_BYTES: usize = 1 << 20;
 /// Above this, places are forgotten for which nothing is under way.
 const MAX_PLACES: usize = 64;
 
@@ -45,6 +47,7 @@ struct Passed {
     id: u64,
     /// None for a directory, which cannot take back what it does.
     queue: Option<Rc<Place>>,
+    is_taken_back: bool,
     _under_way: UnderWay,
 }
 
@@ -106,6 +109,7 @@ impl Connection {
     pub(crate) async fn hear(self: &Rc<Self>, env: &Env, message: Vec<u8>, now_ms: Option<u64>) {
         let (mut out, mut asked) = (Vec::new(), Vec::new());
         let goes_on = self.read(env, message, now_ms, &mut out, &mut asked);
+        self.session.borrow_mut().release();
         self.send(&out);
         self.keep();
         if !goes_on {
@@ -130,7 +134,14 @@ impl Connection {
     ) -> bool {
         let mut session = self.session.borrow_mut();
         *session.received() = message;
-        while let Some(event) = session.next(out) {
+        loop {
+            if out.len() > MAX_OUT_BYTES {
+                session.end(&Failure::Busy, out);
+                return false;
+            }
+            let Some(event) = session.next(out) else {
+                return session.end_message(out);
+            };
             let (id, outcome) = match event {
                 Event::Answered => continue,
                 Event::End => return false,
@@ -158,7 +169,6 @@ impl Connection {
             };
             session.answer(id, &outcome, out);
         }
-        session.end_message(out)
     }
 
     /// Sends the frame of a request to the object that it belongs to.
@@ -181,6 +191,7 @@ impl Connection {
         self.in_flight.borrow_mut().push(Passed {
             id,
             queue: route.is_queue().then_some(place),
+            is_taken_back: false,
             _under_way: under_way,
         });
         let id = Some(id);
@@ -214,12 +225,17 @@ impl Connection {
     /// Has the object that carries a request out answer that it was cancelled, if it can. None if there is no
     /// such request.
     fn take_back(&self, id: u64) -> Option<std::result::Result<Asked, Failure>> {
-        let passed = |passed: &&Passed| passed.id == id;
-        let queue = self.in_flight.borrow().iter().find(passed)?.queue.clone();
-        let Some(queue) = queue else {
-            self.take(id);
+        let mut in_flight = self.in_flight.borrow_mut();
+        let place = in_flight.iter().position(|passed| passed.id == id)?;
+        let passed = in_flight.get_mut(place)?;
+        let Some(queue) = &passed.queue else {
+            in_flight.swap_remove(place);
             return Some(Err(Failure::Cancelled));
         };
+        // Once is enough.
+        if std::mem::replace(&mut passed.is_taken_back, true) {
+            return None;
+        }
         let cancel = queue.begin(CANCEL, &About::default(), Some(&self.caller(id)), &[]);
         cancel.ok().map(|answer| Ok(Asked { id: None, answer }))
     }

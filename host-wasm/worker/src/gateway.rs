@@ -27,9 +27,10 @@ const MAX_CONNECTIONS: usize = 4_096;
 const MAX_MESSAGE_BYTES: u64 = 32 << 20;
 const LENGTH_BYTES: u64 = 4;
 
-/// Close codes: text, and a message that is longer than was offered.
+/// Close codes: text, a message that is longer than was offered, and what is not the client's fault.
 const UNSUPPORTED: u16 = 1003;
 const TOO_LARGE: u16 = 1009;
+const INTERNAL: u16 = 1011;
 
 /// Finds a gateway for a client that asks for a WebSocket.
 pub(crate) async fn connect(request: &Request, env: &Env) -> Result<web_sys::Response> {
@@ -105,7 +106,10 @@ impl DurableObject for Gateway {
             return self.refuse(&socket, UNSUPPORTED, reason).await;
         };
         // Before anything of the connection is looked at, which another message may change.
-        let now_ms = self.now_ms().await?;
+        let Ok(now_ms) = self.now_ms().await else {
+            let reason = "The clock cannot be asked";
+            return self.refuse(&socket, INTERNAL, reason).await;
+        };
         let Some(connection) = self.connection(socket.as_ref()) else {
             return Ok(());
         };

@@ -152,7 +152,7 @@ fn commands_of_a_queue_are_carried_out_in_order() {
     let mut frames = Vec::new();
     // The first one makes the queue, which takes a while, and large ones take longer than small ones.
     for id in 1..=40 {
-        let body: &[u8] = if id % 4 == 1 { &large[..100_000] } else { b"" };
+        let body: &[u8] = if id % 8 == 1 { &large } else { b"" };
         wire::encode_request(&mut frames, id, &put("same", body), u32::MAX).unwrap();
     }
     client.stream.write_all(&frames).unwrap();
@@ -343,6 +343,20 @@ fn what_should_not_be_sent_ends_the_connection_and_nothing_else() {
     backwards.last_id = 6;
     backwards.submit(&list(0));
     backwards.assert_goodbye(Failure::Protocol);
+
+    // Requests that cannot be read, and pings: a few bytes each, to be answered with many.
+    for kind in [1, 3] {
+        let mut swarm = connect(&worker);
+        let mut frames = Vec::new();
+        for id in 1..1_000_000 {
+            let start = frames.len();
+            wire::encode_ping(&mut frames, id);
+            frames[start + 4] = kind;
+        }
+        swarm.stream.write_all(&frames).unwrap();
+        let said = std::iter::from_fn(|| swarm.next()).last();
+        assert_eq!(said, Some(Answer::Goodbye(Failure::Busy)));
+    }
 
     steady.call(&list(0)).unwrap_err();
 }
