@@ -124,12 +124,14 @@ impl fmt::Debug for Mailbox {
 }
 
 impl Slot {
-    pub(super) fn put(&self, tag: u64, outcome: Outcome) {
+    pub(super) fn put_all(&self, outcomes: impl IntoIterator<Item = (u64, Outcome)>) {
         let mut inside = self.lock();
-        if let Ok(reply) = &outcome {
-            self.bytes.fetch_add(reply.bytes(), Relaxed);
+        for (tag, outcome) in outcomes {
+            if let Ok(reply) = &outcome {
+                self.bytes.fetch_add(reply.bytes(), Relaxed);
+            }
+            inside.outcomes.push((tag, outcome));
         }
-        inside.outcomes.push((tag, outcome));
         // Whoever is awake already looks again before it rests.
         let waker = inside.waker.take();
         drop(inside);

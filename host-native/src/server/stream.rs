@@ -58,9 +58,11 @@ impl Peer {
         gathered.bytes.len() - gathered.sent
     }
 
-    /// Has `write` append to what is to be sent.
-    pub(super) fn gather(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.gathered().bytes);
+    /// Has `write` append to what is to be sent, and gives how many bytes that are.
+    pub(super) fn gather(&self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let mut gathered = self.gathered();
+        write(&mut gathered.bytes);
+        gathered.bytes.len() - gathered.sent
     }
 
     fn gathered(&self) -> MutexGuard<'_, Gathered> {

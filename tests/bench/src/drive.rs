@@ -6,7 +6,7 @@ use burrow_core::{
     Selection, SettleAction, Settlement, Ticket, Timestamp, Update,
 };
 
-use crate::content::{self, Id};
+use crate::content::{self, BODY_BYTES, Id};
 
 /// The span that messages live: longer than any run, so that every message has an expiry.
 pub const TTL_MS: u64 = 86_400_000;
@@ -20,6 +20,8 @@ const COMMANDS_PER_MS: u64 = 1_000;
 #[derive(Debug)]
 pub struct Driver {
     pub node: Node,
+    /// Those of the messages that are put.
+    pub body_bytes: usize,
     commands: u64,
     /// Bytes of the batches so far, and their number.
     pub journal_bytes: u64,
@@ -48,6 +50,7 @@ impl Driver {
         };
         Self {
             node: Node::new(config),
+            body_bytes: BODY_BYTES,
             commands: 0,
             journal_bytes: 0,
             batches: 0,
@@ -123,7 +126,7 @@ impl Driver {
             .zip(numbers)
             .map(|(id, number)| NewMessage {
                 id: Some(id.as_str().into()),
-                body: content::body(number).into(),
+                body: content::body_of(number, self.body_bytes).into(),
                 ..NewMessage::default()
             })
             .collect();

@@ -7,16 +7,45 @@ use anyhow::{Context, ensure};
 use burrow_tests::crash::http::{Connection, Request, Response};
 use serde_json::{Value, json};
 
-use crate::content::{self, Id};
+use crate::content::{self, BODY_BYTES, Id};
 
-/// Puts the messages into the queue, 10,000 a request.
-pub fn fill(address: SocketAddr, queue: &str, numbers: Range<u64>) -> anyhow::Result<()> {
+/// Where messages go, and how large their bodies are.
+#[derive(Clone, Copy, Debug)]
+pub struct Jobs<'a> {
+    pub queue: &'a str,
+    pub body_bytes: usize,
+}
+
+impl<'a> From<&'a str> for Jobs<'a> {
+    fn from(queue: &'a str) -> Self {
+        Self {
+            queue,
+            body_bytes: BODY_BYTES,
+        }
+    }
+}
+
+impl Jobs<'_> {
+    fn path(self) -> String {
+        format!("/v1.0/bench/{}", self.queue)
+    }
+}
+
+/// Puts the messages into the queue, 10,000 a request, or fewer if they are large.
+pub fn fill<'a>(
+    address: SocketAddr,
+    jobs: impl Into<Jobs<'a>>,
+    numbers: Range<u64>,
+) -> anyhow::Result<()> {
+    const REQUEST_BYTES: usize = 4 << 20;
+    let jobs = jobs.into();
+    let at_once = (REQUEST_BYTES / jobs.body_bytes.max(1)).min(10_000) as u64;
     let mut connection = Connection::open(address)?;
-    for first in numbers.clone().step_by(10_000) {
+    for first in numbers.clone().step_by(at_once as usize) {
         put_batch(
             &mut connection,
-            queue,
-            first..numbers.end.min(first + 10_000),
+            jobs,
+            first..numbers.end.min(first + at_once),
         )?;
     }
     Ok(())
@@ -55,10 +84,15 @@ pub fn on_connections(
 }
 
 /// Inserts the messages, claims as many and deletes those, in three requests.
-pub fn batch(connection: &mut Connection, queue: &str, numbers: Range<u64>) -> anyhow::Result<()> {
+pub fn batch<'a>(
+    connection: &mut Connection,
+    jobs: impl Into<Jobs<'a>>,
+    numbers: Range<u64>,
+) -> anyhow::Result<()> {
+    let jobs = jobs.into();
     let count = numbers.end - numbers.start;
-    put_batch(connection, queue, numbers)?;
-    let claims = claim(connection, queue, count)?;
+    put_batch(connection, jobs, numbers)?;
+    let claims = claim(connection, jobs, count)?;
     ensure!(
         claims.len() as u64 == count,
         "{} messages claimed instead of {count}",
@@ -68,7 +102,7 @@ pub fn batch(connection: &mut Connection, queue: &str, numbers: Range<u64>) -> a
         .iter()
         .map(|(id, token)| json!({ "id": id, "claim": token, "delete": true }))
         .collect();
-    let request = Request::new("POST", path(queue)).with_body(Value::from(settlements).to_string());
+    let request = Request::new("POST", jobs.path()).with_body(Value::from(settlements).to_string());
     let results = answered(connection, &request, 200)?.json();
     let deleted = results
         .as_array()
@@ -84,13 +118,18 @@ pub fn batch(connection: &mut Connection, queue: &str, numbers: Range<u64>) -> a
 }
 
 /// The same with single messages.
-pub fn single(connection: &mut Connection, queue: &str, numbers: Range<u64>) -> anyhow::Result<()> {
+pub fn single<'a>(
+    connection: &mut Connection,
+    jobs: impl Into<Jobs<'a>>,
+    numbers: Range<u64>,
+) -> anyhow::Result<()> {
+    let jobs = jobs.into();
     for number in numbers {
-        put(connection, queue, number)?;
-        for (id, token) in claim(connection, queue, 1)? {
+        put(connection, jobs, number)?;
+        for (id, token) in claim(connection, jobs, 1)? {
             answered(
                 connection,
-                &Request::new("DELETE", format!("{}/{id}?claim={token}", path(queue))),
+                &Request::new("DELETE", format!("{}/{id}?claim={token}", jobs.path())),
                 204,
             )?;
         }
@@ -98,11 +137,16 @@ pub fn single(connection: &mut Connection, queue: &str, numbers: Range<u64>) -> 
     Ok(())
 }
 
-pub fn put(connection: &mut Connection, queue: &str, number: u64) -> anyhow::Result<()> {
-    let target = format!("{}/{}", path(queue), Id::of(number).as_str());
+pub fn put<'a>(
+    connection: &mut Connection,
+    jobs: impl Into<Jobs<'a>>,
+    number: u64,
+) -> anyhow::Result<()> {
+    let jobs = jobs.into();
+    let target = format!("{}/{}", jobs.path(), Id::of(number).as_str());
     answered(
         connection,
-        &Request::new("PUT", target).with_body(content::body(number)),
+        &Request::new("PUT", target).with_body(content::body_of(number, jobs.body_bytes)),
         201,
     )?;
     Ok(())
@@ -116,7 +160,7 @@ pub fn count(address: SocketAddr, queue: &str) -> anyhow::Result<u64> {
     loop {
         let target = format!(
             "{}?match_hidden=true&detail=id&limit={PAGE}{marker}",
-            path(queue)
+            Jobs::from(queue).path()
         );
         let response = connection.call(&Request::new("GET", target))?;
         if response.status == 404 {
@@ -130,11 +174,15 @@ pub fn count(address: SocketAddr, queue: &str) -> anyhow::Result<u64> {
     }
 }
 
-fn put_batch(connection: &mut Connection, queue: &str, numbers: Range<u64>) -> anyhow::Result<()> {
+fn put_batch(
+    connection: &mut Connection,
+    jobs: Jobs<'_>,
+    numbers: Range<u64>,
+) -> anyhow::Result<()> {
     let count = numbers.end - numbers.start;
-    let entry = |number: u64| json!({ "id": Id::of(number).as_str(), "body": String::from_utf8_lossy(content::body(number)) });
+    let entry = |number: u64| json!({ "id": Id::of(number).as_str(), "body": content::text(number, jobs.body_bytes) });
     let entries: Vec<Value> = numbers.map(entry).collect();
-    let request = Request::new("PUT", path(queue)).with_body(Value::from(entries).to_string());
+    let request = Request::new("PUT", jobs.path()).with_body(Value::from(entries).to_string());
     let stored = answered(connection, &request, 201)?
         .json()
         .as_array()
@@ -148,12 +196,12 @@ fn put_batch(connection: &mut Connection, queue: &str, numbers: Range<u64>) -> a
 
 fn claim(
     connection: &mut Connection,
-    queue: &str,
+    jobs: Jobs<'_>,
     limit: u64,
 ) -> anyhow::Result<Vec<(String, String)>> {
     let request = Request::new(
         "POST",
-        format!("{}?claim=true&limit={limit}&hide=3600", path(queue)),
+        format!("{}?claim=true&limit={limit}&hide=3600", jobs.path()),
     );
     let claimed = answered(connection, &request, 200)?.json();
     let text = |message: &Value, field: &str| {
@@ -185,8 +233,4 @@ fn answered(
         response.text()
     );
     Ok(response)
-}
-
-fn path(queue: &str) -> String {
-    format!("/v1.0/bench/{queue}")
 }

@@ -10,6 +10,9 @@ use http::StatusCode;
 /// A body that is longer is not copied behind its head: the head is put before it.
 const LARGE_BODY: usize = 64 << 10;
 const DATE_BYTES: usize = 29;
+const DATE_AT: usize = b"date: ".len();
+/// Most heads are no longer.
+const HEAD_BYTES: usize = 192;
 
 /// Appends an answer that has its body. `is_last`: the connection is closed behind it.
 pub(super) fn write(out: &mut Vec<u8>, answer: rest::Response, is_last: bool) {
@@ -25,11 +28,19 @@ pub(super) fn write(out: &mut Vec<u8>, answer: rest::Response, is_last: bool) {
 }
 
 fn write_head(out: &mut Vec<u8>, status: StatusCode, answer: &rest::Response, is_last: bool) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(status.as_str().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(status.canonical_reason().unwrap_or("<none>").as_bytes());
-    out.extend_from_slice(b"\r\n");
+    out.reserve(HEAD_BYTES);
+    match status {
+        StatusCode::OK => out.extend_from_slice(b"HTTP/1.1 200 OK\r\n"),
+        StatusCode::CREATED => out.extend_from_slice(b"HTTP/1.1 201 Created\r\n"),
+        StatusCode::NO_CONTENT => out.extend_from_slice(b"HTTP/1.1 204 No Content\r\n"),
+        status => {
+            out.extend_from_slice(b"HTTP/1.1 ");
+            out.extend_from_slice(status.as_str().as_bytes());
+            out.push(b' ');
+            out.extend_from_slice(status.canonical_reason().unwrap_or("<none>").as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
     for (name, value) in &answer.headers {
         // A stored content type may hold what no header can: then there is none.
         if is_value(value) {
@@ -43,13 +54,18 @@ fn write_head(out: &mut Vec<u8>, status: StatusCode, answer: &rest::Response, is
         out.extend_from_slice(b"connection: close\r\n");
     }
     if !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-        out.extend_from_slice(b"content-length: ");
-        write_number(out, answer.body.len());
-        out.extend_from_slice(b"\r\n");
+        match answer.body.len() {
+            0 => out.extend_from_slice(b"content-length: 0\r\n"),
+            length => {
+                out.extend_from_slice(b"content-length: ");
+                write_number(out, length);
+                out.extend_from_slice(b"\r\n");
+            }
+        }
     }
-    out.extend_from_slice(b"date: ");
-    out.extend_from_slice(&date());
-    out.extend_from_slice(b"\r\n\r\n");
+    let mut line = *b"date: .............................\r\n\r\n";
+    line[DATE_AT..DATE_AT + DATE_BYTES].copy_from_slice(&date());
+    out.extend_from_slice(&line);
 }
 
 /// What a header's value may hold, as the crate `http` has it.

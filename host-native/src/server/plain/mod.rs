@@ -30,7 +30,7 @@ use super::stream::PeerStream;
 use crate::desk::{Mailbox, Outcome};
 
 /// Bytes that are read at once, at the least and at the most.
-const SMALL_READ: usize = 4 << 10;
+const SMALL_READ: usize = 1 << 10;
 const LARGE_READ: usize = 64 << 10;
 /// A request that is larger and has not come whole is left to hyper, which keeps an account
 /// of such bodies. No more than this is read ahead of what is carried out.
@@ -63,6 +63,8 @@ pub(super) struct Conversation {
     /// The number of the first of them.
     first: u64,
     fetched: Vec<(u64, Outcome)>,
+    /// Bytes of answers that are not sent yet.
+    unsent: usize,
     /// A command that may wait. Nothing is begun behind it.
     waiting: Option<Waiting>,
     /// Runs while the body of a request is missing.
@@ -97,6 +99,7 @@ impl Conversation {
             answers: VecDeque::new(),
             first: 0,
             fetched: Vec::new(),
+            unsent: 0,
             waiting: None,
             body_time: None,
             is_body_missing: false,
@@ -131,6 +134,10 @@ impl Conversation {
                 }
             }
             let is_sent = self.peer().poll_send(cx)?.is_ready();
+            self.unsent = match is_sent {
+                true => 0,
+                false => self.peer().unsent(),
+            };
             if is_sent && !self.answers.is_empty() && self.may_write() {
                 continue;
             }
@@ -182,10 +189,12 @@ impl Conversation {
         !self.takes_no_more()
             && !self.is_read
             && self.received.len() < MAX_REQUEST_BYTES + MAX_HEAD_BYTES
-            && self.peer().unsent() <= MAX_UNSENT
+            && self.unsent <= MAX_UNSENT
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // Only then is a buffer needed.
+        ready!(self.peer().stream.poll_read_ready(cx))?;
         self.received.reserve(self.read_bytes);
         let room = self.received.capacity() - self.received.len();
         let bytes = ready!(pin!(self.stream.read_buf(&mut self.received)).poll(cx))?;
@@ -253,7 +262,7 @@ impl Conversation {
         self.waiting.is_none()
             && !self.takes_no_more()
             && self.answers.len() < most
-            && self.peer().unsent() <= MAX_UNSENT
+            && self.unsent <= MAX_UNSENT
     }
 
     /// False if the client has left: then what it would wait for is not done.
@@ -308,16 +317,15 @@ impl Conversation {
             };
             self.first += 1;
             let is_last = self.is_finishing && self.answers.is_empty();
-            self.peer()
-                .gather(|out| answer::write(out, answer, is_last));
+            let write = |out: &mut Vec<u8>| answer::write(out, answer, is_last);
+            self.unsent = self.peer().gather(write);
         }
     }
 
     fn may_write(&self) -> bool {
         match self.answers.front() {
             Some(Answer::Ready(answer)) => {
-                let unsent = self.peer().unsent();
-                unsent == 0 || unsent + answer.body.len() <= MAX_UNSENT
+                self.unsent == 0 || self.unsent + answer.body.len() <= MAX_UNSENT
             }
             _ => false,
         }
@@ -339,7 +347,6 @@ impl Conversation {
     fn rest(&mut self) {
         if self.received.is_empty() {
             self.received = Vec::new();
-            self.read_bytes = SMALL_READ;
         }
         if self.answers.is_empty() {
             self.answers = VecDeque::new();
@@ -367,6 +374,9 @@ impl Waiting {
 }
 
 fn is_for_hyper(head: &Head<'_>, shared: &Shared) -> bool {
-    let path = head.request.target.split('?').next().unwrap_or_default();
-    head.body_bytes as u64 > shared.settings.max_request_bytes.0 || SERVER_PAGES.contains(&path)
+    let is_page = |page: &&str| {
+        let behind = head.request.target.strip_prefix(*page);
+        behind.is_some_and(|behind| behind.is_empty() || behind.starts_with('?'))
+    };
+    head.body_bytes as u64 > shared.settings.max_request_bytes.0 || SERVER_PAGES.iter().any(is_page)
 }

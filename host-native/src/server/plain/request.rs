@@ -104,9 +104,25 @@ fn take_header<'a>(
 
 /// True for a path and a query in which every sign stands for itself, or is a percent sign.
 fn is_plain_target(target: &str) -> bool {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._~%?=&+,:;@!$*".contains(byte);
-    target.starts_with('/') && target.as_bytes().iter().all(is_plain)
+    let mut signs = target.bytes();
+    target.starts_with('/') && signs.all(|sign| PLAIN_SIGNS[usize::from(sign)])
 }
+
+const PLAIN_SIGNS: [bool; 256] = {
+    let others = b"/-._~%?=&+,:;@!$*";
+    let mut plain = [false; 256];
+    let mut sign = 0;
+    while sign < 128 {
+        plain[sign] = (sign as u8).is_ascii_alphanumeric();
+        sign += 1;
+    }
+    let mut other = 0;
+    while other < others.len() {
+        plain[others[other] as usize] = true;
+        other += 1;
+    }
+    plain
+};
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ use crate::server::Shared;
 use crate::server::peer::Activity;
 
 /// Bytes that are read at once, at the least and at the most.
-const SMALL_READ: usize = 4 << 10;
+const SMALL_READ: usize = 1 << 10;
 const LARGE_READ: usize = 256 << 10;
 /// While more answers than this are to be sent, no request is taken.
 const MAX_UNSENT: usize = 256 << 10;
@@ -238,7 +238,6 @@ impl<S: Carrier> Conversation<S> {
     fn rest(&mut self) {
         if self.session.unread() == 0 {
             self.session.release();
-            self.read_bytes = SMALL_READ;
         }
         if self.out.is_empty() {
             self.out = Vec::new();
