@@ -17,6 +17,7 @@ mod account;
 mod entry;
 mod http;
 mod journal;
+mod letters;
 mod memory;
 mod names;
 mod object;

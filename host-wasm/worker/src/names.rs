@@ -16,12 +16,16 @@ use crate::variables::Variables;
 
 /// So many are asked at a time.
 const CHUNK: usize = 16;
+/// So many are asked at the most where only the words of an answer depend on it.
+const MOST_FOR_WORDS: usize = 4 * CHUNK;
 
 /// A list of names in an object's storage.
 pub(crate) struct Names {
     pub(crate) sql: SqlStorage,
     /// In order of their bytes; none until they are read.
     read: RefCell<Option<Vec<String>>>,
+    /// One that was there when it was asked last.
+    seen: RefCell<Option<String>>,
     /// Changes of the list are made one after the other.
     line: Mutex<()>,
 }
@@ -31,6 +35,7 @@ impl Names {
         Self {
             sql: state.storage().sql(),
             read: RefCell::new(None),
+            seen: RefCell::new(None),
             line: Mutex::new(()),
         }
     }
@@ -117,11 +122,23 @@ impl Names {
         ))
     }
 
-    /// True if one of them exists, other than this one.
+    /// True if one of them exists, other than this one. The one that was there last time is asked first.
     pub(crate) async fn any(&self, below: &Below<'_>, but: Option<&str>) -> Result<bool> {
         let mut names = self.all()?;
         names.retain(|name| Some(name.as_str()) != but);
-        Ok(!below.find(IS_ALIVE, &names, 1).await?.is_empty())
+        let seen = self.seen.borrow().clone();
+        if let Some(seen) = seen.filter(|seen| names.contains(seen))
+            && below.ask(IS_ALIVE, &seen).await? == YES
+        {
+            return Ok(true);
+        }
+        if but.is_some() {
+            names.truncate(MOST_FOR_WORDS);
+        }
+        let found = below.find(IS_ALIVE, &names, 1).await?;
+        let is_there = !found.is_empty();
+        self.seen.replace(found.into_iter().next());
+        Ok(is_there)
     }
 
     /// Removes all, and tells whether there were any.
@@ -163,12 +180,17 @@ impl Below<'_> {
         place.ask(question, &about, &[]).await
     }
 
-    /// Asks about each name; those for which the answer is yes, in order, at most so many.
+    /// Asks about each name; those for which the answer is yes, in order, at most so many. No more are
+    /// removed than that; beyond it some may be asked in vain.
     async fn find(&self, question: &str, names: &[String], limit: usize) -> Result<Vec<String>> {
         let mut found = Vec::new();
         let mut rest = names;
         while !rest.is_empty() && found.len() < limit {
-            let (chunk, behind) = rest.split_at(rest.len().min(CHUNK).min(limit - found.len()));
+            let most = match question {
+                REMOVE => CHUNK.min(limit - found.len()),
+                _ => CHUNK,
+            };
+            let (chunk, behind) = rest.split_at(rest.len().min(most));
             let answers = join_all(chunk.iter().map(|name| self.ask(question, name))).await;
             for (name, answer) in chunk.iter().zip(answers) {
                 if answer? == YES {
@@ -177,6 +199,7 @@ impl Below<'_> {
             }
             rest = behind;
         }
+        found.truncate(limit);
         Ok(found)
     }
 }

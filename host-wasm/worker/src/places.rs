@@ -6,6 +6,8 @@ use worker::js_sys::{Promise, Uint8Array};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Env, Error, Headers, Response, Result, web_sys};
 
+use crate::spent;
+
 /// The instant that a request is made at, where the clock is manual.
 pub(crate) const NOW: &str = "Burrow-Now";
 /// The names that a request's target has, percent-encoded.
@@ -116,6 +118,7 @@ impl Place {
 
     /// Asks another object something, and gives what it tells.
     pub(crate) async fn ask(&self, question: &str, about: &About, body: &[u8]) -> Result<String> {
+        spent::count_question();
         let headers = Headers::new();
         headers.set(ASK, question)?;
         about.write_to(&headers)?;

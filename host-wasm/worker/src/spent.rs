@@ -2,9 +2,12 @@
 
 use std::cell::Cell;
 
+use crate::memory::most_in_use;
+
 thread_local! {
     static ROWS: Cell<u64> = const { Cell::new(0) };
     static ALARMS: Cell<u64> = const { Cell::new(0) };
+    static QUESTIONS: Cell<u64> = const { Cell::new(0) };
     static WAITING: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -15,6 +18,11 @@ pub(crate) fn count_rows(rows: u64) {
 pub(crate) fn count_alarm() {
     count_rows(1);
     ALARMS.set(ALARMS.get() + 1);
+}
+
+/// One object asks another.
+pub(crate) fn count_question() {
+    QUESTIONS.set(QUESTIONS.get() + 1);
 }
 
 /// Counts as waiting until it is dropped.
@@ -32,6 +40,13 @@ impl Drop for Waiting {
 }
 
 pub(crate) fn to_json() -> String {
-    let (rows, alarms, waiting) = (ROWS.get(), ALARMS.get(), WAITING.get());
-    format!(r#"{{"rows":{rows},"alarms":{alarms},"waiting":{waiting}}}"#)
+    let counts = [
+        ("rows", ROWS.get()),
+        ("alarms", ALARMS.get()),
+        ("questions", QUESTIONS.get()),
+        ("waiting", WAITING.get()),
+        ("most_bytes", most_in_use() as u64),
+    ];
+    let counts = counts.map(|(name, count)| format!(r#""{name}":{count}"#));
+    format!("{{{}}}", counts.join(","))
 }
