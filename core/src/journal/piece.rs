@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use super::change::StoredMessage;
 use super::records::{put_message, put_record, put_settings, read_message, read_settings};
 use crate::codec::{Reader, put_varint};
+use crate::crc;
 use crate::settings::Settings;
 use crate::state::View;
 
@@ -71,7 +72,7 @@ impl PieceWriter {
     }
 
     pub(crate) fn finish(mut self) -> Vec<u8> {
-        let checksum = crc32fast::hash(&self.bytes);
+        let checksum = crc::hash(&self.bytes);
         self.bytes.extend_from_slice(&checksum.to_le_bytes());
         self.bytes
     }
@@ -80,7 +81,7 @@ impl PieceWriter {
 /// Reads a piece; `None` if it is not one, or damaged.
 pub(crate) fn read_piece(bytes: &[u8]) -> Option<Piece<'_>> {
     let (content, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
-    if crc32fast::hash(content).to_le_bytes() != checksum {
+    if crc::hash(content).to_le_bytes() != checksum {
         return None;
     }
     let mut reader = Reader::new(content.strip_prefix(MAGIC)?);

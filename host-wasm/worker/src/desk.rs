@@ -45,6 +45,13 @@ type Outcome = Result<Reply, Refusal>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unstored;
 
+/// Messages that belong to another object.
+#[derive(Debug)]
+pub struct Letters {
+    pub queue: Box<str>,
+    pub piece: Vec<u8>,
+}
+
 /// For what there is memory left.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
@@ -233,7 +240,7 @@ impl Desk {
         Ok(self.others_of(now, &own)?.is_some() || self.others_of(now, aside(&own))?.is_some())
     }
 
-    /// What is to be sent to another object next, and the name of its queue. It is set aside, so that
+    /// What is to be sent to another object next. It is set aside, so that
     /// it stays as it is until [`drop_sent`](Self::drop_sent), whatever is given up meanwhile.
     ///
     /// # Errors
@@ -242,12 +249,12 @@ impl Desk {
         &mut self,
         now: Timestamp,
         max_bytes: u64,
-    ) -> Result<Option<(Box<str>, Vec<u8>)>, Unstored> {
+    ) -> Result<Option<Letters>, Unstored> {
         let own = self.account.clone();
         let aside = aside(&own);
         if let Some(queue) = self.others_of(now, aside)? {
             let piece = self.export(now, name(aside, &queue), u64::MAX)?;
-            return Ok(piece.map(|piece| (queue, piece)));
+            return Ok(piece.map(|piece| Letters { queue, piece }));
         }
         let Some(queue) = self.others_of(now, &own)? else {
             return Ok(None);
@@ -266,7 +273,7 @@ impl Desk {
             let moved = self.node.stats().messages.saturating_sub(before);
             if moved > 0 {
                 self.delete(now, name(&own, &queue), Some(moved));
-                return Ok(Some((queue, piece)));
+                return Ok(Some(Letters { queue, piece }));
             }
             // Refused, and nothing has changed: it is more than goes in one step.
             if max_bytes == 0 {
@@ -470,7 +477,7 @@ mod tests {
 
         fn next_letters(&mut self) -> Option<Vec<u8>> {
             self.store();
-            let (queue, piece) = self.0.next_letters(NOW, PIECE_BYTES).unwrap()?;
+            let Letters { queue, piece } = self.0.next_letters(NOW, PIECE_BYTES).unwrap()?;
             assert_eq!(&*queue, "dead");
             self.store();
             Some(piece)

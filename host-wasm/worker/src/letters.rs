@@ -8,7 +8,7 @@ use std::rc::Rc;
 use worker::wasm_bindgen_futures::spawn_local;
 use worker::{Result, console_error};
 
-use crate::desk::Desk;
+use crate::desk::{Desk, Letters};
 use crate::object::Object;
 use crate::places::{self, About, YES};
 use crate::time::{SOON_MS, timer};
@@ -70,7 +70,7 @@ impl Object {
         let epoch = self.epoch();
         while self.epoch().is_some() {
             let next = |desk: &mut Desk, now| desk.next_letters(now, PIECE_BYTES);
-            let Some((queue, piece)) = self.ask_stored(None, next)? else {
+            let Some(Letters { queue, piece }) = self.ask_stored(None, next)? else {
                 return Ok(!self.ask_stored(None, Desk::has_dead_letters)?);
             };
             let has_arrived = self.send_to(&queue, &piece).await;

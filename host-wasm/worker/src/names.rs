@@ -4,13 +4,12 @@
 
 use std::cell::RefCell;
 
-use futures_util::future::join_all;
 use futures_util::lock::Mutex;
 use worker::{Env, Request, Response, Result, SqlStorage, State};
 
 use crate::directory::{self, Read};
 use crate::http::{Described, respond};
-use crate::places::{self, ADVANCE, About, IS_ALIVE, REMOVE, YES};
+use crate::places::{self, ADVANCE, About, Asked, IS_ALIVE, REMOVE, YES};
 use crate::sql::{execute, has_table, query, text};
 use crate::variables::Variables;
 
@@ -128,7 +127,7 @@ impl Names {
         names.retain(|name| Some(name.as_str()) != but);
         let seen = self.seen.borrow().clone();
         if let Some(seen) = seen.filter(|seen| names.contains(seen))
-            && below.ask(IS_ALIVE, &seen).await? == YES
+            && below.begin(IS_ALIVE, &seen)?.told().await? == YES
         {
             return Ok(true);
         }
@@ -151,9 +150,9 @@ impl Names {
     pub(crate) async fn advance(&self, below: &Below<'_>) -> Result<u64> {
         let mut sum = 0_u64;
         for chunk in self.all()?.chunks(CHUNK) {
-            let digests = chunk.iter().map(|name| below.ask(ADVANCE, name));
-            for digest in join_all(digests).await {
-                let digest: u64 = digest?.parse().map_err(|_| "a digest is no number")?;
+            for asked in below.ask_all(ADVANCE, chunk)? {
+                let told = asked.told().await?;
+                let digest: u64 = told.parse().map_err(|_| "a digest is no number")?;
                 sum = sum.wrapping_add(digest);
             }
         }
@@ -169,7 +168,7 @@ pub(crate) struct Below<'a> {
 }
 
 impl Below<'_> {
-    async fn ask(&self, question: &str, name: &str) -> Result<String> {
+    fn begin(&self, question: &str, name: &str) -> Result<Asked> {
         let (place, about) = if self.are_accounts {
             let about = self.about.with_account(name);
             (places::account(self.env, name)?, about)
@@ -177,7 +176,13 @@ impl Below<'_> {
             let about = self.about.with_queue(name);
             (places::queue(self.env, &about.account, name)?, about)
         };
-        place.ask(question, &about, &[]).await
+        place.begin(question, &about, &[])
+    }
+
+    /// Asks about all these names at once.
+    fn ask_all(&self, question: &str, names: &[String]) -> Result<Vec<Asked>> {
+        let asked = names.iter().map(|name| self.begin(question, name));
+        asked.collect()
     }
 
     /// Asks about each name; those for which the answer is yes, in order, at most so many. No more are
@@ -191,9 +196,8 @@ impl Below<'_> {
                 _ => CHUNK,
             };
             let (chunk, behind) = rest.split_at(rest.len().min(most));
-            let answers = join_all(chunk.iter().map(|name| self.ask(question, name))).await;
-            for (name, answer) in chunk.iter().zip(answers) {
-                if answer? == YES {
+            for (name, asked) in chunk.iter().zip(self.ask_all(question, chunk)?) {
+                if asked.told().await? == YES {
                     found.push(name.clone());
                 }
             }

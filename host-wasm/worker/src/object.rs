@@ -154,25 +154,18 @@ impl Object {
         Variables::of(&self.env)
     }
 
-    /// Does something with the node when it is there and, if that may create the queue, its
-    /// account knows of it.
-    pub(crate) async fn with<T>(
-        self: &Rc<Self>,
-        about: &About,
-        creates: bool,
-        act: impl FnOnce(&mut Held, Timestamp) -> T,
-    ) -> Result<T> {
+    /// Waits until the node is there and, if what is to be done may create the queue, its account knows
+    /// of it.
+    pub(crate) async fn ready(self: &Rc<Self>, about: &About, creates: bool) -> Result<()> {
         loop {
             self.open(Some(about)).await?;
             if creates {
                 self.register().await?;
             }
             if self.held.borrow().is_some() {
-                break;
+                return Ok(());
             }
         }
-        self.now(about.now_ms, act)
-            .ok_or_else(|| Error::from("the queue is gone"))
     }
 
     /// Does something with the node, if it is there.

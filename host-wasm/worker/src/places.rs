@@ -118,6 +118,11 @@ impl Place {
 
     /// Asks another object something, and gives what it tells.
     pub(crate) async fn ask(&self, question: &str, about: &About, body: &[u8]) -> Result<String> {
+        self.begin(question, about, body)?.told().await
+    }
+
+    /// Asks, without waiting for what is told.
+    pub(crate) fn begin(&self, question: &str, about: &About, body: &[u8]) -> Result<Asked> {
         spent::count_question();
         let headers = Headers::new();
         headers.set(ASK, question)?;
@@ -129,18 +134,27 @@ impl Place {
             init.set_body_opt_u8_array(Some(&Uint8Array::from(body)));
         }
         let request = web_sys::Request::new_with_str_and_init("http://object/", &init)?;
-        let answer = self.answer(&request).await?;
+        Ok(Asked(JsFuture::from(self.fetch(&request))))
+    }
+
+    /// The same for what is true or not.
+    pub(crate) async fn ask_whether(&self, question: &str, about: &About) -> Result<bool> {
+        Ok(self.ask(question, about, &[]).await? == YES)
+    }
+}
+
+/// A question that is under way.
+pub(crate) struct Asked(JsFuture);
+
+impl Asked {
+    pub(crate) async fn told(self) -> Result<String> {
+        let answer: web_sys::Response = self.0.await?.dyn_into()?;
         let text = JsFuture::from(answer.text()?).await?;
         let text = text.as_string().unwrap_or_default();
         match answer.status() {
             200 => Ok(text),
             _ => Err(Error::from(text)),
         }
-    }
-
-    /// The same for what is true or not.
-    pub(crate) async fn ask_whether(&self, question: &str, about: &About) -> Result<bool> {
-        Ok(self.ask(question, about, &[]).await? == YES)
     }
 }
 

@@ -95,7 +95,8 @@ async fn answer(
     let described = Described::of(request)?;
     let creates = Described::is_put(request) || object.variables()?.manual_clock();
     let max_answer_bytes = object.variables()?.settings.node.limits.max_answer_bytes;
-    let handled = object.with(about, creates, |held, now| {
+    object.ready(about, creates).await?;
+    let handled = object.now(about.now_ms, |held, now| {
         let answer_bytes = max_answer_bytes.min(held.desk.node().stats().bytes) as usize;
         let room = Room {
             stores: in_use() < MESSAGES_BELOW,
@@ -110,7 +111,7 @@ async fn answer(
             reserve((ANSWERS_OF_AN_ANSWER - 1) * grown),
         )
     });
-    let (epoch, number, _reserved) = match handled.await? {
+    let (epoch, number, _reserved) = match handled.ok_or("the queue is gone")? {
         (_, Handled::Answered(response), _) => return Ok(respond(response)),
         (epoch, Handled::Pending(number), reserved) => (epoch, number, reserved),
     };
@@ -137,21 +138,22 @@ async fn asked(
             take(object, about, &piece).await
         }
         IS_ALIVE => {
-            object.with(about, false, |_, _| ()).await?;
+            object.ready(about, false).await?;
             Ok(object.ask_stored(about.now_ms, Desk::exists)?.to_string())
         }
         REMOVE => {
-            object.with(about, false, |_, _| ()).await?;
+            object.ready(about, false).await?;
             let removed = object.ask_stored(about.now_ms, Desk::remove)?;
             object.work().await;
             Ok(removed.to_string())
         }
         ADVANCE => {
-            let advance = object.with(about, false, |held, now| held.desk.advance_to(now));
-            advance.await?;
+            object.ready(about, false).await?;
+            object.now(about.now_ms, |held, now| held.desk.advance_to(now));
             object.work().await;
-            let digest = object.with(about, false, |held, _| held.desk.node().digest());
-            Ok(digest.await?.to_string())
+            object.ready(about, false).await?;
+            let digest = object.now(None, |held, _| held.desk.node().digest());
+            Ok(digest.ok_or("the queue is gone")?.to_string())
         }
         _ => Err(Error::from("this is nothing to ask a queue")),
     }
@@ -159,10 +161,12 @@ async fn asked(
 
 /// Takes messages that another queue has given up.
 async fn take(object: &Rc<Object>, about: &About, piece: &[u8]) -> Result<String> {
-    let imported = object.with(about, true, |held, now| {
-        (in_use() < MESSAGES_BELOW).then(|| (held.epoch, held.desk.import(now, piece)))
+    object.ready(about, true).await?;
+    let has_room = in_use() < MESSAGES_BELOW;
+    let imported = object.now(about.now_ms, |held, now| {
+        has_room.then(|| (held.epoch, held.desk.import(now, piece)))
     });
-    let Some(key) = imported.await? else {
+    let Some(key) = imported.flatten() else {
         return Ok(false.to_string());
     };
     let told = expect(object, key, None);
