@@ -223,7 +223,11 @@ impl Object {
         let now = held.now(None);
         let has_letters = held.desk.has_dead_letters(now).unwrap_or(true);
         *self.held.borrow_mut() = Some(held);
-        OPEN.with_borrow_mut(|open| open.push(Rc::downgrade(self)));
+        OPEN.with_borrow_mut(|open| {
+            let own = Rc::as_ptr(self);
+            open.retain(|other| other.strong_count() > 0 && other.as_ptr() != own);
+            open.push(Rc::downgrade(self));
+        });
         if has_letters && !self.is_forwarding.get() {
             self.again_ms.set(0);
             self.forward_later();

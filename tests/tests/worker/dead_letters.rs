@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burrow_tests::crash::http::{Connection, Request};
 
-use crate::support::Worker;
+use crate::support::{Worker, until};
 
 const SETTINGS: &[u8] = br#"{"max_attempts":1,"dead_letter":"dead"}"#;
 const CLAIM: &str = "/v1.0/a/q?limit=1&hide=60&detail=id";
@@ -97,6 +97,31 @@ fn each_dead_letter_arrives_once_while_more_are_given_up() {
     let again: Vec<_> = seen.iter().filter(|(_, times)| **times > 1).collect();
     assert!(again.is_empty(), "came more than once: {again:?}");
     assert_eq!(seen.len(), CLIENTS * MESSAGES, "some are lost");
+}
+
+/// Whoever moves the clock is told of all that it has brought about.
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn what_is_given_up_when_the_clock_moves_has_arrived_when_it_is_told() {
+    let mut worker = Worker::start(&[("CLOCK", "manual")]);
+    worker.expect(201, "PUT", "/v1.0/a/dead/first?ttl=0", b"");
+    worker.expect(204, "PUT", "/v1.0/a/q?settings", SETTINGS);
+    for id in 0..20 {
+        let message = format!("/v1.0/a/q/{id}?ttl=0");
+        worker.expect(201, "PUT", &message, b"letter");
+        worker.expect(200, "POST", "/v1.0/a/q?limit=1&hide=30&detail=id", b"");
+        let mut waits = worker.connect();
+        let claim = Request::new("POST", "/v1.0/a/q?limit=1&hide=60&wait=40&detail=id");
+        waits.send(std::slice::from_ref(&claim)).unwrap();
+        until(&mut worker, |worker| worker.counter("waiting") == 1);
+        let told = worker.expect(200, "POST", "/clock?advance=30s", b"");
+        let again = worker.expect(200, "GET", "/clock", b"");
+        assert_eq!(told["digest"], again["digest"], "of message {id}");
+        let dead = worker.expect(200, "GET", "/v1.0/a/dead?detail=id", b"");
+        assert_eq!(dead.as_array().unwrap().len(), id + 2);
+        worker.expect(200, "POST", "/clock?advance=10s", b"");
+        assert_eq!(waits.receive().unwrap().status, 404);
+    }
 }
 
 #[test]

@@ -10,8 +10,8 @@ use rusqlite::Connection as Database;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const LOOK: Duration = Duration::from_millis(50);
-const LOOKS: u32 = 1_200;
+const LOOK: Duration = Duration::from_millis(5);
+const LOOKS: u32 = 12_000;
 
 pub(crate) struct Worker {
     pub(crate) data: TempDir,
