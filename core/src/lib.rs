@@ -9,6 +9,7 @@ extern crate std;
 mod codec;
 mod command;
 mod config;
+mod crc;
 mod effect;
 mod ids;
 pub mod journal;

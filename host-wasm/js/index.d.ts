@@ -47,6 +47,7 @@ export interface Options {
   maxQueueWaiters?: number;
   maxMarkers?: number;
   checkpointBytes?: number;
+  /** Keys the hash tables of a new queue; by default random. */
   seed?: number;
 }
 

@@ -299,6 +299,8 @@ function settings(options, clock) {
   const read = { manualClock: clock === 'manual' };
   for (const name of SPANS) if (options[name] !== undefined) read[`${name}Ms`] = input.span(name, options[name]);
   for (const name of COUNTS) if (options[name] !== undefined) read[name] = input.whole(name, options[name]);
+  // Nobody is to know which ids collide.
+  read.seed ??= crypto.getRandomValues(new Uint32Array(2)).reduce((high, low) => high * 2 ** 21 + (low >>> 11));
   if (options.corsOrigin !== undefined) read.corsOrigin = input.text('corsOrigin', options.corsOrigin);
   return read;
 }

@@ -33,6 +33,7 @@ const worker :Workerd.Worker = (
     (name = "CHECKPOINT_BYTES", fromEnvironment = "CHECKPOINT_BYTES"),
     (name = "MAX_BODY_BYTES", fromEnvironment = "MAX_BODY_BYTES"),
     (name = "MAX_BATCH_MESSAGES", fromEnvironment = "MAX_BATCH_MESSAGES"),
+    (name = "MAX_ANSWER_BYTES", fromEnvironment = "MAX_ANSWER_BYTES"),
     (name = "MAX_REQUEST_BYTES", fromEnvironment = "MAX_REQUEST_BYTES"),
     (name = "MAX_WAIT_MS", fromEnvironment = "MAX_WAIT_MS"),
     (name = "MAX_QUEUE_MESSAGES", fromEnvironment = "MAX_QUEUE_MESSAGES"),

@@ -26,6 +26,16 @@ fn a_log_is_eventful_and_follows_from_its_seed() {
         assert!(count >= 20, "{count} answers have status {status}");
     }
     assert!(log.restarts >= 5, "{} restarts", log.restarts);
+    for (aspect, status) in [("?export", 200), ("?import", 204)] {
+        let moved = exchanges().filter(|exchange| {
+            exchange.request.target.contains(aspect) && exchange.answer.status == status
+        });
+        let count = moved.count();
+        assert!(
+            count >= 50,
+            "{count} answers to {aspect} have status {status}"
+        );
+    }
     let dead = exchanges().filter(|exchange| exchange.answer.body.starts_with(b"[{\"id\""));
     assert!(dead.count() > 1_000, "lists with messages");
 }

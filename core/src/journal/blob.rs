@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 
 use super::RestoreError;
 use crate::codec::Reader;
+use crate::crc;
 
 const MAGIC: &[u8; 4] = b"BRW1";
 const HEADER_BYTES: usize = 44;
@@ -60,7 +61,7 @@ pub(crate) fn set_checkpoint(blob: &mut [u8], checkpoint: u64) {
 
 /// Ends a blob.
 pub(crate) fn seal(blob: &mut Vec<u8>) {
-    let checksum = crc32fast::hash(blob);
+    let checksum = crc::hash(blob);
     blob.extend_from_slice(&checksum.to_le_bytes());
 }
 
@@ -77,7 +78,7 @@ pub(crate) fn open(sequence: u64, blob: &[u8]) -> Result<(Header, Records<'_>), 
         .ok_or(damaged(blob.len(), "it ends within the header"))?;
     if let Some(version) = content.strip_prefix(b"BRW").and_then(|rest| rest.first())
         && version != &MAGIC[3]
-        && crc32fast::hash(content).to_le_bytes() == checksum
+        && crc::hash(content).to_le_bytes() == checksum
     {
         return Err(RestoreError::Newer {
             sequence,
@@ -88,7 +89,7 @@ pub(crate) fn open(sequence: u64, blob: &[u8]) -> Result<(Header, Records<'_>), 
     if !content.starts_with(MAGIC) {
         return Err(damaged(0, "it does not begin as a blob"));
     }
-    if crc32fast::hash(content).to_le_bytes() != checksum {
+    if crc::hash(content).to_le_bytes() != checksum {
         return Err(damaged(
             content.len(),
             "its checksum does not match its content",

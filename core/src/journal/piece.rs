@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use super::change::StoredMessage;
 use super::records::{put_message, put_record, put_settings, read_message, read_settings};
 use crate::codec::{Reader, put_varint};
+use crate::crc;
 use crate::reply::MessageRef;
 use crate::settings::Settings;
 use crate::state::{NEVER, View};
@@ -83,7 +84,7 @@ impl PieceWriter {
     }
 
     pub(crate) fn finish(mut self) -> Vec<u8> {
-        let checksum = crc32fast::hash(&self.bytes);
+        let checksum = crc::hash(&self.bytes);
         self.bytes.extend_from_slice(&checksum.to_le_bytes());
         self.bytes
     }
@@ -129,7 +130,7 @@ fn read_letter<'a>(payload: &mut Reader<'a>, now: u64) -> Option<Moved<'a>> {
 /// Reads a piece that arrives at the instant `now`; `None` if it is not one, or damaged.
 pub(crate) fn read_piece(bytes: &[u8], now: u64) -> Option<Piece<'_>> {
     let (content, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
-    if crc32fast::hash(content).to_le_bytes() != checksum {
+    if crc::hash(content).to_le_bytes() != checksum {
         return None;
     }
     let mut reader = Reader::new(content.strip_prefix(MAGIC)?);

@@ -50,6 +50,11 @@ impl Response {
         )
     }
 
+    /// The host has no memory left for the request: nothing was done.
+    pub fn no_room() -> Self {
+        Self::text(429, "No more room: too much is under way").retry_later()
+    }
+
     /// The value of a header, if the response has it.
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self

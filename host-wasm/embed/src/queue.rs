@@ -1,6 +1,7 @@
 //! A queue that outlives its instances.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use burrow_core::Timestamp;
@@ -33,8 +34,9 @@ pub struct QueueConfig {
     pub limits: Limits,
     /// What the queue refuses; by default what does not fit into its memory.
     pub node: NodeLimits,
-    /// Random, so that nobody can choose ids that collide; what is stored keeps its own.
-    pub seed: u64,
+    /// Keys the hash tables of a new queue against ids that were chosen to collide; by default random. What is
+    /// stored keeps its own.
+    pub seed: Option<u64>,
     /// Milliseconds until a message expires where nobody says, 0 = never; by default 600,000.
     pub default_ttl_ms: Option<u64>,
     /// The origin whose pages a browser may let use the queue, `*` for all; by default none.
@@ -127,7 +129,9 @@ impl Queue {
                     Time::Clock => node::ClockKind::Host,
                     Time::Manual => node::ClockKind::Manual,
                 },
-                seed: config.seed,
+                seed: config
+                    .seed
+                    .unwrap_or_else(|| RandomState::new().hash_one("seed of a queue")),
                 default_ttl_ms: config.default_ttl_ms,
                 limits: config.limits.fitted(&config.node),
                 cors_origin: config.cors_origin,

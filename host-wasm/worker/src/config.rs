@@ -9,10 +9,12 @@ const QUEUE_MESSAGES: u64 = 100_000;
 const QUEUE_BYTES: u64 = 16 << 20;
 const MARKERS: u64 = 20_000;
 const WAITERS: u64 = 2_000;
+const ANSWER_BYTES: u64 = 4 << 20;
 /// A row may have 2 MB, so there is no use in small blobs, and an object is restored from
 /// all that it has stored: a checkpoint is worth its row early.
 const CHECKPOINT_BYTES: u64 = 1 << 20;
 const EXTENT_BYTES: u64 = 64 << 10;
+/// Meanwhile the object is kept awake, which soon costs more than the row.
 const CLAIM_DELAY_MS: u64 = 2_000;
 
 /// What objects are made with.
@@ -27,11 +29,13 @@ impl Default for Settings {
         let limits = Limits {
             max_queue_messages: QUEUE_MESSAGES,
             max_queue_bytes: QUEUE_BYTES,
-            // What is on its way to a dead-letter queue counts as well.
-            max_messages: QUEUE_MESSAGES * 2,
-            max_bytes: QUEUE_BYTES * 2,
+            // What is given up, and has not gone to its queue yet, counts as well.
             max_account_messages: QUEUE_MESSAGES * 2,
             max_account_bytes: QUEUE_BYTES * 2,
+            // And while it is sent it is there twice.
+            max_messages: QUEUE_MESSAGES * 3,
+            max_bytes: QUEUE_BYTES * 3,
+            max_answer_bytes: ANSWER_BYTES,
             max_markers: MARKERS,
             max_waiters: WAITERS,
             max_queue_waiters: WAITERS,
@@ -69,7 +73,6 @@ impl Settings {
                 };
             }
             "CORS_ORIGIN" => self.rest.cors_origin = Some(value.into()),
-            "SEED" => self.node.seed = number(name, value)?,
             "DEFAULT_TTL_MS" => self.node.default_ttl_ms = number(name, value)?,
             "DEFAULT_HIDE_MS" => self.node.default_hide_ms = number(name, value)?,
             "MARKER_RETENTION_MS" => self.node.marker_retention_ms = number(name, value)?,
@@ -88,14 +91,14 @@ impl Settings {
             "MAX_QUEUE_MESSAGES" => {
                 let maximum: u64 = number(name, value)?;
                 limits.max_queue_messages = maximum;
-                limits.max_messages = maximum.saturating_mul(2);
-                limits.max_account_messages = limits.max_messages;
+                limits.max_account_messages = maximum.saturating_mul(2);
+                limits.max_messages = maximum.saturating_mul(3);
             }
             "MAX_QUEUE_BYTES" => {
                 let maximum: u64 = number(name, value)?;
                 limits.max_queue_bytes = maximum;
-                limits.max_bytes = maximum.saturating_mul(2);
-                limits.max_account_bytes = limits.max_bytes;
+                limits.max_account_bytes = maximum.saturating_mul(2);
+                limits.max_bytes = maximum.saturating_mul(3);
             }
             "MAX_WAITERS" => {
                 limits.max_waiters = number(name, value)?;

@@ -181,7 +181,7 @@ impl Connection {
     ) -> std::result::Result<Asked, Outcome> {
         let under_way = UnderWay::begin(frame.len()).ok_or(Err(Failure::Busy))?;
         let begun = self.place(env, route).and_then(|place| {
-            let answer = place.begin(COMMAND, &route.about, Some(&self.caller(id)), frame)?;
+            let answer = place.call(COMMAND, &route.about, Some(&self.caller(id)), frame)?;
             Ok((place, answer))
         });
         let (place, answer) = begun.map_err(|error| {
@@ -236,7 +236,7 @@ impl Connection {
         if std::mem::replace(&mut passed.is_taken_back, true) {
             return None;
         }
-        let cancel = queue.begin(CANCEL, &About::default(), Some(&self.caller(id)), &[]);
+        let cancel = queue.call(CANCEL, &About::default(), Some(&self.caller(id)), &[]);
         cancel.ok().map(|answer| Ok(Asked { id: None, answer }))
     }
 

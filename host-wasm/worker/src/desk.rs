@@ -60,6 +60,32 @@ impl Form {
 /// What became of a command.
 pub type Outcome = Result<Reply, Refusal>;
 
+/// Something is not stored yet: until it is, the node does not tell what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unstored;
+
+/// Messages that belong to another object.
+#[derive(Debug)]
+pub struct Letters {
+    pub queue: Box<str>,
+    pub piece: Vec<u8>,
+}
+
+/// For what there is memory left.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// For messages that come.
+    pub stores: bool,
+    /// For answers with bodies.
+    pub shows: bool,
+}
+
+impl Room {
+    fn is_for(self, command: &Command<'_>) -> bool {
+        (self.stores || !stores(command)) && (self.shows || !shows(command))
+    }
+}
+
 /// What became of a request.
 #[derive(Debug)]
 pub enum Handled {
@@ -104,15 +130,14 @@ impl Desk {
         })
     }
 
-    /// Takes a request to the queue. `has_room` is false if the object has little memory left:
-    /// then it takes nothing that needs more.
-    pub fn handle(&mut self, now: Timestamp, request: &Request<'_>, has_room: bool) -> Handled {
+    /// Takes a request to the queue, or refuses what there is no room for.
+    pub fn handle(&mut self, now: Timestamp, request: &Request<'_>, room: Room) -> Handled {
         match route(request, &self.settings.rest) {
             Routed::Respond(response) => Handled::Answered(response),
             Routed::Clock(request) => {
                 Handled::Answered(request.respond(self.node.now(), self.node.digest()))
             }
-            Routed::Submit(command, plan) if !has_room && stores(&command) => {
+            Routed::Submit(command, plan) if !room.is_for(&command) => {
                 Handled::Answered(plan.respond(Err(self.no_room())))
             }
             Routed::Submit(command, plan) => {
@@ -129,9 +154,9 @@ impl Desk {
         &mut self,
         now: Timestamp,
         command: Command<'_>,
-        has_room: bool,
+        room: Room,
     ) -> Result<Number, Refusal> {
-        match has_room || !stores(&command) {
+        match room.is_for(&command) {
             true => Ok(self.submit(now, command, Form::Reply)),
             false => Err(self.no_room()),
         }
@@ -236,100 +261,155 @@ impl Desk {
     }
 
     /// True if the object's own queue exists.
-    pub fn exists(&mut self, now: Timestamp) -> bool {
+    ///
+    /// # Errors
+    /// If something is not stored.
+    pub fn exists(&mut self, now: Timestamp) -> Result<bool, Unstored> {
         let (account, queue) = (self.account.clone(), self.queue.clone());
         let queue = name(&account, &queue);
-        self.ask(now, Command::GetSettings { queue }).is_ok()
+        Ok(self.ask(now, Command::GetSettings { queue })?.is_ok())
     }
 
-    /// Dead-letter queues for which messages are here.
-    pub fn outbox(&mut self, now: Timestamp) -> Vec<Box<str>> {
+    /// True if messages are here that belong to other objects.
+    ///
+    /// # Errors
+    /// If something is not stored.
+    pub fn has_dead_letters(&mut self, now: Timestamp) -> Result<bool, Unstored> {
         if self.node.stats().queues == 0 {
-            return Vec::new();
+            return Ok(false);
         }
-        let account = self.account.clone();
-        let command = Command::ListQueues {
-            account: Cow::Borrowed(&account),
-            page: Page::default(),
-        };
-        match self.ask(now, command) {
-            Ok(Reply::Names(mut names)) => {
-                names.retain(|name| **name != *self.queue);
-                names
-            }
-            _ => Vec::new(),
-        }
+        let own = self.account.clone();
+        Ok(self.others_of(now, &own)?.is_some() || self.others_of(now, aside(&own))?.is_some())
     }
 
-    /// A piece of what is here for a dead-letter queue, and where the next one begins.
-    pub fn export(
+    /// What is to be sent to another object next. It is set aside, so that
+    /// it stays as it is until [`drop_sent`](Self::drop_sent), whatever is given up meanwhile.
+    ///
+    /// # Errors
+    /// If something is not stored.
+    pub fn next_letters(
         &mut self,
         now: Timestamp,
-        queue: &str,
-        after: Option<u64>,
         max_bytes: u64,
-    ) -> Option<(Vec<u8>, Option<u64>)> {
-        let account = self.account.clone();
-        let command = Command::Export {
-            queue: name(&account, queue),
-            after,
-            max_bytes,
+    ) -> Result<Option<Letters>, Unstored> {
+        let own = self.account.clone();
+        let aside = aside(&own);
+        if let Some(queue) = self.others_of(now, aside)? {
+            let piece = self.export(now, name(aside, &queue), u64::MAX)?;
+            return Ok(piece.map(|piece| Letters { queue, piece }));
+        }
+        let Some(queue) = self.others_of(now, &own)? else {
+            return Ok(None);
         };
-        match self.ask(now, command) {
-            Ok(Reply::Exported { piece, next }) => Some((piece, next)),
-            _ => None,
+        let mut max_bytes = max_bytes;
+        loop {
+            let Some(piece) = self.export(now, name(&own, &queue), max_bytes)? else {
+                return Ok(None);
+            };
+            let before = self.node.stats().messages;
+            let copy = Command::Import {
+                queue: name(aside, &queue),
+                piece: Cow::Borrowed(&piece),
+            };
+            self.node.submit(now, copy);
+            let moved = self.node.stats().messages.saturating_sub(before);
+            if moved > 0 {
+                self.delete(now, name(&own, &queue), Some(moved));
+                return Ok(Some(Letters { queue, piece }));
+            }
+            // Refused, and nothing has changed: it is more than goes in one step.
+            if max_bytes == 0 {
+                return Ok(None);
+            }
+            max_bytes /= 8;
         }
     }
 
-    /// Drops what is here for a dead-letter queue: it has arrived there.
-    pub fn drop_outbox(&mut self, now: Timestamp, queue: &str) {
+    /// Drops what was set aside for a queue: it has arrived there.
+    pub fn drop_sent(&mut self, now: Timestamp, queue: &str) {
         let account = self.account.clone();
+        self.delete(now, name(aside(&account), queue), None);
+    }
+
+    /// Removes the object's own queue with all its messages and settings. False if there is none.
+    ///
+    /// # Errors
+    /// If something is not stored: nothing was done.
+    pub fn remove(&mut self, now: Timestamp) -> Result<bool, Unstored> {
+        let existed = self.exists(now)?;
+        let (account, queue) = (self.account.clone(), self.queue.clone());
+        let queue = name(&account, &queue);
+        // In this order it is gone for good, and its waiters get nothing in between.
+        self.delete(now, queue.clone(), None);
+        self.node.submit(now, Command::ClearSettings { queue });
+        Ok(existed)
+    }
+
+    /// A queue of an account that is not the object's own, if there is one.
+    fn others_of(&mut self, now: Timestamp, account: &str) -> Result<Option<Box<str>>, Unstored> {
+        let command = Command::ListQueues {
+            account: Cow::Borrowed(account),
+            page: Page::default(),
+        };
+        let Ok(Reply::Names(names)) = self.ask(now, command)? else {
+            return Ok(None);
+        };
+        let is_own = |queue: &str| *account == *self.account && *queue == *self.queue;
+        Ok(names.into_iter().find(|queue| !is_own(queue)))
+    }
+
+    fn export(
+        &mut self,
+        now: Timestamp,
+        queue: QueueName<'_>,
+        max_bytes: u64,
+    ) -> Result<Option<Vec<u8>>, Unstored> {
+        let command = Command::Export {
+            queue,
+            after: None,
+            max_bytes,
+        };
+        match self.ask(now, command)? {
+            Ok(Reply::Exported { piece, .. }) => Ok(Some(piece)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Deletes messages of a queue, the first ones if there is a limit.
+    fn delete(&mut self, now: Timestamp, queue: QueueName<'_>, limit: Option<u64>) {
+        let selection = Selection {
+            match_hidden: true,
+            limit,
+            ..Selection::default()
+        };
         let command = Command::DeleteMessages {
-            queue: name(&account, queue),
-            selection: Selection {
-                match_hidden: true,
-                ..Selection::default()
-            },
+            queue,
+            selection,
             wait_ms: 0,
             detail: Detail::None,
         };
         self.node.submit(now, command);
     }
 
-    /// Removes the object's own queue with all its messages and settings. False if there is none.
-    pub fn remove(&mut self, now: Timestamp) -> bool {
-        let existed = self.exists(now);
-        let (account, queue) = (self.account.clone(), self.queue.clone());
-        let queue = name(&account, &queue);
-        let clear = Command::ClearSettings {
-            queue: queue.clone(),
-        };
-        let delete = Command::DeleteMessages {
-            queue,
-            selection: Selection {
-                match_hidden: true,
-                ..Selection::default()
-            },
-            wait_ms: 0,
-            detail: Detail::None,
-        };
-        // In this order it is gone for good, and its waiters get nothing in between.
-        self.node.submit(now, delete);
-        self.node.submit(now, clear);
-        existed
-    }
-
-    /// Asks the node something that changes nothing. It can answer if all is stored.
-    fn ask(&mut self, now: Timestamp, command: Command<'_>) -> Outcome {
+    /// Asks the node something that changes nothing.
+    fn ask(&mut self, now: Timestamp, command: Command<'_>) -> Result<Outcome, Unstored> {
         let asked = self.node.submit(now, command);
         while let Some((ticket, outcome)) = self.node.poll_reply() {
             if ticket == asked {
-                return outcome;
+                return Ok(outcome);
             }
             self.polled.push_back((ticket, outcome));
         }
         self.node.cancel(asked);
-        Err(Refusal::QueueNotFound)
+        Err(Unstored)
+    }
+}
+
+/// The account under which messages are set aside while they are sent: one that is not the object's own.
+fn aside(own: &str) -> &'static str {
+    match own {
+        "sent" => "sending",
+        _ => "sent",
     }
 }
 
@@ -347,6 +427,16 @@ fn stores(command: &Command<'_>) -> bool {
     )
 }
 
+fn shows(command: &Command<'_>) -> bool {
+    match command {
+        Command::ListMessages { detail, .. }
+        | Command::UpdateMessages { detail, .. }
+        | Command::DeleteMessages { detail, .. } => detail.has_body(),
+        Command::Export { .. } => true,
+        _ => false,
+    }
+}
+
 fn is_doubtful(outcome: &Outcome) -> bool {
     let doubtful = |refusal: &Refusal| *refusal == Refusal::AccountNotFound;
     match outcome {
@@ -355,5 +445,181 @@ fn is_doubtful(outcome: &Outcome) -> bool {
             .any(|result| result.as_ref().err().is_some_and(doubtful)),
         Ok(_) => false,
         Err(refusal) => doubtful(refusal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burrow_core::journal::LoadError;
+
+    struct Nothing;
+
+    impl Load for Nothing {
+        fn sequences(&mut self) -> Result<Vec<u64>, LoadError> {
+            Ok(Vec::new())
+        }
+
+        fn read(&mut self, sequence: u64) -> Result<Vec<u8>, LoadError> {
+            Err(LoadError(format!("no blob {sequence}")))
+        }
+    }
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+    const PIECE_BYTES: u64 = 1 << 20;
+
+    /// A desk whose queue gives a message up at its second claim.
+    struct Queue(Desk);
+
+    impl Queue {
+        fn new(settings: Settings) -> Self {
+            let desk = Desk::restore(settings, name("a", "q"), NOW, &mut Nothing).unwrap();
+            let mut queue = Self(desk);
+            let body = br#"{"max_attempts":1,"dead_letter":"dead"}"#;
+            queue.call("PUT", "/v1.0/a/q?settings", body, 204);
+            queue
+        }
+
+        fn call(&mut self, method: &'static str, target: &str, body: &[u8], status: u16) {
+            let request = Request {
+                method,
+                target,
+                body,
+                ..Request::default()
+            };
+            let room = Room {
+                stores: true,
+                shows: true,
+            };
+            let Handled::Pending(number) = self.0.handle(NOW, &request, room) else {
+                panic!("{target} is answered by the node")
+            };
+            self.store();
+            match self.0.poll() {
+                Some(Next::Respond(answered, response)) => {
+                    assert_eq!((answered, response.status), (number, status), "{target}");
+                }
+                other => panic!("{target}: {other:?}"),
+            }
+        }
+
+        fn store(&mut self) {
+            while let Some(batch) = self.0.poll_batch() {
+                self.0.handle_durable(batch.sequence);
+            }
+        }
+
+        fn give_up(&mut self, id: &str, body: &[u8]) {
+            let message = format!("/v1.0/a/q/{id}");
+            self.call("PUT", &message, body, 201);
+            self.call("POST", "/v1.0/a/q?limit=1&hide=60", b"", 204);
+            self.call("POST", &format!("{message}?hide=0"), b"", 204);
+            self.call("POST", "/v1.0/a/q?limit=1&hide=60", b"", 404);
+        }
+
+        fn next_letters(&mut self) -> Option<Vec<u8>> {
+            self.store();
+            let Letters { queue, piece } = self.0.next_letters(NOW, PIECE_BYTES).unwrap()?;
+            assert_eq!(&*queue, "dead");
+            self.store();
+            Some(piece)
+        }
+
+        fn has_dead_letters(&mut self) -> bool {
+            self.store();
+            self.0.has_dead_letters(NOW).unwrap()
+        }
+    }
+
+    fn holds(piece: &[u8], text: &str) -> bool {
+        let mut windows = piece.windows(text.len());
+        windows.any(|window| window == text.as_bytes())
+    }
+
+    #[test]
+    fn what_is_given_up_while_letters_are_sent_is_sent_next() {
+        let mut queue = Queue::new(Settings::default());
+        queue.give_up("1", b"first");
+        let sent = queue.next_letters().unwrap();
+        queue.give_up("2", b"second");
+        // The same letter once more: it is another message by now.
+        queue.give_up("1", b"third");
+        assert_eq!(queue.next_letters().unwrap(), sent, "it has not arrived");
+        queue.0.drop_sent(NOW, "dead");
+        let next = queue.next_letters().unwrap();
+        let told = ["first", "second", "third"].map(|body| holds(&next, body));
+        assert_eq!(told, [false, true, true]);
+        queue.0.drop_sent(NOW, "dead");
+        assert_eq!(queue.next_letters(), None);
+        assert!(!queue.has_dead_letters());
+    }
+
+    #[test]
+    fn more_letters_than_go_in_one_step_are_sent_in_several() {
+        let mut settings = Settings::default();
+        settings.set("MAX_BATCH_MESSAGES", "3").unwrap();
+        let mut queue = Queue::new(settings);
+        for id in 0..10 {
+            queue.give_up(&id.to_string(), b"letter");
+        }
+        let mut pieces = 0;
+        while queue.next_letters().is_some() {
+            queue.0.drop_sent(NOW, "dead");
+            pieces += 1;
+        }
+        assert!((4..=10).contains(&pieces), "{pieces} pieces");
+        assert!(!queue.has_dead_letters());
+    }
+
+    #[test]
+    fn nothing_is_told_of_what_is_not_stored() {
+        let mut queue = Queue::new(Settings::default());
+        assert_eq!(queue.0.exists(NOW), Ok(true));
+        queue.0.delete(NOW, name("a", "q"), None);
+        queue.0.import(NOW, b"no piece");
+        assert_eq!(queue.0.exists(NOW), Ok(true));
+        let request = Request {
+            method: "PUT",
+            target: "/v1.0/a/q/1",
+            ..Request::default()
+        };
+        let room = Room {
+            stores: true,
+            shows: true,
+        };
+        queue.0.handle(NOW, &request, room);
+        assert_eq!(queue.0.exists(NOW), Err(Unstored));
+        assert_eq!(queue.0.remove(NOW), Err(Unstored));
+        assert_eq!(queue.0.has_dead_letters(NOW), Err(Unstored));
+        queue.store();
+        assert_eq!(queue.0.exists(NOW), Ok(true));
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_refused() {
+        let mut queue = Queue::new(Settings::default());
+        let room = Room {
+            stores: false,
+            shows: false,
+        };
+        for (method, target, is_refused) in [
+            ("PUT", "/v1.0/a/q/1", true),
+            ("GET", "/v1.0/a/q", true),
+            ("POST", "/v1.0/a/q?hide=60&detail=all", true),
+            ("GET", "/v1.0/a/q?detail=id", false),
+            ("POST", "/v1.0/a/q?hide=60&detail=id", false),
+            ("DELETE", "/v1.0/a/q/1", false),
+        ] {
+            let request = Request {
+                method,
+                target,
+                ..Request::default()
+            };
+            let refused = match queue.0.handle(NOW, &request, room) {
+                Handled::Answered(response) => response.status == 429,
+                Handled::Pending(_) => false,
+            };
+            assert_eq!(refused, is_refused, "{method} {target}");
+        }
     }
 }

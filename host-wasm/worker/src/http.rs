@@ -1,10 +1,12 @@
 //! The runtime's requests and responses, and the core's.
 
 use burrow_core::rest;
-use wasm_bindgen::{JsCast as _, JsValue};
-use worker::js_sys::{Reflect, Uint8Array};
-use worker::wasm_bindgen_futures::JsFuture;
-use worker::{Headers, Request, Response, ResponseBuilder, Result, web_sys};
+use wasm_bindgen::prelude::*;
+use worker::js_sys::{Promise, Reflect, Uint8Array};
+use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
+use worker::{Headers, Request, Response, ResponseBody, ResponseBuilder, Result, web_sys};
+
+use crate::memory::{Lent, in_use, outside, reserve};
 
 /// What an HTTP request is to the core. The target is as the client sent it.
 pub(crate) struct Described {
@@ -28,8 +30,8 @@ impl Described {
     }
 
     /// True if it may make a queue.
-    pub(crate) fn is_put(&self) -> bool {
-        self.method == "PUT"
+    pub(crate) fn is_put(request: &Request) -> bool {
+        request.inner().method() == "PUT"
     }
 
     pub(crate) fn with_body<'a>(&'a self, body: &'a [u8]) -> rest::Request<'a> {
@@ -54,6 +56,48 @@ pub(crate) fn target_of(url: &str) -> String {
         .to_owned()
 }
 
+/// Bodies that are larger are counted for as long as the runtime has them.
+const SMALL_BYTES: usize = 64 << 10;
+/// A body is there as the runtime has it and as the module does, and what becomes of it is there in the
+/// node, in the journal's open blob, and as the row that the runtime writes.
+const BODIES_OF_A_BODY: usize = 4;
+
+/// The body of a request.
+pub(crate) enum Body {
+    /// With what it counts for beside its own bytes.
+    Whole(Vec<u8>, [Lent; 2]),
+    TooLarge,
+    NoRoom,
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A stream of which the writer hears when it was read.
+    type FixedLengthStream;
+
+    #[wasm_bindgen(constructor)]
+    fn new(bytes: f64) -> FixedLengthStream;
+
+    #[wasm_bindgen(method, getter)]
+    fn readable(this: &FixedLengthStream) -> web_sys::ReadableStream;
+
+    #[wasm_bindgen(method, getter)]
+    fn writable(this: &FixedLengthStream) -> Writable;
+
+    type Writable;
+
+    #[wasm_bindgen(method, js_name = getWriter)]
+    fn writer(this: &Writable) -> Writer;
+
+    type Writer;
+
+    #[wasm_bindgen(method)]
+    fn write(this: &Writer, bytes: &Uint8Array) -> Promise;
+
+    #[wasm_bindgen(method)]
+    fn close(this: &Writer) -> Promise;
+}
+
 /// The response as the runtime sends it.
 pub(crate) fn respond(response: rest::Response) -> Result<Response> {
     let headers = Headers::new();
@@ -68,36 +112,84 @@ pub(crate) fn respond(response: rest::Response) -> Result<Response> {
         headers.set("Content-Length", &response.body.len().to_string())?;
         return Ok(builder.with_headers(headers).empty());
     }
-    Ok(builder.with_headers(headers).fixed(response.body))
+    let builder = builder.with_headers(headers);
+    if response.body.len() <= SMALL_BYTES {
+        return Ok(builder.fixed(response.body));
+    }
+    Ok(builder.body(ResponseBody::Stream(counted(&response.body))))
 }
 
-/// The body, or nothing if it is larger than allowed.
+/// A stream of the bytes, which count as in use until they were read.
+fn counted(bytes: &[u8]) -> web_sys::ReadableStream {
+    let lent = outside(bytes.len());
+    let stream = FixedLengthStream::new(bytes.len() as f64);
+    let (bytes, writer) = (Uint8Array::from(bytes), stream.writable().writer());
+    spawn_local(async move {
+        let _lent = lent;
+        // Whoever has left reads nothing of it.
+        if JsFuture::from(writer.write(&bytes)).await.is_ok() {
+            JsFuture::from(writer.close()).await.ok();
+        }
+    });
+    stream.readable()
+}
+
+/// The body, if it is not larger than allowed and there is room for it below so many bytes in use.
 pub(crate) async fn read_body(
     request: &mut Request,
     maximum_bytes: u64,
-) -> Result<Option<Vec<u8>>> {
+    room_bytes: usize,
+) -> Result<Body> {
     let Some(stream) = request.inner().body() else {
-        return Ok(Some(Vec::new()));
+        return Ok(Body::Whole(Vec::new(), [outside(0), reserve(0)]));
     };
-    if let Some(length) = request.headers().get("Content-Length")? {
-        let length = length.parse().unwrap_or(u64::MAX);
-        return match length <= maximum_bytes {
-            true => request.bytes().await.map(Some),
-            false => Ok(None),
-        };
+    let has_room = |bytes: usize| {
+        bytes <= SMALL_BYTES || in_use() + BODIES_OF_A_BODY.saturating_mul(bytes) <= room_bytes
+    };
+    // The module's own copy counts by itself.
+    let lend = |bytes: usize| {
+        let others = (BODIES_OF_A_BODY - 2).saturating_mul(bytes);
+        [outside(bytes), reserve(others)]
+    };
+    let length = request.headers().get("Content-Length")?;
+    let length = length.map(|length| length.parse().unwrap_or(u64::MAX));
+    if length.is_some_and(|length| length > maximum_bytes) {
+        return Ok(Body::TooLarge);
+    }
+    let length = length.and_then(|length| usize::try_from(length).ok());
+    if let Some(length) = length.filter(|length| has_room(*length)) {
+        let lent = lend(length);
+        return Ok(Body::Whole(request.bytes().await?, lent));
     }
     let reader = web_sys::ReadableStreamDefaultReader::new(&stream)?;
     let mut whole = Vec::new();
+    let mut lent = None;
+    let mut bytes = 0;
+    // What there is no room for is read and forgotten: who still sends hears no answer.
+    let mut is_kept = length.is_none();
     loop {
         let read = JsFuture::from(reader.read()).await?;
         let piece = Reflect::get(&read, &JsValue::from_str("value"))?;
         if piece.is_undefined() {
-            return Ok(Some(whole));
+            break;
         }
         let piece: Uint8Array = piece.dyn_into()?;
-        if whole.len() as u64 + u64::from(piece.length()) > maximum_bytes {
-            return Ok(None);
+        bytes += piece.length() as usize;
+        if bytes as u64 > maximum_bytes {
+            return Ok(Body::TooLarge);
         }
-        whole.extend_from_slice(&piece.to_vec());
+        drop(lent.take());
+        is_kept &= has_room(bytes);
+        if is_kept {
+            lent = Some(lend(bytes));
+            whole.extend_from_slice(&piece.to_vec());
+        } else {
+            whole = Vec::new();
+        }
     }
+    Ok(match (is_kept, lent) {
+        (true, Some(lent)) => Body::Whole(whole, lent),
+        (true, None) => Body::Whole(whole, lend(0)),
+        (false, _) => Body::NoRoom,
+    })
 }

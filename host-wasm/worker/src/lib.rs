@@ -19,6 +19,7 @@ mod entry;
 mod gateway;
 mod http;
 mod journal;
+mod letters;
 mod memory;
 mod names;
 mod object;

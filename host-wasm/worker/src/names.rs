@@ -4,24 +4,27 @@
 
 use std::cell::RefCell;
 
-use futures_util::future::join_all;
 use futures_util::lock::Mutex;
 use worker::{Env, Request, Response, Result, SqlStorage, State};
 
 use crate::directory::{self, Read, Wanted};
 use crate::http::{Described, respond};
-use crate::places::{self, ADVANCE, About, IS_ALIVE, REMOVE, YES};
+use crate::places::{self, ADVANCE, About, Asked, IS_ALIVE, REMOVE, YES};
 use crate::sql::{execute, has_table, query, text};
 use crate::variables::Variables;
 
 /// So many are asked at a time.
 const CHUNK: usize = 16;
+/// So many are asked at the most where only the words of an answer depend on it.
+const MOST_FOR_WORDS: usize = 4 * CHUNK;
 
 /// A list of names in an object's storage.
 pub(crate) struct Names {
     pub(crate) sql: SqlStorage,
     /// In order of their bytes; none until they are read.
     read: RefCell<Option<Vec<String>>>,
+    /// One that was there when it was asked last.
+    seen: RefCell<Option<String>>,
     /// Changes of the list are made one after the other.
     line: Mutex<()>,
 }
@@ -31,6 +34,7 @@ impl Names {
         Self {
             sql: state.storage().sql(),
             read: RefCell::new(None),
+            seen: RefCell::new(None),
             line: Mutex::new(()),
         }
     }
@@ -128,11 +132,23 @@ impl Names {
         Ok((found, exists))
     }
 
-    /// True if one of them exists, other than this one.
+    /// True if one of them exists, other than this one. The one that was there last time is asked first.
     pub(crate) async fn any(&self, below: &Below<'_>, but: Option<&str>) -> Result<bool> {
         let mut names = self.all()?;
         names.retain(|name| Some(name.as_str()) != but);
-        Ok(!below.find(IS_ALIVE, &names, 1).await?.is_empty())
+        let seen = self.seen.borrow().clone();
+        if let Some(seen) = seen.filter(|seen| names.contains(seen))
+            && below.begin(IS_ALIVE, &seen)?.told().await? == YES
+        {
+            return Ok(true);
+        }
+        if but.is_some() {
+            names.truncate(MOST_FOR_WORDS);
+        }
+        let found = below.find(IS_ALIVE, &names, 1).await?;
+        let is_there = !found.is_empty();
+        self.seen.replace(found.into_iter().next());
+        Ok(is_there)
     }
 
     /// Removes all, and tells whether there were any.
@@ -145,9 +161,9 @@ impl Names {
     pub(crate) async fn advance(&self, below: &Below<'_>) -> Result<u64> {
         let mut sum = 0_u64;
         for chunk in self.all()?.chunks(CHUNK) {
-            let digests = chunk.iter().map(|name| below.ask(ADVANCE, name));
-            for digest in join_all(digests).await {
-                let digest: u64 = digest?.parse().map_err(|_| "a digest is no number")?;
+            for asked in below.ask_all(ADVANCE, chunk)? {
+                let told = asked.told().await?;
+                let digest: u64 = told.parse().map_err(|_| "a digest is no number")?;
                 sum = sum.wrapping_add(digest);
             }
         }
@@ -163,7 +179,7 @@ pub(crate) struct Below<'a> {
 }
 
 impl Below<'_> {
-    async fn ask(&self, question: &str, name: &str) -> Result<String> {
+    fn begin(&self, question: &str, name: &str) -> Result<Asked> {
         let (place, about) = if self.are_accounts {
             let about = self.about.with_account(name);
             (places::account(self.env, name)?, about)
@@ -171,23 +187,34 @@ impl Below<'_> {
             let about = self.about.with_queue(name);
             (places::queue(self.env, &about.account, name)?, about)
         };
-        place.ask(question, &about, &[]).await
+        place.begin(question, &about, &[])
     }
 
-    /// Asks about each name; those for which the answer is yes, in order, at most so many.
+    /// Asks about all these names at once.
+    fn ask_all(&self, question: &str, names: &[String]) -> Result<Vec<Asked>> {
+        let asked = names.iter().map(|name| self.begin(question, name));
+        asked.collect()
+    }
+
+    /// Asks about each name; those for which the answer is yes, in order, at most so many. No more are
+    /// removed than that; beyond it some may be asked in vain.
     async fn find(&self, question: &str, names: &[String], limit: usize) -> Result<Vec<String>> {
         let mut found = Vec::new();
         let mut rest = names;
         while !rest.is_empty() && found.len() < limit {
-            let (chunk, behind) = rest.split_at(rest.len().min(CHUNK).min(limit - found.len()));
-            let answers = join_all(chunk.iter().map(|name| self.ask(question, name))).await;
-            for (name, answer) in chunk.iter().zip(answers) {
-                if answer? == YES {
+            let most = match question {
+                REMOVE => CHUNK.min(limit - found.len()),
+                _ => CHUNK,
+            };
+            let (chunk, behind) = rest.split_at(rest.len().min(most));
+            for (name, asked) in chunk.iter().zip(self.ask_all(question, chunk)?) {
+                if asked.told().await? == YES {
                     found.push(name.clone());
                 }
             }
             rest = behind;
         }
+        found.truncate(limit);
         Ok(found)
     }
 }

@@ -5,23 +5,27 @@
 //! still the one that it was: its `epoch` tells.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use burrow_core::{QueueName, Timestamp, rest};
 use futures_channel::oneshot;
 use futures_util::future::AbortHandle;
 use futures_util::lock::Mutex;
-use worker::{Date, Env, Error, Result, State, console_error};
+use worker::{Date, Env, Error, Result, SqlStorageValue, State, console_error};
 
 use crate::desk::{Desk, Number, Outcome};
 use crate::journal::Journal;
+use crate::memory::{MESSAGES_BELOW, in_use};
 use crate::places::{self, About};
-use crate::sql::{execute, has_table, number, query, text, whole};
-use crate::time::FORWARD_AGAIN_MS;
-use crate::variables::Variables;
+use crate::sql::{Row, execute, has_table, number, query, text, whole};
+use crate::variables::{Variables, random_seed};
+use crate::work::Delivery;
 
 /// The longest name that there is.
 pub(crate) const MAX_NAME_BYTES: usize = 255;
+/// In place of the blob after which nothing has happened: the object is about to leave, and its
+/// account may have forgotten it already.
+const LEAVING: i64 = -1;
 
 /// What names a request, also across restores.
 pub(crate) type Key = (u64, Number);
@@ -37,6 +41,31 @@ pub(crate) enum Told {
     Left,
 }
 
+thread_local! {
+    /// The objects of this isolate that have a node, or had one, in the order in which they got it.
+    static OPEN: RefCell<Vec<Weak<Object>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Sees to it that there is memory for one more node: others that are at rest give theirs up. False if
+/// that is not enough.
+pub(crate) fn make_room() -> bool {
+    if in_use() >= MESSAGES_BELOW / 2 {
+        OPEN.with_borrow_mut(|open| {
+            open.retain(|object| {
+                let Some(object) = object.upgrade() else {
+                    return false;
+                };
+                let gives_up = in_use() >= MESSAGES_BELOW / 2 && object.is_at_rest();
+                if gives_up {
+                    *object.held.borrow_mut() = None;
+                }
+                !gives_up
+            });
+        });
+    }
+    in_use() < MESSAGES_BELOW
+}
+
 /// See the [module](self).
 pub(crate) struct Object {
     pub(crate) state: State,
@@ -44,8 +73,10 @@ pub(crate) struct Object {
     pub(crate) held: RefCell<Option<Held>>,
     last_epoch: Cell<u64>,
     opening: Mutex<()>,
-    registering: Mutex<()>,
-    pub(crate) is_registered: Cell<bool>,
+    /// It has told its account of itself, and the account has not forgotten it since.
+    is_registered: Cell<bool>,
+    /// It has something stored.
+    pub(crate) is_stored: Cell<bool>,
     /// Who waits for the outcome of a request, few enough to be searched. What is dropped here is told
     /// that it is unknown.
     pub(crate) pending: RefCell<Vec<(Key, oneshot::Sender<Told>)>>,
@@ -55,7 +86,14 @@ pub(crate) struct Object {
     pub(crate) until_done: RefCell<Vec<oneshot::Sender<()>>>,
     pub(crate) timer: RefCell<Option<AbortHandle>>,
     pub(crate) alarm_at_ms: Cell<Option<u64>>,
+    /// Dead letters are being sent.
+    pub(crate) is_forwarding: Cell<bool>,
+    /// What waits until they have arrived.
+    pub(crate) behind_letters: RefCell<Vec<Delivery>>,
+    /// They did not arrive, and are sent again after so long.
     pub(crate) forward_again: Cell<bool>,
+    pub(crate) again_ms: Cell<u64>,
+    pub(crate) letter_timer: RefCell<Option<AbortHandle>>,
 }
 
 /// The node, as long as it is what is stored.
@@ -97,15 +135,19 @@ impl Object {
             held: RefCell::new(None),
             last_epoch: Cell::new(0),
             opening: Mutex::new(()),
-            registering: Mutex::new(()),
             is_registered: Cell::new(false),
+            is_stored: Cell::new(false),
             pending: RefCell::new(Vec::new()),
             has_work: Cell::new(false),
             is_working: Cell::new(false),
             until_done: RefCell::new(Vec::new()),
             timer: RefCell::new(None),
             alarm_at_ms: Cell::new(None),
+            is_forwarding: Cell::new(false),
+            behind_letters: RefCell::new(Vec::new()),
             forward_again: Cell::new(false),
+            again_ms: Cell::new(0),
+            letter_timer: RefCell::new(None),
         }
     }
 
@@ -113,25 +155,18 @@ impl Object {
         Variables::of(&self.env)
     }
 
-    /// Does something with the node when it is there and, if that may create the queue, its
-    /// account knows of it.
-    pub(crate) async fn with<T>(
-        self: &Rc<Self>,
-        about: &About,
-        creates: bool,
-        act: impl FnOnce(&mut Held, Timestamp) -> T,
-    ) -> Result<T> {
+    /// Waits until the node is there and, if what is to be done may create the queue, its account knows
+    /// of it.
+    pub(crate) async fn ready(self: &Rc<Self>, about: &About, creates: bool) -> Result<()> {
         loop {
             self.open(Some(about)).await?;
             if creates {
                 self.register().await?;
             }
             if self.held.borrow().is_some() {
-                break;
+                return Ok(());
             }
         }
-        self.now(about.now_ms, act)
-            .ok_or_else(|| Error::from("the queue is gone"))
     }
 
     /// Does something with the node, if it is there.
@@ -173,11 +208,12 @@ impl Object {
         let alarm_at_ms = storage.get_alarm().await?;
         self.alarm_at_ms
             .set(alarm_at_ms.and_then(|at_ms| u64::try_from(at_ms).ok()));
-        let sql = storage.sql();
-        self.is_registered.set(has_table(&sql, "queue")?);
-        let (account, queue) = if self.is_registered.get() {
-            let rows = query(&sql, "SELECT account, queue FROM queue", vec![])?;
-            let row = rows.first().map(Vec::as_slice).unwrap_or_default();
+        let known = self.known()?;
+        self.is_stored.set(known.is_some());
+        let is_leaving = |row: &Row| row.get(2) == Some(&SqlStorageValue::Integer(LEAVING));
+        self.is_registered
+            .set(known.as_ref().is_some_and(|row| !is_leaving(row)));
+        let (account, queue) = if let Some(row) = &known {
             (text(row.first())?.to_owned(), text(row.get(1))?.to_owned())
         } else if let Some(about) = about {
             (about.account.clone(), about.queue.clone())
@@ -186,12 +222,41 @@ impl Object {
         };
         let mut held = self.restore(Journal::open(storage)?, account, queue)?;
         let now = held.now(None);
-        let has_dead_letters = !held.desk.outbox(now).is_empty();
+        let has_letters = held.desk.has_dead_letters(now).unwrap_or(true);
         *self.held.borrow_mut() = Some(held);
-        if has_dead_letters {
-            self.soon(FORWARD_AGAIN_MS, |object| object.forward_again.set(true));
+        OPEN.with_borrow_mut(|open| {
+            let own = Rc::as_ptr(self);
+            open.retain(|other| other.strong_count() > 0 && other.as_ptr() != own);
+            open.push(Rc::downgrade(self));
+        });
+        if has_letters && !self.is_forwarding.get() {
+            self.again_ms.set(0);
+            self.forward_later();
         }
         Ok(())
+    }
+
+    /// True if nothing is under way and all is stored: then the node can come back when it is needed.
+    fn is_at_rest(&self) -> bool {
+        let has_nothing_new = self.held.try_borrow().is_ok_and(|held| {
+            let node = held.as_ref().map(|held| held.desk.node());
+            node.is_some_and(|node| node.unstored_bytes() == 0)
+        });
+        has_nothing_new
+            && self.pending.borrow().is_empty()
+            && !self.is_working.get()
+            && !self.is_forwarding.get()
+            && !self.forward_again.get()
+    }
+
+    /// What the object remembers of itself: its names, and after which blob nothing has happened.
+    fn known(&self) -> Result<Option<Row>> {
+        let sql = self.state.storage().sql();
+        if !has_table(&sql, "queue")? {
+            return Ok(None);
+        }
+        let rows = query(&sql, "SELECT account, queue, idle_at FROM queue", vec![])?;
+        Ok(rows.into_iter().next())
     }
 
     fn restore(&self, mut journal: Journal, account: String, queue: String) -> Result<Held> {
@@ -207,7 +272,9 @@ impl Object {
             queue: queue.as_str().into(),
         };
         let now = Timestamp::from_millis(now_ms);
-        let desk = Desk::restore(variables.settings.clone(), name, now, &mut journal)
+        let mut settings = variables.settings.clone();
+        settings.node.seed = random_seed();
+        let desk = Desk::restore(settings, name, now, &mut journal)
             .map_err(|error| Error::from(error.to_string()))?;
         self.last_epoch.set(self.last_epoch.get() + 1);
         Ok(Held {
@@ -230,24 +297,30 @@ impl Object {
         if self.is_registered.get() || is_too_long(&about.account) || is_too_long(&about.queue) {
             return Ok(());
         }
-        let _turn = self.registering.lock().await;
-        if self.is_registered.get() {
+        // Not while it leaves.
+        let _turn = self.opening.lock().await;
+        if self.is_registered.get() || self.held.borrow().is_none() {
             return Ok(());
         }
         let account = places::account(&self.env, &about.account)?;
         account.ask("register", &about, &[]).await?;
         let sql = self.state.storage().sql();
-        let create =
-            "CREATE TABLE queue (account TEXT NOT NULL, queue TEXT NOT NULL, idle_at INTEGER)";
-        execute(&sql, create, vec![])?;
-        let names = vec![about.account.into(), about.queue.into()];
-        execute(&sql, "INSERT INTO queue VALUES (?, ?, NULL)", names)?;
+        if self.known()?.is_some() {
+            execute(&sql, "UPDATE queue SET idle_at = NULL", vec![])?;
+        } else {
+            let create = "CREATE TABLE IF NOT EXISTS queue (account TEXT NOT NULL, queue TEXT NOT NULL, idle_at INTEGER)";
+            execute(&sql, create, vec![])?;
+            let names = vec![about.account.into(), about.queue.into()];
+            execute(&sql, "INSERT INTO queue VALUES (?, ?, NULL)", names)?;
+        }
+        self.is_stored.set(true);
         self.is_registered.set(true);
         Ok(())
     }
 
-    /// Gives all space back, then takes the name off the account's list, if there is nothing left and
-    /// nothing has happened since the last alarm, which came a retention time ago.
+    /// Takes the name off the account's list, then gives all space back, if there is nothing left and
+    /// nothing has happened since the last alarm, which came a retention time ago. Whatever ends it
+    /// in between, the next alarm or the next message finds out.
     pub(crate) async fn leave_if_idle(&self) -> Result<()> {
         let about = match &*self.held.borrow() {
             Some(held)
@@ -263,20 +336,25 @@ impl Object {
         let Some(_turn) = self.opening.try_lock() else {
             return Ok(());
         };
+        let sql = self.state.storage().sql();
+        execute(&sql, "UPDATE queue SET idle_at = ?", vec![LEAVING.into()])?;
         *self.held.borrow_mut() = None;
         self.is_registered.set(false);
-        self.state.storage().delete_all().await?;
         let account = places::account(&self.env, &about.account)?;
-        account.ask("forget", &about, &[]).await.map(drop)
+        account.ask("forget", &about, &[]).await?;
+        self.state.storage().delete_all().await?;
+        self.is_stored.set(false);
+        Ok(())
     }
 
     fn is_idle(&self, newest: u64) -> Result<bool> {
-        let sql = self.state.storage().sql();
-        let rows = query(&sql, "SELECT idle_at FROM queue", vec![])?;
-        let idle_at = rows.first().and_then(|row| row.first());
-        if whole(idle_at).is_ok_and(|idle_at| idle_at == newest) {
-            return Ok(true);
+        let known = self.known()?;
+        match known.as_ref().and_then(|row| row.get(2)) {
+            Some(SqlStorageValue::Integer(LEAVING)) => return Ok(true),
+            idle_at if whole(idle_at).is_ok_and(|idle_at| idle_at == newest) => return Ok(true),
+            _ => {}
         }
+        let sql = self.state.storage().sql();
         execute(&sql, "UPDATE queue SET idle_at = ?", vec![number(newest)?])?;
         Ok(false)
     }

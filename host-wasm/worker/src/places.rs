@@ -6,6 +6,8 @@ use worker::js_sys::{Promise, Uint8Array};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Env, Error, Headers, Response, Result, web_sys};
 
+use crate::spent;
+
 /// The instant that a request is made at, where the clock is manual.
 pub(crate) const NOW: &str = "Burrow-Now";
 /// The names that a request's target has, percent-encoded.
@@ -123,25 +125,25 @@ impl Place {
 
     /// Asks another object something, and gives what it tells.
     pub(crate) async fn ask(&self, question: &str, about: &About, body: &[u8]) -> Result<String> {
-        let answer = self.begin(question, about, None, body)?;
-        let answer: web_sys::Response = JsFuture::from(answer).await?.dyn_into()?;
-        let text = JsFuture::from(answer.text()?).await?;
-        let text = text.as_string().unwrap_or_default();
-        match answer.status() {
-            200 => Ok(text),
-            _ => Err(Error::from(text)),
-        }
+        self.begin(question, about, body)?.told().await
+    }
+
+    /// Asks, without waiting for what is told.
+    pub(crate) fn begin(&self, question: &str, about: &About, body: &[u8]) -> Result<Asked> {
+        let answer = self.call(question, about, None, body)?;
+        Ok(Asked(JsFuture::from(answer)))
     }
 
     /// Asks another object something, for somebody. What is asked of the same place arrives in this
     /// order; the answer is a promise.
-    pub(crate) fn begin(
+    pub(crate) fn call(
         &self,
         question: &str,
         about: &About,
         caller: Option<&str>,
         body: &[u8],
     ) -> Result<Promise> {
+        spent::count_question();
         let headers = Headers::new();
         headers.set(ASK, question)?;
         if let Some(caller) = caller {
@@ -158,9 +160,24 @@ impl Place {
         Ok(self.fetch(&request))
     }
 
-    /// The same for what is true or not.
+    /// The same as [`ask`](Self::ask) for what is true or not.
     pub(crate) async fn ask_whether(&self, question: &str, about: &About) -> Result<bool> {
         Ok(self.ask(question, about, &[]).await? == YES)
+    }
+}
+
+/// A question that is under way.
+pub(crate) struct Asked(JsFuture);
+
+impl Asked {
+    pub(crate) async fn told(self) -> Result<String> {
+        let answer: web_sys::Response = self.0.await?.dyn_into()?;
+        let text = JsFuture::from(answer.text()?).await?;
+        let text = text.as_string().unwrap_or_default();
+        match answer.status() {
+            200 => Ok(text),
+            _ => Err(Error::from(text)),
+        }
     }
 }
 

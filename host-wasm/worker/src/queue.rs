@@ -8,18 +8,20 @@ use futures_util::future::{Either, select};
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen::closure::Closure;
 use worker::web_sys::AbortSignal;
-use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
+use worker::{
+    DurableObject, Env, Error, Request, Response, Result, State, console_error, durable_object,
+};
 
-use crate::desk::Handled;
-use crate::http::{Described, read_body, respond};
-use crate::memory::used_bytes;
-use crate::object::{Key, Object, Told};
+use crate::desk::{Desk, Handled, Room};
+use crate::http::{Body, Described, read_body, respond};
+use crate::memory::{Lent, MESSAGES_BELOW, REQUESTS_BELOW, in_use, reserve};
+use crate::object::{Key, Object, Told, make_room};
 use crate::places::{self, ADVANCE, ASK, About, IS_ALIVE, REMOVE};
 use crate::spent;
 use crate::wire::{self, Calls};
 
-/// Above this the isolate takes no more messages.
-pub(crate) const MEMORY_BYTES: usize = 88 << 20;
+/// What is shown is there as a list, with room to grow, as a body, likewise, and as the runtime has it.
+const ANSWERS_OF_AN_ANSWER: usize = 5;
 /// The client has closed the request. Nobody reads it.
 const LEFT: u16 = 499;
 
@@ -42,8 +44,17 @@ impl DurableObject for Queue {
             };
         }
         let maximum_bytes = self.0.variables()?.max_request_bytes;
-        let Some(body) = read_body(&mut request, maximum_bytes).await? else {
-            return respond(rest::Response::body_too_large(maximum_bytes));
+        if self.0.epoch().is_none() && !make_room() {
+            return respond(rest::Response::no_room());
+        }
+        let room_bytes = match Described::is_put(&request) {
+            true => MESSAGES_BELOW,
+            false => REQUESTS_BELOW,
+        };
+        let (body, _lent) = match read_body(&mut request, maximum_bytes, room_bytes).await? {
+            Body::Whole(body, lent) => (body, lent),
+            Body::TooLarge => return respond(rest::Response::body_too_large(maximum_bytes)),
+            Body::NoRoom => return respond(rest::Response::no_room()),
         };
         answer(&self.0, &about, &request, &body)
             .await
@@ -56,14 +67,27 @@ impl DurableObject for Queue {
     async fn alarm(&self) -> Result<Response> {
         let object = &self.0;
         object.alarm_at_ms.set(None);
-        object.open(None).await?;
-        let due = object.now(None, |held, now| held.desk.handle_deadline(now));
-        if due.is_some() {
-            object.work().await;
-            object.leave_if_idle().await?;
+        let woken = wake(object).await;
+        if let Err(error) = &woken {
+            console_error!("burrow: an alarm is repeated after {error}");
+        }
+        if woken.is_err() || object.epoch().is_none() && object.is_stored.get() {
+            object.set_alarm_again().await?;
         }
         Response::empty()
     }
+}
+
+/// Lets happen what is due, and leaves if there is nothing left.
+async fn wake(object: &Rc<Object>) -> Result<()> {
+    object.open(None).await?;
+    object.forward_again.set(false);
+    let due = object.now(None, |held, now| held.desk.handle_deadline(now));
+    if due.is_some() {
+        object.work().await;
+        object.leave_if_idle().await?;
+    }
+    Ok(())
 }
 
 /// The answer to a client. An error says that the node cannot be relied on.
@@ -74,15 +98,18 @@ async fn answer(
     body: &[u8],
 ) -> Result<Result<Response>> {
     let described = Described::of(request)?;
-    let creates = described.is_put() || object.variables()?.manual_clock();
-    let handled = object.with(about, creates, |held, now| {
-        let has_room = used_bytes() < MEMORY_BYTES;
-        let handled = held.desk.handle(now, &described.with_body(body), has_room);
-        (held.epoch, handled)
+    let creates = Described::is_put(request) || object.variables()?.manual_clock();
+    let max_answer_bytes = object.variables()?.settings.node.limits.max_answer_bytes;
+    object.ready(about, creates).await?;
+    let handled = object.now(about.now_ms, |held, now| {
+        let (handled, reserved) = within_room(&mut held.desk, max_answer_bytes, |desk, room| {
+            desk.handle(now, &described.with_body(body), room)
+        });
+        (held.epoch, handled, reserved)
     });
-    let (epoch, number) = match handled.await? {
-        (_, Handled::Answered(response)) => return Ok(respond(response)),
-        (epoch, Handled::Pending(number)) => (epoch, number),
+    let (epoch, number, _reserved) = match handled.ok_or("the queue is gone")? {
+        (_, Handled::Answered(response), _) => return Ok(respond(response)),
+        (epoch, Handled::Pending(number), reserved) => (epoch, number, reserved),
     };
     let leaving = Leaving::of(request.inner().signal())?;
     let told = expect(object, (epoch, number), Some(leaving)).await;
@@ -93,6 +120,24 @@ async fn answer(
         }
         None => respond(rest::Response::outcome_unknown()),
     })
+}
+
+/// Has the desk take something, if there is room for it. What it is to be answered is spoken for
+/// until it was.
+pub(crate) fn within_room<T>(
+    desk: &mut Desk,
+    max_answer_bytes: u64,
+    take: impl FnOnce(&mut Desk, Room) -> T,
+) -> (T, Lent) {
+    let answer_bytes = max_answer_bytes.min(desk.node().stats().bytes) as usize;
+    let room = Room {
+        stores: in_use() < MESSAGES_BELOW,
+        shows: in_use() + ANSWERS_OF_AN_ANSWER * answer_bytes < REQUESTS_BELOW,
+    };
+    let before = desk.node().unstored_bytes();
+    let taken = take(desk, room);
+    let grown = desk.node().unstored_bytes().saturating_sub(before) as usize;
+    (taken, reserve((ANSWERS_OF_AN_ANSWER - 1) * grown))
 }
 
 async fn asked(
@@ -107,21 +152,22 @@ async fn asked(
             take(object, about, &piece).await
         }
         IS_ALIVE => {
-            let alive = object.with(about, false, |held, now| held.desk.exists(now));
-            Ok(alive.await?.to_string())
+            object.ready(about, false).await?;
+            Ok(object.ask_stored(about.now_ms, Desk::exists)?.to_string())
         }
         REMOVE => {
-            let removed = object.with(about, false, |held, now| held.desk.remove(now));
-            let removed = removed.await?;
+            object.ready(about, false).await?;
+            let removed = object.ask_stored(about.now_ms, Desk::remove)?;
             object.work().await;
             Ok(removed.to_string())
         }
         ADVANCE => {
-            let advance = object.with(about, false, |held, now| held.desk.advance_to(now));
-            advance.await?;
+            object.ready(about, false).await?;
+            object.now(about.now_ms, |held, now| held.desk.advance_to(now));
             object.work().await;
-            let digest = object.with(about, false, |held, _| held.desk.node().digest());
-            Ok(digest.await?.to_string())
+            object.ready(about, false).await?;
+            let digest = object.now(None, |held, _| held.desk.node().digest());
+            Ok(digest.ok_or("the queue is gone")?.to_string())
         }
         _ => Err(Error::from("this is nothing to ask a queue")),
     }
@@ -129,19 +175,18 @@ async fn asked(
 
 /// Takes messages that another queue has given up.
 async fn take(object: &Rc<Object>, about: &About, piece: &[u8]) -> Result<String> {
-    let imported = object.with(about, true, |held, now| {
-        (used_bytes() < MEMORY_BYTES).then(|| (held.epoch, held.desk.import(now, piece)))
+    object.ready(about, true).await?;
+    let has_room = in_use() < MESSAGES_BELOW;
+    let imported = object.now(about.now_ms, |held, now| {
+        has_room.then(|| (held.epoch, held.desk.import(now, piece)))
     });
-    let Some(key) = imported.await? else {
+    let Some(key) = imported.flatten() else {
         return Ok(false.to_string());
     };
     let told = expect(object, key, None);
-    // Not as part of the work under way, which may wait for the very object that asks.
-    if let Err(error) = object.store() {
+    if let Err(error) = object.settle() {
         object.fail(&error);
     }
-    let deliveries = object.collect();
-    object.deliver(deliveries);
     Ok(matches!(told.await, Some(Told::Done(true))).to_string())
 }
 

@@ -72,8 +72,10 @@ impl Rows {
     /// Blobs that nothing needs any more.
     pub fn drop_blobs(&mut self, range: RangeInclusive<u64>) {
         self.free_rows += self.count(&range);
-        self.free.push(range);
-        self.free.sort_unstable_by_key(|range| *range.start());
+        let place = self
+            .free
+            .partition_point(|other| other.start() < range.start());
+        self.free.insert(place, range);
     }
 
     /// Rows for the parts of a new blob.

@@ -2,10 +2,13 @@
 
 use std::cell::Cell;
 
+use crate::memory::most_in_use;
+
 thread_local! {
     static ROWS: Cell<u64> = const { Cell::new(0) };
     static ALARMS: Cell<u64> = const { Cell::new(0) };
     static GATEWAYS: Cell<u64> = const { Cell::new(0) };
+    static QUESTIONS: Cell<u64> = const { Cell::new(0) };
     static WAITING: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -23,6 +26,11 @@ pub(crate) fn count_gateway() {
     GATEWAYS.set(GATEWAYS.get() + 1);
 }
 
+/// One object asks another.
+pub(crate) fn count_question() {
+    QUESTIONS.set(QUESTIONS.get() + 1);
+}
+
 /// Counts as waiting until it is dropped.
 pub(crate) struct Waiting(());
 
@@ -38,7 +46,14 @@ impl Drop for Waiting {
 }
 
 pub(crate) fn to_json() -> String {
-    let (rows, alarms, waiting) = (ROWS.get(), ALARMS.get(), WAITING.get());
-    let gateways = GATEWAYS.get();
-    format!(r#"{{"rows":{rows},"alarms":{alarms},"waiting":{waiting},"gateways":{gateways}}}"#)
+    let counts = [
+        ("rows", ROWS.get()),
+        ("alarms", ALARMS.get()),
+        ("gateways", GATEWAYS.get()),
+        ("questions", QUESTIONS.get()),
+        ("waiting", WAITING.get()),
+        ("most_bytes", most_in_use() as u64),
+    ];
+    let counts = counts.map(|(name, count)| format!(r#""{name}":{count}"#));
+    format!("{{{}}}", counts.join(","))
 }

@@ -4,89 +4,107 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::future::abortable;
+use futures_util::future::{AbortHandle, abortable};
 use wasm_bindgen::JsValue;
 use worker::js_sys::Date;
 use worker::wasm_bindgen_futures::spawn_local;
-use worker::{Delay, Result, ScheduledTime};
+use worker::{Delay, Result, ScheduledTime, console_error};
 
 use crate::object::Object;
 use crate::spent;
 
 /// The longest that a timer is set for.
 const TIMER_MS: u64 = 3_600_000;
-/// When messages that did not reach their dead-letter queue are sent again.
-pub(crate) const FORWARD_AGAIN_MS: u64 = 5_000;
 /// What is due within this is waited for; what is due later has the alarm.
-const SOON_MS: u64 = 10_000;
+pub(crate) const SOON_MS: u64 = 10_000;
 
 impl Object {
     /// Sets timer and alarm for what is there now.
     pub(crate) fn arm(self: &Rc<Self>) -> Result<()> {
-        if self.forward_again.get() {
-            self.soon(FORWARD_AGAIN_MS, |_| {});
-        }
         let variables = self.variables()?;
         if variables.manual_clock() {
             return Ok(());
         }
-        let (now_ms, deadline_ms, waiters) = match &*self.held.borrow() {
+        let (now_ms, deadline_ms, waiters, is_unstored) = match &*self.held.borrow() {
             Some(held) => {
                 let node = held.desk.node();
                 let deadline = node.deadline().map(|at| at.as_millis());
-                (held.now(None).as_millis(), deadline, node.stats().waiters)
+                let (waiters, is_unstored) = (node.stats().waiters, node.unstored_bytes() > 0);
+                (held.now(None).as_millis(), deadline, waiters, is_unstored)
             }
             None => return Ok(()),
         };
+        let claim_delay_ms = variables.settings.node.journal.claim_delay_ms;
+        let within = |ms: u64| deadline_ms.is_some_and(|at_ms| at_ms <= now_ms.saturating_add(ms));
+        let has_claims = is_unstored && within(claim_delay_ms);
         if let Some(left_ms) = deadline_ms.map(|at_ms| at_ms.saturating_sub(now_ms))
-            && (waiters > 0 || left_ms < SOON_MS)
+            && (waiters > 0 || has_claims || within(SOON_MS))
         {
-            self.soon(left_ms, |object| {
+            let timer = timer(self, left_ms, |object| {
                 object.now(None, |held, now| held.desk.handle_deadline(now));
             });
+            if let Some(before) = self.timer.replace(Some(timer)) {
+                before.abort();
+            }
+        }
+        // The deadline is that of claims that are not stored yet. If the object falls asleep they are lost,
+        // and once they are stored, this is called again.
+        if has_claims && !self.forward_again.get() {
+            return Ok(());
         }
         let slack_ms = variables.alarm_slack_ms;
         let at_ms = match deadline_ms {
-            _ if self.forward_again.get() => now_ms.saturating_add(FORWARD_AGAIN_MS),
+            _ if self.forward_again.get() => now_ms.saturating_add(self.again_ms.get()),
             None => now_ms.saturating_add(variables.marker_retention_ms()),
             Some(deadline_ms) => deadline_ms.max(now_ms).saturating_add(slack_ms),
         };
         let is_early_enough = |alarm_at_ms| at_ms.saturating_add(slack_ms) > alarm_at_ms;
-        if self.is_registered.get() && !self.alarm_at_ms.get().is_some_and(is_early_enough) {
-            self.set_alarm(at_ms);
+        if self.is_stored.get() && !self.alarm_at_ms.get().is_some_and(is_early_enough) {
+            let object = self.clone();
+            spawn_local(async move {
+                if let Err(error) = object.set_alarm(at_ms).await {
+                    console_error!("burrow: no alarm is set: {error}");
+                }
+            });
         }
         Ok(())
     }
 
-    fn set_alarm(self: &Rc<Self>, at_ms: u64) {
-        self.alarm_at_ms.set(Some(at_ms));
-        spent::count_alarm();
-        let object = self.clone();
-        spawn_local(async move {
-            let at = ScheduledTime::new(Date::new(&JsValue::from_f64(at_ms as f64)));
-            if object.state.storage().set_alarm(at).await.is_err() {
-                object.alarm_at_ms.set(None);
-            }
-        });
+    /// Has the alarm come after a while, as what it came for did not work.
+    pub(crate) async fn set_alarm_again(&self) -> Result<()> {
+        let slack_ms = self.variables()?.alarm_slack_ms;
+        self.set_alarm(Date::now() as u64 + slack_ms).await
     }
 
-    /// Does something after a while, instead of what was to be done so before. The timer keeps no
-    /// object: one that was evicted has none.
-    pub(crate) fn soon(self: &Rc<Self>, after_ms: u64, act: impl FnOnce(&Rc<Self>) + 'static) {
-        let object = Rc::downgrade(self);
-        let delay = Delay::from(Duration::from_millis(after_ms.min(TIMER_MS)));
-        let (timer, handle) = abortable(async move {
-            delay.await;
-            if let Some(object) = object.upgrade() {
-                act(&object);
-                object.kick();
-            }
-        });
-        if let Some(before) = self.timer.replace(Some(handle)) {
-            before.abort();
+    async fn set_alarm(&self, at_ms: u64) -> Result<()> {
+        self.alarm_at_ms.set(Some(at_ms));
+        spent::count_alarm();
+        let at = ScheduledTime::new(Date::new(&JsValue::from_f64(at_ms as f64)));
+        let set = self.state.storage().set_alarm(at).await;
+        if set.is_err() {
+            self.alarm_at_ms.set(None);
         }
-        spawn_local(async move {
-            timer.await.ok();
-        });
+        set
     }
+}
+
+/// Does something after a while. The timer keeps no object: one that was evicted has none.
+pub(crate) fn timer(
+    object: &Rc<Object>,
+    after_ms: u64,
+    act: impl FnOnce(&Rc<Object>) + 'static,
+) -> AbortHandle {
+    let object = Rc::downgrade(object);
+    let delay = Delay::from(Duration::from_millis(after_ms.min(TIMER_MS)));
+    let (timer, handle) = abortable(async move {
+        delay.await;
+        if let Some(object) = object.upgrade() {
+            act(&object);
+            object.kick();
+        }
+    });
+    spawn_local(async move {
+        timer.await.ok();
+    });
+    handle
 }

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use wasm_bindgen::{JsCast as _, JsValue};
-use worker::js_sys::{Object, Reflect};
+use wasm_bindgen::prelude::*;
+use worker::js_sys::{Object, Reflect, Uint8Array};
 use worker::{Env, Error, Result};
 
 use crate::config::Settings;
@@ -30,6 +30,21 @@ const DEFAULT_IN_FLIGHT: u64 = 256;
 const DEFAULT_REQUEST_BYTES: u64 = 8 << 20;
 /// Expiry is exact without the alarm, which is there to give space back: it may be late.
 const DEFAULT_ALARM_SLACK_MS: u64 = 300_000;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
+    fn fill_at_random(bytes: &Uint8Array);
+}
+
+/// A seed for the hash tables of a new node, which no client can know.
+pub(crate) fn random_seed() -> u64 {
+    let bytes = Uint8Array::new_with_length(8);
+    fill_at_random(&bytes);
+    let mut seed = [0; 8];
+    bytes.copy_to(&mut seed);
+    u64::from_le_bytes(seed)
+}
 
 #[derive(Debug)]
 pub(crate) struct Variables {

@@ -10,11 +10,10 @@ use futures_channel::oneshot;
 use worker::{Error, Request, Response, Result, console_error};
 
 use crate::directory;
-use crate::memory::used_bytes;
 use crate::names::{Below, Names};
 use crate::object::{Key, Object, Told};
 use crate::places::{About, CALLER};
-use crate::queue::{Leaving, MEMORY_BYTES, expect};
+use crate::queue::{Leaving, expect, within_room};
 
 /// What a gateway asks: to carry out the command in the body,
 pub(crate) const COMMAND: &str = "command";
@@ -55,13 +54,20 @@ impl Calls {
         let mut decoder = decoder(frame?);
         let (id, command) = read(&mut decoder)?;
         let creates = may_create(&command) || object.variables()?.manual_clock();
-        let submitted = object.with(about, creates, |held, now| {
-            let has_room = used_bytes() < MEMORY_BYTES;
-            let number = held.desk.carry_out(now, command, has_room);
-            number.map(|number| (held.epoch, number))
+        let max_answer_bytes = object.variables()?.settings.node.limits.max_answer_bytes;
+        let ready = object.ready(about, creates).await;
+        let submitted = ready.and_then(|()| {
+            let submitted = object.now(about.now_ms, |held, now| {
+                let (number, reserved) =
+                    within_room(&mut held.desk, max_answer_bytes, |desk, room| {
+                        desk.carry_out(now, command, room)
+                    });
+                number.map(|number| ((held.epoch, number), reserved))
+            });
+            submitted.ok_or(Error::from("the queue is gone"))
         });
-        let key = match submitted.await {
-            Ok(Ok(key)) => key,
+        let (key, _reserved) = match submitted {
+            Ok(Ok(submitted)) => submitted,
             Ok(Err(refusal)) => return answer(id, Err(refusal.into())),
             Err(error) => {
                 object.fail(&error);

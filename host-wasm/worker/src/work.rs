@@ -1,17 +1,20 @@
-//! Stores what was decided, sends dead letters to their queues, and then answers.
+//! Stores what was decided, and then answers.
 
 use std::rc::Rc;
 use std::time::Duration;
 
+use burrow_core::Timestamp;
 use futures_channel::oneshot;
 use worker::wasm_bindgen_futures::spawn_local;
-use worker::{Delay, Result, console_error};
+use worker::{Delay, Error, Result, console_error};
 
-use crate::desk::Next;
+use crate::desk::{Desk, Next, Unstored};
 use crate::object::{Key, Object, Told};
-use crate::places::{self, About, YES};
+use crate::places;
 
-const PIECE_BYTES: u64 = 1 << 20;
+/// How often it is stored until the node has nothing new to store. Time may bring something about
+/// in between, but not for long.
+const STORES: usize = 8;
 
 /// What can be done about a request.
 pub(crate) enum Delivery {
@@ -30,7 +33,7 @@ impl Object {
         }
     }
 
-    /// Waits until all is stored and answered.
+    /// Waits until all is stored, sent and answered.
     pub(crate) async fn work(self: &Rc<Self>) {
         let (sender, receiver) = oneshot::channel();
         self.until_done.borrow_mut().push(sender);
@@ -44,7 +47,14 @@ impl Object {
             self.fail(&error);
         }
         self.is_working.set(false);
-        self.until_done.borrow_mut().clear();
+        self.tell_done();
+    }
+
+    /// Lets those go who wait until all is done, if it is.
+    pub(crate) fn tell_done(&self) {
+        if !self.is_working.get() && !self.is_forwarding.get() {
+            self.until_done.borrow_mut().clear();
+        }
     }
 
     async fn work_off(self: &Rc<Self>) -> Result<()> {
@@ -52,11 +62,27 @@ impl Object {
             // What has arrived by now is stored in one row.
             Delay::from(Duration::ZERO).await;
             self.has_work.set(false);
-            self.store()?;
-            let deliveries = self.collect();
-            self.forward().await?;
-            self.deliver(deliveries);
+            self.settle()?;
         }
+        Ok(())
+    }
+
+    /// Stores all that was decided, and answers. If messages were given up, whoever is answered knows
+    /// that they are where they belong.
+    pub(crate) fn settle(self: &Rc<Self>) -> Result<()> {
+        self.store()?;
+        let mut deliveries = self.collect();
+        if self.epoch().is_some()
+            && !self.forward_again.get()
+            && self.ask_stored(None, Desk::has_dead_letters)?
+        {
+            // Other objects are told at once: they may be those that letters go to, and wait.
+            let waits = |delivery: &Delivery| !matches!(delivery, Delivery::Tell(_, Told::Done(_)));
+            let behind = deliveries.extract_if(.., |delivery| waits(delivery));
+            self.behind_letters.borrow_mut().extend(behind);
+            self.forward();
+        }
+        self.deliver(deliveries);
         Ok(())
     }
 
@@ -72,8 +98,26 @@ impl Object {
         Ok(())
     }
 
+    /// Asks the node what it can tell only if all is stored, so that is done first.
+    pub(crate) fn ask_stored<T>(
+        &self,
+        told_ms: Option<u64>,
+        mut ask: impl FnMut(&mut Desk, Timestamp) -> std::result::Result<T, Unstored>,
+    ) -> Result<T> {
+        for _ in 0..STORES {
+            self.store()?;
+            let mut held = self.held.borrow_mut();
+            let held = held.as_mut().ok_or("the queue is gone")?;
+            let now = held.now(told_ms);
+            if let Ok(told) = ask(&mut held.desk, now) {
+                return Ok(told);
+            }
+        }
+        Err(Error::from("a queue has always something to store"))
+    }
+
     /// What can be told to whom.
-    pub(crate) fn collect(&self) -> Vec<Delivery> {
+    fn collect(&self) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         if let Some(held) = &mut *self.held.borrow_mut() {
             let epoch = held.epoch;
@@ -133,77 +177,5 @@ impl Object {
             Some(Next::Done(..) | Next::AskAccount(_)) | None => {}
         }
         Ok(())
-    }
-
-    /// Sends dead letters to their queues, and drops them here once they are there. If it is
-    /// interrupted, they are sent again: the same messages take the same places.
-    async fn forward(self: &Rc<Self>) -> Result<()> {
-        let epoch = self.epoch();
-        while let Some(queue) = self.next_outbox() {
-            let mut sent = Vec::new();
-            loop {
-                let pieces = self.export(&queue);
-                if pieces == sent {
-                    break;
-                }
-                for piece in &pieces {
-                    if !self.send_to(&queue, piece).await || self.epoch() != epoch {
-                        return Ok(());
-                    }
-                }
-                sent = pieces;
-            }
-            if let Some(held) = &mut *self.held.borrow_mut() {
-                let now = held.now(None);
-                held.desk.drop_outbox(now, &queue);
-            }
-            self.store()?;
-        }
-        self.forward_again.set(false);
-        Ok(())
-    }
-
-    fn next_outbox(&self) -> Option<Box<str>> {
-        let mut held = self.held.borrow_mut();
-        let held = held.as_mut()?;
-        let now = held.now(None);
-        held.desk.outbox(now).into_iter().next()
-    }
-
-    /// All that is here for a dead-letter queue.
-    fn export(&self, queue: &str) -> Vec<Vec<u8>> {
-        let mut pieces = Vec::new();
-        if let Some(held) = &mut *self.held.borrow_mut() {
-            let now = held.now(None);
-            let mut after = None;
-            while let Some((piece, next)) = held.desk.export(now, queue, after, PIECE_BYTES) {
-                pieces.push(piece);
-                after = next;
-                if after.is_none() {
-                    break;
-                }
-            }
-        }
-        pieces
-    }
-
-    async fn send_to(&self, queue: &str, piece: &[u8]) -> bool {
-        let about = self.held.borrow().as_ref().map(|held| held.about());
-        let taken = match about {
-            Some(about) => self.ask_to_take(&about.with_queue(queue), piece).await,
-            None => return false,
-        };
-        match taken {
-            Ok(true) => return true,
-            Ok(false) => {}
-            Err(error) => console_error!("burrow: dead letters stay for now: {error}"),
-        }
-        self.forward_again.set(true);
-        false
-    }
-
-    async fn ask_to_take(&self, about: &About, piece: &[u8]) -> Result<bool> {
-        let queue = places::queue(&self.env, &about.account, &about.queue)?;
-        Ok(queue.ask("take", about, piece).await? == YES)
     }
 }

@@ -12,14 +12,21 @@ const ACCOUNTS: [&str; 3] = ["shop", "a%2Fb", "%C3%A4"];
 const QUEUES: [&str; 4] = ["jobs", "news", "dead%20ones", "q%00"];
 /// The same queues, as they stand in settings.
 const QUEUE_NAMES: [&str; 4] = ["jobs", "news", "dead ones", "q\0"];
+/// So many of them, the first, may be limited; the others take dead letters. Where queues are apart, a dead letter
+/// waits for room instead of going beyond a limit.
+const LIMITED: usize = 2;
 /// Tokens that are remembered, of the latest claims.
 const TOKENS: usize = 60;
+/// Pieces of queues that are remembered, of the latest exports.
+const PIECES: usize = 8;
 
 pub(super) struct Generator {
     pub(super) rng: Rng,
     pub(super) has_dead_letters: bool,
     /// Queue, id and token of claims.
     claims: Vec<(String, String, String)>,
+    /// With the name of the queue, as its settings go along.
+    pieces: Vec<(String, Vec<u8>)>,
 }
 
 impl Generator {
@@ -28,6 +35,7 @@ impl Generator {
             rng: Rng::with_seed(seed),
             has_dead_letters: true,
             claims: Vec::new(),
+            pieces: Vec::new(),
         }
     }
 
@@ -43,7 +51,8 @@ impl Generator {
             72..76 => self.update(),
             76..81 => self.settings(),
             81..84 => self.names(),
-            84..92 => self.clock(),
+            84..90 => self.clock(),
+            90..92 => self.moving(),
             _ => self.wrong(),
         }
     }
@@ -60,8 +69,16 @@ impl Generator {
         (is_queue && (claims || gives_ids)).then(|| path.to_owned())
     }
 
-    /// Remembers the tokens that an answer tells.
+    /// Remembers the tokens that an answer tells, and the pieces of queues.
     pub(super) fn learn(&mut self, request: &Request, answer: &Answer) {
+        if request.target.contains("?export") && answer.status == 200 {
+            let (path, _) = request.target.split_once('?').unwrap_or_default();
+            let (_, name) = path.rsplit_once('/').unwrap_or_default();
+            self.pieces.push((name.to_owned(), answer.body.clone()));
+            let surplus = self.pieces.len().saturating_sub(PIECES);
+            self.pieces.drain(..surplus);
+            return;
+        }
         if !request.target.contains("claim=true") {
             return;
         }
@@ -268,7 +285,8 @@ impl Generator {
     }
 
     fn settings(&mut self) -> Request {
-        let target = format!("{}?settings", self.queue());
+        let queue = self.queue();
+        let target = format!("{queue}?settings");
         match self.rng.u32(0..6) {
             0 => return send("DELETE", target, ""),
             1 => return send("GET", target, ""),
@@ -277,7 +295,7 @@ impl Generator {
         let mut settings = json!({});
         if self.rng.bool() && self.has_dead_letters {
             settings["max_attempts"] = self.rng.u32(0..4).into();
-            settings["dead_letter"] = self.pick(&QUEUE_NAMES).into();
+            settings["dead_letter"] = self.pick(&QUEUE_NAMES[LIMITED..]).into();
         }
         if self.rng.u32(0..3) == 0 {
             settings["order"] = self.pick(&["fifo", "lifo"]).into();
@@ -286,7 +304,8 @@ impl Generator {
             settings["default_ttl"] = self.rng.u32(0..500).into();
             settings["retention"] = self.pick(&["0", "0.5", "7200"]).parse::<f64>().ok().into();
         }
-        if self.rng.u32(0..4) == 0 {
+        let may_be_limited = QUEUES[..LIMITED].iter().any(|name| queue.ends_with(name));
+        if may_be_limited && self.rng.u32(0..4) == 0 {
             settings["max_messages"] = self.rng.u32(0..40).into();
             settings["max_bytes"] = self.rng.u32(500..20_000).into();
         }
@@ -310,6 +329,16 @@ impl Generator {
             "0s", "1ms", "40ms", "0.25s", "1s", "7s", "30s", "30s", "5m", "11m", "2h",
         ]);
         post(format!("/clock?advance={span}"))
+    }
+
+    /// A queue goes out, or comes back in: to its place or to another account, early or late.
+    fn moving(&mut self) -> Request {
+        if self.pieces.is_empty() || self.rng.u32(0..3) == 0 {
+            return send("GET", format!("{}?export", self.queue()), "");
+        }
+        let account = self.pick(&ACCOUNTS);
+        let (queue, piece) = self.pieces[self.rng.usize(..self.pieces.len())].clone();
+        send("PUT", format!("/v1.0/{account}/{queue}?import"), piece)
     }
 
     /// What every host must refuse, in the same words.

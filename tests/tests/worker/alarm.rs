@@ -1,63 +1,120 @@
-//! The alarm gives back what nobody needs any more. It may be late, and come after a crash.
+//! The alarm gives back what nobody needs any more. It may be late, come after a crash, and fail.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
+use serde_json::json;
 
-use crate::support::Worker;
+use crate::support::{Worker, databases, until};
 
-const LOOK: Duration = Duration::from_millis(50);
-const LOOKS: u32 = 1_200;
+const QUEUES: &str = "burrow-queue";
+/// An alarm comes soon, and an idle queue leaves at its second.
+const SOON: [(&str, &str); 2] = [("ALARM_SLACK_MS", "1000"), ("MARKER_RETENTION_MS", "1")];
 
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn a_queue_that_is_over_leaves_nothing_behind() {
-    let variables = [("ALARM_SLACK_MS", "1000"), ("MARKER_RETENTION_MS", "1")];
-    let mut worker = Worker::start(&variables);
+    let mut worker = Worker::start(&SOON);
     worker.expect(201, "PUT", "/v1.0/a/q/1?ttl=0.5", b"");
     worker.expect(201, "PUT", "/v1.0/a/stays/1?ttl=0", b"");
-    assert_eq!(tables_of(worker.data.path(), "burrow-queue").len(), 2);
+    assert_eq!(in_use(worker.data.path()), 2);
     // The alarm is due while there is nobody whom it could call.
     let mut worker = worker.kill_and_restart();
-    let is_gone = |worker: &Worker| {
-        let queues = tables_of(worker.data.path(), "burrow-queue");
-        queues.iter().filter(|tables| !tables.is_empty()).count() == 1
-    };
-    let mut looks = 0..LOOKS;
-    while !is_gone(&worker) {
-        assert!(looks.next().is_some(), "it stays\n{}", worker.server.logs());
-        std::thread::sleep(LOOK);
-    }
-    assert_eq!(
-        worker.expect(200, "GET", "/v1.0/a", b""),
-        serde_json::json!(["stays"])
-    );
+    until(&mut worker, |worker| in_use(worker.data.path()) == 1);
+    let listed = worker.expect(200, "GET", "/v1.0/a", b"");
+    assert_eq!(listed, json!(["stays"]));
+    assert_eq!(names(worker.data.path()), ["stays"]);
     // It can come again.
     worker.expect(201, "PUT", "/v1.0/a/q/2", b"");
-    assert_eq!(
-        worker.expect(200, "GET", "/v1.0/a", b""),
-        serde_json::json!(["q", "stays"])
-    );
+    let listed = worker.expect(200, "GET", "/v1.0/a", b"");
+    assert_eq!(listed, json!(["q", "stays"]));
 }
 
-/// The tables of each object of a class.
-fn tables_of(data: &Path, class: &str) -> Vec<Vec<String>> {
-    let files = std::fs::read_dir(data.join(class)).unwrap();
-    let paths = files.map(|file| file.unwrap().path());
-    let databases = paths.filter(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "sqlite")
-            && path.file_stem().is_some_and(|stem| stem != "metadata")
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn an_alarm_is_set_only_when_it_is_to_come_earlier() {
+    let mut worker = Worker::start(&[("ALARM_SLACK_MS", "1000")]);
+    for id in 0..50 {
+        worker.expect(201, "PUT", &format!("/v1.0/a/q/{id}?ttl=600"), b"");
+    }
+    worker.expect(200, "POST", "/v1.0/a/q?limit=5&hide=700&claim=true", b"");
+    assert_eq!(worker.counter("alarms"), 1);
+    worker.expect(201, "PUT", "/v1.0/a/q/brief?ttl=60", b"");
+    worker.expect(201, "PUT", "/v1.0/a/q/long?ttl=60000", b"");
+    worker.expect(204, "DELETE", "/v1.0/a/q/brief", b"");
+    assert_eq!(worker.counter("alarms"), 2);
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn an_alarm_that_fails_comes_again() {
+    let mut worker = Worker::start(&SOON);
+    worker.expect(201, "PUT", "/v1.0/a/q/1?ttl=0.5", b"");
+    let mut worker = worker.restart_with(QUEUES, |database| {
+        let spoil = "UPDATE journal SET sequence = sequence + 1000";
+        database.execute(spoil, []).unwrap();
     });
-    databases.map(tables).collect()
+    // More often than the runtime tries by itself in that time.
+    until(&mut worker, |worker| {
+        let logs = worker.server.logs();
+        logs.matches("an alarm is repeated after").count() >= 3
+    });
+    worker.expect(503, "GET", "/v1.0/a/q", b"");
+    let mut worker = worker.restart_with(QUEUES, |database| {
+        let mend = "UPDATE journal SET sequence = sequence - 1000";
+        database.execute(mend, []).unwrap();
+    });
+    until(&mut worker, |worker| in_use(worker.data.path()) == 0);
+    until(&mut worker, |worker| names(worker.data.path()).is_empty());
 }
 
-fn tables(path: PathBuf) -> Vec<String> {
-    let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    let mut statement = database
-        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\'")
-        .unwrap();
-    let names = statement.query_map([], |row| row.get(0)).unwrap();
-    names.map(Result::unwrap).collect()
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn a_queue_that_was_interrupted_while_it_left_is_listed_again_or_leaves() {
+    let worker = Worker::start(&SOON);
+    let mut worker = left_halfway(worker);
+    // Its account may have forgotten it.
+    worker.expect(201, "PUT", "/v1.0/a/q/2?ttl=0", b"");
+    let listed = worker.expect(200, "GET", "/v1.0/a", b"");
+    assert_eq!(listed, json!(["q"]));
+    worker.expect(204, "DELETE", "/v1.0/a/q", b"");
+    // Or not.
+    let mut worker = left_halfway(worker);
+    worker.expect(404, "GET", "/v1.0/a/q", b"");
+    until(&mut worker, |worker| in_use(worker.data.path()) == 0);
+    until(&mut worker, |worker| names(worker.data.path()).is_empty());
+}
+
+/// Restarts it with a queue that has written down that it leaves.
+fn left_halfway(mut worker: Worker) -> Worker {
+    worker.expect(201, "PUT", "/v1.0/a/q/1", b"");
+    worker.expect(204, "DELETE", "/v1.0/a/q/1", b"");
+    worker.restart_with(QUEUES, |database| {
+        let leave = "UPDATE queue SET idle_at = -1";
+        database.execute(leave, []).unwrap();
+    })
+}
+
+/// How many queues have anything stored.
+fn in_use(data: &Path) -> usize {
+    let paths = databases(data, QUEUES);
+    let tables = paths.iter().map(|path| {
+        let count = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\'";
+        let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let count = database.unwrap().query_row(count, [], |row| row.get(0));
+        count.unwrap_or(0_u32)
+    });
+    tables.filter(|tables| *tables > 0).count()
+}
+
+/// The names that the accounts know.
+fn names(data: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for path in databases(data, "burrow-account") {
+        let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let mut all = database.prepare("SELECT name FROM names").unwrap();
+        let rows = all.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        names.extend(rows.map(Result::unwrap));
+    }
+    names
 }

@@ -1,10 +1,17 @@
 //! A Worker with its data, and one connection to it.
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use burrow_tests::crash::http::{Connection, Request, Response};
 use burrow_tests::process::Server;
 use burrow_tests::worker::launch;
+use rusqlite::Connection as Database;
 use serde_json::Value;
 use tempfile::TempDir;
+
+const LOOK: Duration = Duration::from_millis(5);
+const LOOKS: u32 = 12_000;
 
 pub(crate) struct Worker {
     pub(crate) data: TempDir,
@@ -39,6 +46,11 @@ impl Worker {
         }
     }
 
+    /// One more connection to it.
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::open(self.server.address()).unwrap()
+    }
+
     pub(crate) fn call(&mut self, method: &'static str, target: &str, body: &[u8]) -> Response {
         let request = Request::new(method, target).with_body(body);
         self.connection
@@ -64,6 +76,18 @@ impl Worker {
         response.json()
     }
 
+    /// Changes what an object has stored while nothing runs, and starts the Worker again.
+    pub(crate) fn restart_with(mut self, class: &str, change: impl Fn(&Database)) -> Self {
+        let ended = self.server.kill();
+        assert!(ended.was_killed_by(nix::sys::signal::Signal::SIGKILL));
+        for path in databases(self.data.path(), class) {
+            change(&Database::open(path).unwrap());
+        }
+        self.server = serve(&self.data, &self.variables);
+        self.connection = Connection::open(self.server.address()).unwrap();
+        self
+    }
+
     /// A count of what the Worker has spent, or of what it does.
     pub(crate) fn counter(&mut self, name: &str) -> u64 {
         self.expect(200, "GET", "/counters", b"")[name]
@@ -78,6 +102,28 @@ fn serve(data: &TempDir, variables: &[(&'static str, &'static str)]) -> Server {
         launch = launch.variable(name, value);
     }
     launch.start().unwrap()
+}
+
+/// The databases of the objects of a class, such as `burrow-queue`.
+pub(crate) fn databases(data: &Path, class: &str) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(data.join(class)).unwrap();
+    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    paths.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "sqlite")
+            && path.file_stem().is_some_and(|stem| stem != "metadata")
+    });
+    paths
+}
+
+/// Looks until something is so.
+pub(crate) fn until(worker: &mut Worker, mut is_so: impl FnMut(&mut Worker) -> bool) {
+    let mut looks = 0..LOOKS;
+    while !is_so(worker) {
+        let logs = worker.server.logs();
+        assert!(looks.next().is_some(), "it does not come about\n{logs}");
+        std::thread::sleep(LOOK);
+    }
 }
 
 /// A batch of messages without ids.
