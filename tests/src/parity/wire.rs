@@ -1,4 +1,4 @@
-//! The native server, its commands sent over the wire protocol and its clock moved by HTTP.
+//! A server whose commands are sent over the wire protocol and whose clock is moved by HTTP.
 
 use std::io;
 
@@ -9,17 +9,32 @@ use crate::process::{Launch, Server};
 #[derive(Debug)]
 pub struct WireReplica {
     launch: Launch,
+    on_web_socket: bool,
     running: Option<(Server, WireHost, ServerHost)>,
 }
 
 impl WireReplica {
+    /// The native server, on TCP.
+    ///
     /// # Panics
     /// If it does not start.
     pub fn start(launch: Launch) -> Self {
-        let launch = launch.argument("--listen-wire=127.0.0.1:0");
-        let running = connect(&launch).expect("the server starts");
+        Self::begin(launch.argument("--listen-wire=127.0.0.1:0"), false)
+    }
+
+    /// Whatever speaks HTTP, on a WebSocket.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn web_socket(launch: Launch) -> Self {
+        Self::begin(launch, true)
+    }
+
+    fn begin(launch: Launch, on_web_socket: bool) -> Self {
+        let running = connect(&launch, on_web_socket).expect("the server starts");
         Self {
             running: Some(running),
+            on_web_socket,
             launch,
         }
     }
@@ -43,18 +58,22 @@ impl Replica for WireReplica {
         if let Some((server, ..)) = self.running.take() {
             server.kill();
         }
-        self.running = Some(connect(&self.launch)?);
+        self.running = Some(connect(&self.launch, self.on_web_socket)?);
         Ok(())
     }
 }
 
-fn connect(launch: &Launch) -> io::Result<(Server, WireHost, ServerHost)> {
+fn connect(launch: &Launch, on_web_socket: bool) -> io::Result<(Server, WireHost, ServerHost)> {
     let started = launch.start();
     let server = started.map_err(|failed| io::Error::other(format!("{failed:?}")))?;
-    let wire = server
-        .wire_address()
-        .ok_or_else(|| io::Error::other("it tells no address of the wire"))?;
-    let host = WireHost::connect(server.address(), wire)?;
+    let host = if on_web_socket {
+        WireHost::web_socket(server.address())?
+    } else {
+        let wire = server
+            .wire_address()
+            .ok_or_else(|| io::Error::other("it tells no address of the wire"))?;
+        WireHost::connect(server.address(), wire)?
+    };
     let http = ServerHost::new(server.address());
     Ok((server, host, http))
 }
