@@ -15,7 +15,7 @@ use worker::{Env, Error, Result, console_error, web_sys};
 use crate::directory;
 use crate::object::MAX_NAME_BYTES;
 use crate::places::{self, About, Place};
-use crate::wire::{CANCEL, COMMAND};
+use crate::wire::{CANCEL, COMMAND, NO_ROOM};
 
 /// Bytes of requests that are under way in an isolate, but for a single one.
 const MAX_UNDER_WAY_BYTES: usize = 16 << 20;
@@ -181,7 +181,7 @@ impl Connection {
     ) -> std::result::Result<Asked, Outcome> {
         let under_way = UnderWay::begin(frame.len()).ok_or(Err(Failure::Busy))?;
         let begun = self.place(env, route).and_then(|place| {
-            let answer = place.call(COMMAND, &route.about, Some(&self.caller(id)), frame)?;
+            let answer = place.begin_for(Some(&self.caller(id)), COMMAND, &route.about, frame)?;
             Ok((place, answer))
         });
         let (place, answer) = begun.map_err(|error| {
@@ -236,7 +236,7 @@ impl Connection {
         if std::mem::replace(&mut passed.is_taken_back, true) {
             return None;
         }
-        let cancel = queue.call(CANCEL, &About::default(), Some(&self.caller(id)), &[]);
+        let cancel = queue.begin_for(Some(&self.caller(id)), CANCEL, &About::default(), &[]);
         cancel.ok().map(|answer| Ok(Asked { id: None, answer }))
     }
 
@@ -281,21 +281,27 @@ impl Connection {
             return;
         }
         match answer {
-            Ok(frame) => {
+            Ok(Some(frame)) => {
                 self.session.borrow_mut().pass_answer();
                 // Whoever has left does not hear it.
                 self.socket.send_with_array_buffer(&frame).ok();
             }
+            Ok(None) => self.answer(id, Failure::Busy),
             Err(error) => {
                 console_error!("burrow: a command has no answer: {error}");
-                let (mut out, outcome) = (Vec::new(), Err(Failure::OutcomeUnknown));
-                self.session.borrow_mut().answer(id, &outcome, &mut out);
-                self.send(&out);
+                self.answer(id, Failure::OutcomeUnknown);
             }
         }
         if self.is_idle() {
             self.keep();
         }
+    }
+
+    fn answer(&self, id: u64, failure: Failure) {
+        let mut out = Vec::new();
+        let mut session = self.session.borrow_mut();
+        session.answer(id, &Err(failure), &mut out);
+        self.send(&out);
     }
 
     fn end(&self, failure: &Failure) {
@@ -360,11 +366,13 @@ impl Route {
     }
 }
 
-async fn answer_of(promise: Promise) -> Result<ArrayBuffer> {
+/// The frame that a request is answered with; None if there was no room for it.
+async fn answer_of(promise: Promise) -> Result<Option<ArrayBuffer>> {
     let answer: web_sys::Response = JsFuture::from(promise).await?.dyn_into()?;
     let body = JsFuture::from(answer.array_buffer()?).await?;
     match answer.status() {
-        200 => Ok(body.dyn_into()?),
+        200 => Ok(Some(body.dyn_into()?)),
+        NO_ROOM => Ok(None),
         status => Err(Error::from(format!("status {status}"))),
     }
 }

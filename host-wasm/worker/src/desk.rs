@@ -80,12 +80,6 @@ pub struct Room {
     pub shows: bool,
 }
 
-impl Room {
-    fn is_for(self, command: &Command<'_>) -> bool {
-        (self.stores || !stores(command)) && (self.shows || !shows(command))
-    }
-}
-
 /// What became of a request.
 #[derive(Debug)]
 pub enum Handled {
@@ -137,7 +131,9 @@ impl Desk {
             Routed::Clock(request) => {
                 Handled::Answered(request.respond(self.node.now(), self.node.digest()))
             }
-            Routed::Submit(command, plan) if !room.is_for(&command) => {
+            Routed::Submit(command, plan)
+                if !room.stores && stores(&command) || !room.shows && shows(&command) =>
+            {
                 Handled::Answered(plan.respond(Err(self.no_room())))
             }
             Routed::Submit(command, plan) => {
@@ -156,10 +152,10 @@ impl Desk {
         command: Command<'_>,
         room: Room,
     ) -> Result<Number, Refusal> {
-        match room.is_for(&command) {
-            true => Ok(self.submit(now, command, Form::Reply)),
-            false => Err(self.no_room()),
+        if !room.stores && stores(&command) || !room.shows && shows(&command) {
+            return Err(self.no_room());
         }
+        Ok(self.submit(now, command, Form::Reply))
     }
 
     /// Takes messages that another object has given up as dead letters.

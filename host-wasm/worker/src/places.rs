@@ -130,17 +130,16 @@ impl Place {
 
     /// Asks, without waiting for what is told.
     pub(crate) fn begin(&self, question: &str, about: &About, body: &[u8]) -> Result<Asked> {
-        let answer = self.call(question, about, None, body)?;
+        let answer = self.begin_for(None, question, about, body)?;
         Ok(Asked(JsFuture::from(answer)))
     }
 
-    /// Asks another object something, for somebody. What is asked of the same place arrives in this
-    /// order; the answer is a promise.
-    pub(crate) fn call(
+    /// Asks for somebody. What is asked of the same place arrives in this order; the answer is a promise.
+    pub(crate) fn begin_for(
         &self,
+        caller: Option<&str>,
         question: &str,
         about: &About,
-        caller: Option<&str>,
         body: &[u8],
     ) -> Result<Promise> {
         spent::count_question();
@@ -160,7 +159,7 @@ impl Place {
         Ok(self.fetch(&request))
     }
 
-    /// The same as [`ask`](Self::ask) for what is true or not.
+    /// The same for what is true or not.
     pub(crate) async fn ask_whether(&self, question: &str, about: &About) -> Result<bool> {
         Ok(self.ask(question, about, &[]).await? == YES)
     }

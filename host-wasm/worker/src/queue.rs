@@ -15,7 +15,7 @@ use worker::{
 use crate::desk::{Desk, Handled, Room};
 use crate::http::{Body, Described, read_body, respond};
 use crate::memory::{Lent, MESSAGES_BELOW, REQUESTS_BELOW, in_use, reserve};
-use crate::object::{Key, Object, Told, make_room};
+use crate::object::{Held, Key, Object, Told, make_room};
 use crate::places::{self, ADVANCE, ASK, About, IS_ALIVE, REMOVE};
 use crate::spent;
 use crate::wire::{self, Calls};
@@ -102,10 +102,9 @@ async fn answer(
     let max_answer_bytes = object.variables()?.settings.node.limits.max_answer_bytes;
     object.ready(about, creates).await?;
     let handled = object.now(about.now_ms, |held, now| {
-        let (handled, reserved) = within_room(&mut held.desk, max_answer_bytes, |desk, room| {
+        within_room(held, max_answer_bytes, |desk, room| {
             desk.handle(now, &described.with_body(body), room)
-        });
-        (held.epoch, handled, reserved)
+        })
     });
     let (epoch, number, _reserved) = match handled.ok_or("the queue is gone")? {
         (_, Handled::Answered(response), _) => return Ok(respond(response)),
@@ -122,22 +121,25 @@ async fn answer(
     })
 }
 
-/// Has the desk take something, if there is room for it. What it is to be answered is spoken for
-/// until it was.
+/// Tells the desk what there is room for, and speaks for what becomes of that. Gives also the epoch.
 pub(crate) fn within_room<T>(
-    desk: &mut Desk,
+    held: &mut Held,
     max_answer_bytes: u64,
     take: impl FnOnce(&mut Desk, Room) -> T,
-) -> (T, Lent) {
-    let answer_bytes = max_answer_bytes.min(desk.node().stats().bytes) as usize;
+) -> (u64, T, Lent) {
+    let answer_bytes = max_answer_bytes.min(held.desk.node().stats().bytes) as usize;
     let room = Room {
         stores: in_use() < MESSAGES_BELOW,
         shows: in_use() + ANSWERS_OF_AN_ANSWER * answer_bytes < REQUESTS_BELOW,
     };
-    let before = desk.node().unstored_bytes();
-    let taken = take(desk, room);
-    let grown = desk.node().unstored_bytes().saturating_sub(before) as usize;
-    (taken, reserve((ANSWERS_OF_AN_ANSWER - 1) * grown))
+    let before = held.desk.node().unstored_bytes();
+    let taken = take(&mut held.desk, room);
+    let grown = held.desk.node().unstored_bytes().saturating_sub(before) as usize;
+    (
+        held.epoch,
+        taken,
+        reserve((ANSWERS_OF_AN_ANSWER - 1) * grown),
+    )
 }
 
 async fn asked(

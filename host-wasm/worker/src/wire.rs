@@ -10,8 +10,10 @@ use futures_channel::oneshot;
 use worker::{Error, Request, Response, Result, console_error};
 
 use crate::directory;
+use crate::http::{Body, read_body};
+use crate::memory::REQUESTS_BELOW;
 use crate::names::{Below, Names};
-use crate::object::{Key, Object, Told};
+use crate::object::{Key, Object, Told, make_room};
 use crate::places::{About, CALLER};
 use crate::queue::{Leaving, expect, within_room};
 
@@ -19,6 +21,9 @@ use crate::queue::{Leaving, expect, within_room};
 pub(crate) const COMMAND: &str = "command";
 /// or not to carry out any more what this caller has asked for.
 pub(crate) const CANCEL: &str = "cancel";
+
+/// There is no memory left for what is asked: nothing was done.
+pub(crate) const NO_ROOM: u16 = 429;
 
 /// The commands that gateways have asked a queue for.
 #[derive(Default)]
@@ -47,32 +52,32 @@ impl Calls {
         let (before, turn) = self.queue_up();
         let caller = request.headers().get(CALLER)?.unwrap_or_default();
         let leaving = Leaving::of(request.inner().signal())?;
-        let frame = request.bytes().await;
+        let has_room = object.epoch().is_some() || make_room();
+        let frame = read_body(&mut request, u64::MAX, REQUESTS_BELOW).await;
         if let Some(before) = before {
             before.await.ok();
         }
-        let mut decoder = decoder(frame?);
+        let (frame, _lent) = match frame? {
+            Body::Whole(frame, lent) if has_room => (frame, lent),
+            _ => return Response::error("No room", NO_ROOM),
+        };
+        let mut decoder = decoder(frame);
         let (id, command) = read(&mut decoder)?;
         let creates = may_create(&command) || object.variables()?.manual_clock();
         let max_answer_bytes = object.variables()?.settings.node.limits.max_answer_bytes;
-        let ready = object.ready(about, creates).await;
-        let submitted = ready.and_then(|()| {
-            let submitted = object.now(about.now_ms, |held, now| {
-                let (number, reserved) =
-                    within_room(&mut held.desk, max_answer_bytes, |desk, room| {
-                        desk.carry_out(now, command, room)
-                    });
-                number.map(|number| ((held.epoch, number), reserved))
-            });
-            submitted.ok_or(Error::from("the queue is gone"))
+        if let Err(error) = object.ready(about, creates).await {
+            object.fail(&error);
+            return answer(id, Err(Failure::OutcomeUnknown));
+        }
+        let submitted = object.now(about.now_ms, |held, now| {
+            within_room(held, max_answer_bytes, |desk, room| {
+                desk.carry_out(now, command, room)
+            })
         });
         let (key, _reserved) = match submitted {
-            Ok(Ok(submitted)) => submitted,
-            Ok(Err(refusal)) => return answer(id, Err(refusal.into())),
-            Err(error) => {
-                object.fail(&error);
-                return answer(id, Err(Failure::OutcomeUnknown));
-            }
+            Some((epoch, Ok(number), reserved)) => ((epoch, number), reserved),
+            Some((_, Err(refusal), _)) => return answer(id, Err(refusal.into())),
+            None => return answer(id, Err(Failure::OutcomeUnknown)),
         };
         self.waiting.borrow_mut().push((caller, key));
         let told = expect(object, key, Some(leaving));
