@@ -15,6 +15,9 @@ use super::numbers::NumberMap;
 use super::waiting::{Outcome, Place, Recipient};
 use super::{Desk, Submitted};
 
+/// Outcomes are kept in these bytes, at the most, by who can have them left out.
+const MAX_BYTES: usize = 128 << 20;
+
 /// Takes commands, and keeps their outcomes until they are fetched. When it is dropped,
 /// what still waits is cancelled, as by
 /// [`Desk::execute`].
@@ -124,6 +127,11 @@ impl fmt::Debug for Mailbox {
 }
 
 impl Slot {
+    /// True if what has come and was not fetched is as much as is kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes.load(Relaxed) > MAX_BYTES
+    }
+
     pub(super) fn put_all(&self, outcomes: impl IntoIterator<Item = (u64, Outcome)>) {
         let mut inside = self.lock();
         for (tag, outcome) in outcomes {

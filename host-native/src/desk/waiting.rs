@@ -95,9 +95,22 @@ pub(crate) trait Relay: Send {
     /// The command was taken back, and the recipient will not be told; the relay still is.
     /// False if that is so already.
     fn take_back(&mut self) -> bool;
+
+    /// As [`Recipient::is_full`].
+    fn is_full(&self) -> bool;
 }
 
 impl Recipient {
+    /// True if it has more outcomes than it takes away. What only shows something had better
+    /// not come now.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Mailbox(slot, _) => slot.is_full(),
+            Self::Relay(relay) => relay.is_full(),
+        }
+    }
+
     /// A receiver that is gone has been told that it might come too late.
     pub(crate) fn tell(self, outcome: Outcome) {
         match self {

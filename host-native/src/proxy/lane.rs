@@ -203,7 +203,15 @@ impl Lane {
                 inside.in_flight += 1;
             }
             if let Some(recipient) = pending.recipient {
-                deliveries.push(recipient, outcome.map_err(own_failure));
+                let is_too_much = !pending.is_change
+                    && outcome.as_ref().is_ok_and(|reply| reply.bytes() > 0)
+                    && recipient.is_full();
+                let outcome = match is_too_much {
+                    // Nobody has taken it, and it can be asked for again.
+                    true => Err(Failure::Busy),
+                    false => outcome.map_err(own_failure),
+                };
+                deliveries.push(recipient, outcome);
             }
         }
         drop(inside);

@@ -61,6 +61,10 @@ impl Relay for Watching {
     fn take_back(&mut self) -> bool {
         self.recipient.take().is_some()
     }
+
+    fn is_full(&self) -> bool {
+        self.recipient.as_ref().is_some_and(Recipient::is_full)
+    }
 }
 
 /// Outcomes are told by the tasks of connections; when their runtime is gone, so is everybody

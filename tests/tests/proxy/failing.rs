@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use burrow_tests::conformance::{Host as _, Request};
+
 use super::support::{Client, Cluster, header};
 
 const QUEUES: usize = 12;
@@ -132,4 +134,37 @@ fn a_hanging_server_is_given_up_and_taken_back() {
     while client.get("/healthz").status != 200 {}
     // Taken by the pop that nobody was answered, or still there; certainly not put.
     assert_eq!(client.get("/v1.0/a/q/2").status, 404);
+}
+
+/// A client that asks for much and takes nothing has what it asked for left out.
+#[test]
+fn answers_that_nobody_takes_do_not_fill_the_memory() {
+    const LISTS: usize = 200;
+    const ANSWER: usize = 4 << 20;
+    let cluster = Cluster::start(1, &[]);
+    let mut client = cluster.client();
+    for id in 0..4 {
+        let put = client.ask("PUT", &format!("/v1.0/a/q/{id}"), &"x".repeat(ANSWER / 4));
+        assert_eq!(put.status, 201);
+    }
+    let mut wire = cluster.wire();
+    let list = Request {
+        method: "GET".into(),
+        target: "/v1.0/a/q?detail=all".into(),
+        ..Request::default()
+    };
+    let calls: Vec<_> = (0..LISTS)
+        .map(|_| wire.send(&list).expect("it is taken"))
+        .collect();
+    let shown = calls
+        .into_iter()
+        .filter_map(|call| wire.finish(call).ok())
+        .count();
+    assert!(shown > 10, "{shown}");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", cluster.proxy.id()));
+    let status = status.expect("the proxy runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse().ok());
+    let kilobytes: usize = kilobytes.expect("a number");
+    assert!(kilobytes < (LISTS * ANSWER / 2) >> 10, "{kilobytes} KiB");
 }

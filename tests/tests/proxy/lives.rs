@@ -149,7 +149,11 @@ fn lives_over_the_wire_outlive_a_killed_server() {
     for round in 1..=ROUNDS {
         match round {
             2 => cluster.kill(1),
-            3 => cluster.restart(1),
+            3 => {
+                cluster.restart(1);
+                // The proxy has it back.
+                while cluster.client().get("/v1.0").status == 503 {}
+            }
             _ => {}
         }
         allowed.store(round, SeqCst);

@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -34,7 +35,11 @@ pub(super) struct Conversation<S> {
     mailbox: Mailbox,
     stream: S,
     session: Session,
+    /// Outcomes that were fetched, and how many of them were answered.
     fetched: Vec<(u64, Outcome)>,
+    answered: usize,
+    /// Outcomes may be left: there was no room for them.
+    has_outcomes: bool,
     out: Vec<u8>,
     /// Bytes of `out` that were sent.
     sent: usize,
@@ -62,6 +67,8 @@ impl<S: Carrier> Conversation<S> {
             session: Session::new(offer),
             mailbox: shared.desk.mailbox(),
             fetched: Vec::new(),
+            answered: 0,
+            has_outcomes: false,
             out: Vec::new(),
             sent: 0,
             read_bytes: SMALL_READ,
@@ -108,6 +115,9 @@ impl<S: Carrier> Conversation<S> {
                     false => Poll::Pending,
                 };
             }
+            if self.has_outcomes && !self.is_full() {
+                continue;
+            }
             if self.is_behind() {
                 return Poll::Pending;
             }
@@ -143,9 +153,14 @@ impl<S: Carrier> Conversation<S> {
         Poll::Ready(Ok(bytes))
     }
 
-    /// True if there is no room for further answers.
+    /// True if enough is to be sent.
+    fn is_full(&self) -> bool {
+        self.out.len() - self.sent > MAX_UNSENT
+    }
+
+    /// True if there is no room for the answers to further requests.
     fn is_behind(&self) -> bool {
-        self.out.len() - self.sent + self.mailbox.bytes() > MAX_UNSENT
+        self.is_full() || self.mailbox.bytes() > MAX_UNSENT
     }
 
     /// Takes the frames that are there, as long as there is room for what they are answered:
@@ -202,13 +217,26 @@ impl<S: Carrier> Conversation<S> {
         is_unbearable
     }
 
+    /// Answers what has an outcome, as long as there is room.
     fn take_outcomes(&mut self, cx: &mut Context<'_>) {
-        while !self.mailbox.is_empty() && self.mailbox.poll(cx, &mut self.fetched).is_ready() {
-            for (id, outcome) in self.fetched.drain(..) {
-                self.session.answer(id, &told(outcome), &mut self.out);
+        self.has_outcomes = true;
+        while !self.is_full() {
+            if let Some((id, outcome)) = self.fetched.get_mut(self.answered) {
+                let outcome = mem::replace(outcome, Ok(Reply::Done));
+                self.session.answer(*id, &told(outcome), &mut self.out);
+                self.answered += 1;
+                continue;
             }
-            self.count_in_flight();
+            self.fetched.clear();
+            self.answered = 0;
+            let is_fetched =
+                !self.mailbox.is_empty() && self.mailbox.poll(cx, &mut self.fetched).is_ready();
+            if !is_fetched {
+                self.has_outcomes = false;
+                break;
+            }
         }
+        self.count_in_flight();
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

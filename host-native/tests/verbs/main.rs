@@ -1,9 +1,11 @@
 //! The verbs that use a queue, as a user types them: on a server and on a data folder.
 
+#[path = "../support/mod.rs"]
 mod support;
+mod work;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::fd::FromRawFd;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -240,34 +242,6 @@ fn lists_end_when_a_queue_is_on_two_servers() {
     let _killed = servers.map(Server::kill);
 }
 
-/// Idle workers wait for messages; a claim that is held is extended all the same.
-#[test]
-fn many_workers_do_not_keep_one_from_its_claim() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = server(&["--listen-wire=127.0.0.1:0"]);
-    let wire = format!("burrow://{}", server.wire_address().unwrap());
-    told(["--url", &wire], &["put", "a/q", "--ttl=0", "x"], "", 0);
-    let began = folder.path().join("began");
-    let script = format!("echo began >> {}; sleep 2.5", began.display());
-    for place in [wire.clone(), url(&server)] {
-        let work = [
-            "work",
-            "a/q",
-            "--parallel=300",
-            "--hide=1",
-            "--wait=4",
-            "--",
-            "sh",
-            "-c",
-            &script,
-        ];
-        told(["--url", &place], &work, "", 0);
-        assert_eq!(std::fs::read_to_string(&began).unwrap(), "began\n");
-        std::fs::remove_file(&began).unwrap();
-        told(["--url", &wire], &["put", "a/q", "--ttl=0", "x"], "", 0);
-    }
-}
-
 /// Two ends of a terminal: what is written to the second is read from the first.
 fn terminal() -> (File, File) {
     let (mut own, mut other) = (-1, -1);
@@ -350,112 +324,6 @@ fn only_what_puts_something_makes_a_data_folder() {
 }
 
 #[test]
-fn work_that_ends_says_how_many_messages_failed() {
-    let server = server(&[]);
-    let url = url(&server);
-    let place = ["--url", url.as_str()];
-    told(place, &["put", "a/q", "good"], "", 0);
-    told(place, &["put", "a/q", "bad"], "", 0);
-    told(place, &["put", "a/q", "bad at first"], "", 0);
-    let script =
-        "read body; case $body in good) ;; bad) exit 1 ;; *) [ $BURROW_ATTEMPTS = 2 ] ;; esac";
-    let work = [
-        "work",
-        "a/q",
-        "--delay=2",
-        "--wait=0",
-        "--",
-        "sh",
-        "-c",
-        script,
-    ];
-    // All are tried once; after the delay the two that failed are there again.
-    let first = run(place, &work, b"");
-    assert_eq!(first.status.code(), Some(123), "{first:?}");
-    let told_last = |output: &Output| {
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        errors.lines().last().map(str::to_owned)
-    };
-    let failed = |count: u32| {
-        Some(format!(
-            "burrow: messages whose command failed, and that were given back: {count}"
-        ))
-    };
-    assert_eq!(told_last(&first), failed(2));
-    until(|| {
-        let seen = run(place, &["peek", "a/q", "--limit=2"], b"");
-        String::from_utf8_lossy(&seen.stdout).lines().count() == 2
-    });
-    let second = run(place, &work, b"");
-    assert_eq!(second.status.code(), Some(123), "{second:?}");
-    assert_eq!(told_last(&second), failed(1));
-}
-
-#[test]
-fn work_acknowledges_releases_and_survives_what_is_done_to_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = server(&[]);
-    let url = url(&server);
-    let place = ["--url", url.as_str()];
-    let file = |name: &str| folder.path().join(name);
-    let begin = |script: &str| {
-        let work = [
-            "work",
-            "a/q",
-            "--hide=1.5",
-            "--delay=0.1",
-            "--",
-            "sh",
-            "-c",
-            script,
-        ];
-        start(place, &work)
-    };
-
-    // The first attempt fails, the second succeeds: the second finds the id and the body.
-    told(place, &["put", "a/q", "--id=m", "body"], "", 0);
-    let done = file("done");
-    let script = format!(
-        "[ $BURROW_ATTEMPTS = 2 ] && cat > {0}.new && echo $BURROW_ID >> {0}.new && mv {0}.new {0}",
-        done.display()
-    );
-    let mut worker = begin(&script);
-    wait_for(&done);
-    // The command has done its work by now, but may not have ended.
-    until(|| run(place, &["peek", "a/q", "--hidden"], b"").status.code() == Some(4));
-    signal(&worker, Signal::SIGINT);
-    assert!(worker.wait().unwrap().success());
-    assert_eq!(std::fs::read_to_string(&done).unwrap(), "bodym\n");
-
-    // Killed: the message comes back, once its time is over.
-    told(place, &["put", "a/q", "--id=n", "body"], "", 0);
-    let began = file("began");
-    let mut worker = begin(&format!("touch {}; exec sleep 3", began.display()));
-    wait_for(&began);
-    signal(&worker, Signal::SIGKILL);
-    worker.wait().unwrap();
-    told(place, &["claim", "a/q"], "", 4);
-    let back = told(
-        place,
-        &["claim", "a/q", "--wait=20", "--hide=0.1", "--json"],
-        "",
-        0,
-    );
-    assert!(back.contains(r#""attempts":2"#), "{back}");
-
-    // Interrupted, after longer than the claim holds by itself: it was extended meanwhile, its
-    // command is ended, and the message is there at once.
-    let slow = file("slow");
-    let mut worker = begin(&format!("sleep 4; touch {}; exec sleep 60", slow.display()));
-    wait_for(&slow);
-    told(place, &["claim", "a/q"], "", 4);
-    signal(&worker, Signal::SIGINT);
-    assert!(worker.wait().unwrap().success());
-    let back = told(place, &["claim", "a/q", "--json"], "", 0);
-    assert!(back.contains(r#""attempts":4"#), "{back}");
-}
-
-#[test]
 fn a_restart_of_the_server_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
@@ -489,78 +357,6 @@ impl Drop for Restarted {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
-}
-
-/// Reads what a program says on standard error until it says this.
-fn hear(child: &mut Child, text: &str) {
-    let mut heard = String::new();
-    let mut errors = BufReader::new(child.stderr.as_mut().unwrap());
-    while !heard.contains(text) {
-        assert_ne!(errors.read_line(&mut heard).unwrap(), 0, "{heard}");
-    }
-}
-
-#[test]
-fn who_works_and_who_watches_outlive_an_outage() {
-    let folder = tempfile::tempdir().unwrap();
-    let (data, done) = (folder.path().join("data"), folder.path().join("done"));
-    let server = launch().data(&data).start().unwrap();
-    let (url, address) = (url(&server), server.address().to_string());
-    let place = ["--url", url.as_str()];
-    let begin = |arguments: &[&str]| {
-        let mut command = burrow(place, arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        command.stderr(Stdio::piped()).spawn().unwrap()
-    };
-    let script = format!("touch {}", done.display());
-    let mut work = begin(&[
-        "work",
-        "a/q",
-        "--deadline=0.2",
-        "--parallel=3",
-        "--",
-        "sh",
-        "-c",
-        &script,
-    ]);
-    let mut watch = begin(&["watch", "a/news", "--deadline=0.2", "--limit=1"]);
-    server.kill();
-    hear(&mut work, "trying again");
-    hear(&mut watch, "trying again");
-    let _server = Restarted::at(&address, &data);
-    told(place, &["put", "a/q", "job"], "", 0);
-    told(place, &["put", "a/news", "news"], "", 0);
-    wait_for(&done);
-    signal(&work, Signal::SIGINT);
-    assert!(work.wait().unwrap().success());
-    let watched = watch.wait_with_output().unwrap();
-    assert!(watched.status.success() && watched.stdout == b"news\n");
-}
-
-#[test]
-fn work_that_is_told_to_stop_twice_waits_for_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let began = folder.path().join("began");
-    let server = server(&[]);
-    let url = url(&server);
-    told(["--url", &url], &["put", "a/q", "job"], "", 0);
-    let script = format!(
-        "trap '' TERM; touch {}; while :; do sleep 1; done",
-        began.display()
-    );
-    let mut command = burrow(["--url", &url], &["work", "a/q", "--", "sh", "-c", &script]);
-    let mut work = command.stderr(Stdio::piped()).spawn().unwrap();
-    wait_for(&began);
-    server.kill();
-    let work_id = Pid::from_raw(i32::try_from(work.id()).unwrap());
-    until(|| {
-        let _ = kill(work_id, Signal::SIGINT);
-        work.try_wait().unwrap().is_some()
-    });
-    let ended = work.wait_with_output().unwrap();
-    assert_eq!(ended.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&ended.stderr);
-    assert!(told.contains("told to stop twice"), "{told}");
 }
 
 #[test]
