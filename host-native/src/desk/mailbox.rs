@@ -113,9 +113,9 @@ impl fmt::Debug for Mailbox {
 }
 
 impl Slot {
-    pub(super) fn put(&self, tag: u64, outcome: Outcome) {
+    pub(super) fn put_all(&self, outcomes: impl IntoIterator<Item = (u64, Outcome)>) {
         let mut inside = self.lock();
-        inside.outcomes.push((tag, outcome));
+        inside.outcomes.extend(outcomes);
         // Whoever is awake already looks again before it rests.
         let waker = inside.waker.take();
         drop(inside);

@@ -92,8 +92,12 @@ impl Recipient {
     pub(crate) fn tell(self, outcome: Outcome) {
         match self {
             Self::One(sender) => drop(sender.send(outcome)),
-            Self::Mailbox(slot, tag) => slot.put(tag, outcome),
+            Self::Mailbox(slot, tag) => slot.put_all([(tag, outcome)]),
         }
+    }
+
+    fn is_for(&self, slot: &Arc<Slot>) -> bool {
+        matches!(self, Self::Mailbox(own, _) if Arc::ptr_eq(own, slot))
     }
 }
 
@@ -110,10 +114,26 @@ impl Deliveries {
         self.0.is_empty()
     }
 
-    /// Sends all.
+    /// Sends all. What is for one mailbox stands together, as it was submitted together, and is
+    /// put there in one go.
     pub(crate) fn send(&mut self) {
-        for (recipient, outcome) in self.0.drain(..) {
-            recipient.tell(outcome);
+        let mut deliveries = self.0.drain(..).peekable();
+        while let Some((recipient, outcome)) = deliveries.next() {
+            let (slot, tag) = match recipient {
+                Recipient::Mailbox(slot, tag) => (slot, tag),
+                one => {
+                    one.tell(outcome);
+                    continue;
+                }
+            };
+            let rest = std::iter::from_fn(|| {
+                let next = deliveries.next_if(|(recipient, _)| recipient.is_for(&slot))?;
+                match next {
+                    (Recipient::Mailbox(_, tag), outcome) => Some((tag, outcome)),
+                    (Recipient::One(_), _) => None,
+                }
+            });
+            slot.put_all(std::iter::once((tag, outcome)).chain(rest));
         }
     }
 }
