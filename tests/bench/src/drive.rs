@@ -142,7 +142,7 @@ impl Driver {
 
     pub fn claim_batch(&mut self, queue: &QueueName<'_>, limit: u64) -> anyhow::Result<Vec<Claim>> {
         let reply = self.call(claim(queue, limit))?;
-        read_claims(&reply)
+        read_claims_of(&reply, self.body_bytes)
     }
 
     pub fn delete_batch(&mut self, queue: &QueueName<'_>, claims: &[Claim]) -> anyhow::Result<()> {
@@ -207,6 +207,10 @@ pub fn claim<'a>(queue: &QueueName<'a>, limit: u64) -> Command<'a> {
 
 /// Checks the bodies' lengths and takes the tokens.
 pub fn read_claims(reply: &Reply) -> anyhow::Result<Vec<Claim>> {
+    read_claims_of(reply, BODY_BYTES)
+}
+
+fn read_claims_of(reply: &Reply, body_bytes: usize) -> anyhow::Result<Vec<Claim>> {
     let Reply::Messages(messages) = reply else {
         bail!("unexpected reply {reply:?}")
     };
@@ -214,7 +218,7 @@ pub fn read_claims(reply: &Reply) -> anyhow::Result<Vec<Claim>> {
         .iter()
         .map(|message| {
             ensure!(
-                message.body.len() == content::BODY_BYTES,
+                message.body.len() == body_bytes,
                 "body of {} bytes",
                 message.body.len()
             );

@@ -118,7 +118,7 @@ fn lives_of(body_bytes: usize, size: Size) -> u64 {
 
 fn disk_row(way: Way, body_bytes: usize, backlog: u64, size: Size) -> anyhow::Result<Row> {
     let lives = match way.batch {
-        1 => lives_of(body_bytes, size).min(400_000),
+        1 => lives_of(body_bytes, size).min(200_000),
         _ => lives_of(body_bytes, size),
     };
     let jobs = Jobs {

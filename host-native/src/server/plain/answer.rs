@@ -1,6 +1,5 @@
 //! Answers as bytes, the same as hyper writes them.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -69,7 +68,7 @@ fn write_head(out: &mut Vec<u8>, status: StatusCode, answer: &rest::Response, is
 }
 
 /// What a header's value may hold, as the crate `http` has it.
-fn is_value(value: &Cow<'static, str>) -> bool {
+fn is_value(value: &str) -> bool {
     let is_permitted = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
     value.bytes().all(is_permitted)
 }

@@ -169,9 +169,11 @@ impl Conversation {
         if !self.answers.is_empty() {
             return None;
         }
-        let ended = if self.is_unusual {
+        let ended = if self.is_finishing && !self.is_body_missing {
+            Ended::Closed
+        } else if self.is_unusual {
             Ended::Unusual(std::mem::take(&mut self.received))
-        } else if self.takes_no_more() || self.is_read {
+        } else if self.is_read {
             Ended::Closed
         } else {
             return None;
