@@ -60,7 +60,7 @@ mod small {
         }
         !rest.iter().fold(sum, |sum, byte| {
             let [lowest, ..] = sum.to_le_bytes();
-            sum >> 8 ^ OF_BYTE[usize::from(lowest ^ byte)]
+            (sum >> 8) ^ OF_BYTE[usize::from(lowest ^ byte)]
         })
     }
 
@@ -70,7 +70,7 @@ mod small {
         for place in 1..STEP {
             tables[place] = tables[place - 1].map(|sum| {
                 let [lowest, ..] = sum.to_le_bytes();
-                sum >> 8 ^ OF_BYTE[usize::from(lowest)]
+                (sum >> 8) ^ OF_BYTE[usize::from(lowest)]
             });
         }
         tables
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_small_one_tells_what_the_fast_one_does() {
-        let bytes: Vec<u8> = (0..40_000_u32).map(|n| (n * n >> 7) as u8).collect();
+        let bytes: Vec<u8> = (0..40_000_u32).map(|n| ((n * n) >> 7) as u8).collect();
         for length in [0, 1, 7, 8, 9, 1_000, 16_383, 16_384, 16_391, 40_000] {
             let part = &bytes[..length];
             assert_eq!(super::small::hash(part), crc32fast::hash(part), "{length}");

@@ -1,0 +1,172 @@
+use super::*;
+use burrow_core::journal::LoadError;
+
+struct Nothing;
+
+impl Load for Nothing {
+    fn sequences(&mut self) -> Result<Vec<u64>, LoadError> {
+        Ok(Vec::new())
+    }
+
+    fn read(&mut self, sequence: u64) -> Result<Vec<u8>, LoadError> {
+        Err(LoadError(format!("no blob {sequence}")))
+    }
+}
+
+const NOW: Timestamp = Timestamp::from_millis(1_000);
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// A desk whose queue gives a message up at its second claim.
+struct Queue(Desk);
+
+impl Queue {
+    fn new(settings: Settings) -> Self {
+        let desk = Desk::restore(settings, name("a", "q"), NOW, &mut Nothing).unwrap();
+        let mut queue = Self(desk);
+        let body = br#"{"max_attempts":1,"dead_letter":"dead"}"#;
+        queue.call("PUT", "/v1.0/a/q?settings", body, 204);
+        queue
+    }
+
+    fn call(&mut self, method: &'static str, target: &str, body: &[u8], status: u16) {
+        let request = Request {
+            method,
+            target,
+            body,
+            ..Request::default()
+        };
+        let room = Room {
+            stores: true,
+            shows: true,
+        };
+        let Handled::Pending(number) = self.0.handle(NOW, &request, room) else {
+            panic!("{target} is answered by the node")
+        };
+        self.store();
+        match self.0.poll() {
+            Some(Next::Respond(answered, response)) => {
+                assert_eq!((answered, response.status), (number, status), "{target}");
+            }
+            other => panic!("{target}: {other:?}"),
+        }
+    }
+
+    fn store(&mut self) {
+        while let Some(batch) = self.0.poll_batch() {
+            self.0.handle_durable(batch.sequence);
+        }
+    }
+
+    fn give_up(&mut self, id: &str, body: &[u8]) {
+        let message = format!("/v1.0/a/q/{id}");
+        self.call("PUT", &message, body, 201);
+        self.call("POST", "/v1.0/a/q?limit=1&hide=60", b"", 204);
+        self.call("POST", &format!("{message}?hide=0"), b"", 204);
+        self.call("POST", "/v1.0/a/q?limit=1&hide=60", b"", 404);
+    }
+
+    fn next_letters(&mut self) -> Option<Vec<u8>> {
+        self.store();
+        let Letters { queue, piece } = self.0.next_letters(NOW, PIECE_BYTES).unwrap()?;
+        assert_eq!(&*queue, "dead");
+        self.store();
+        Some(piece)
+    }
+
+    fn has_dead_letters(&mut self) -> bool {
+        self.store();
+        self.0.has_dead_letters(NOW).unwrap()
+    }
+}
+
+fn holds(piece: &[u8], text: &str) -> bool {
+    let mut windows = piece.windows(text.len());
+    windows.any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn what_is_given_up_while_letters_are_sent_is_sent_next() {
+    let mut queue = Queue::new(Settings::default());
+    queue.give_up("1", b"first");
+    let sent = queue.next_letters().unwrap();
+    queue.give_up("2", b"second");
+    // The same letter once more: it is another message by now.
+    queue.give_up("1", b"third");
+    assert_eq!(queue.next_letters().unwrap(), sent, "it has not arrived");
+    queue.0.drop_sent(NOW, "dead");
+    let next = queue.next_letters().unwrap();
+    let told = ["first", "second", "third"].map(|body| holds(&next, body));
+    assert_eq!(told, [false, true, true]);
+    queue.0.drop_sent(NOW, "dead");
+    assert_eq!(queue.next_letters(), None);
+    assert!(!queue.has_dead_letters());
+}
+
+#[test]
+fn more_letters_than_go_in_one_step_are_sent_in_several() {
+    let mut settings = Settings::default();
+    settings.set("MAX_BATCH_MESSAGES", "3").unwrap();
+    let mut queue = Queue::new(settings);
+    for id in 0..10 {
+        queue.give_up(&id.to_string(), b"letter");
+    }
+    let mut pieces = 0;
+    while queue.next_letters().is_some() {
+        queue.0.drop_sent(NOW, "dead");
+        pieces += 1;
+    }
+    assert!((4..=10).contains(&pieces), "{pieces} pieces");
+    assert!(!queue.has_dead_letters());
+}
+
+#[test]
+fn nothing_is_told_of_what_is_not_stored() {
+    let mut queue = Queue::new(Settings::default());
+    assert_eq!(queue.0.exists(NOW), Ok(true));
+    queue.0.delete(NOW, name("a", "q"), None);
+    queue.0.import(NOW, b"no piece");
+    assert_eq!(queue.0.exists(NOW), Ok(true));
+    let request = Request {
+        method: "PUT",
+        target: "/v1.0/a/q/1",
+        ..Request::default()
+    };
+    let room = Room {
+        stores: true,
+        shows: true,
+    };
+    queue.0.handle(NOW, &request, room);
+    assert_eq!(queue.0.exists(NOW), Err(Unstored));
+    assert_eq!(queue.0.remove(NOW), Err(Unstored));
+    assert_eq!(queue.0.has_dead_letters(NOW), Err(Unstored));
+    queue.store();
+    assert_eq!(queue.0.exists(NOW), Ok(true));
+}
+
+#[test]
+fn what_there_is_no_room_for_is_refused() {
+    let mut queue = Queue::new(Settings::default());
+    let room = Room {
+        stores: false,
+        shows: false,
+    };
+    for (method, target, is_refused) in [
+        ("PUT", "/v1.0/a/q/1", true),
+        ("GET", "/v1.0/a/q", true),
+        ("POST", "/v1.0/a/q?hide=60&detail=all", true),
+        ("GET", "/v1.0/a/q?detail=id", false),
+        ("POST", "/v1.0/a/q?hide=60&detail=id", false),
+        ("DELETE", "/v1.0/a/q/1", false),
+    ] {
+        let request = Request {
+            method,
+            target,
+            ..Request::default()
+        };
+        let refused = match queue.0.handle(NOW, &request, room) {
+            Handled::Answered(response) => response.status == 429,
+            Handled::Pending(_) => false,
+        };
+        assert_eq!(refused, is_refused, "{method} {target}");
+    }
+}
