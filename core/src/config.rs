@@ -87,7 +87,7 @@ pub const ENTRY_BYTES: u64 = 64;
 
 /// Bytes of ids and bodies after which no more messages of a queue go to its dead-letter queue
 /// in one millisecond.
-pub const BURIAL_BYTES: u64 = 1 << 20;
+pub const BURIAL_BYTES: u64 = 128 << 10;
 
 /// Markers that are kept for each queue whatever their age, while `max_markers` allows.
 pub const MIN_MARKERS_PER_QUEUE: u64 = 10_000;
@@ -98,7 +98,7 @@ impl Default for Config {
             default_ttl_ms: 600_000,
             default_hide_ms: 0,
             marker_retention_ms: 3_600_000,
-            burials_at_once: 256,
+            burials_at_once: 32,
             limits: Limits::default(),
             journal: JournalConfig::default(),
             seed: 0,

@@ -218,13 +218,17 @@ fn one_claim_moves_only_so_many_and_the_others_follow() {
 #[test]
 fn one_claim_moves_only_so_many_bytes() {
     let mut node = node(Config::default());
-    let body = vec![0; 400_000];
+    let body = vec![0; BURIAL_BYTES as usize * 2 / 5];
     for id in ["1", "2", "3", "4", "5"] {
         put(&mut node, "q", id, &body);
     }
     let at = exhaust(&mut node, NOW, "q");
     assert!(ask(&mut node, at, claim(Some(1), "q", 1)).is_err());
-    assert_eq!(list(&mut node, at, "dead").len(), 3, "until there is 1 MiB");
+    assert_eq!(
+        list(&mut node, at, "dead").len(),
+        3,
+        "until there is enough"
+    );
     let much_later = at.after_ms(60_000);
     assert_eq!(list(&mut node, much_later, "dead").len(), 5);
 }

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use nix::sys::signal::Signal;
-use support::{Client, PATIENCE, assert_serves, launch, request, server};
+use support::{Client, PATIENCE, assert_serves, launch, request, resident_bytes, server};
 
 #[test]
 fn one_connection_serves_many_requests() {
@@ -202,6 +202,74 @@ fn a_client_that_closes_its_sending_side_still_gets_its_answer() {
         client.close_sending_side();
         assert_eq!(client.answer().status, 201);
         assert_eq!(client.try_answer(), None);
+    }
+}
+
+#[test]
+fn what_stands_behind_large_answers_is_not_forgotten() {
+    let server = server(&[]);
+    let mut client = Client::connect(server.address());
+    let large = "x".repeat(900_000);
+    for (id, body) in [("large", &*large), ("small", "s")] {
+        let target = format!("/v1.0/a/q/{id}");
+        assert_eq!(client.request("PUT", &target, body).status, 201);
+    }
+    // A connection that has not sent anything large.
+    let mut client = Client::connect(server.address());
+    let get = |id: &str| request("GET", &format!("/v1.0/a/q/{id}?detail=body"), "");
+    let order = ["large", "small", "small", "large", "small"];
+    let requests = order.map(get).concat();
+    for is_closing in [false, true] {
+        client.send(&requests);
+        if is_closing {
+            client.close_sending_side();
+        }
+        for id in order {
+            let length = if id == "large" { large.len() } else { 1 };
+            assert_eq!(client.answer().body.len(), length);
+        }
+    }
+    assert_eq!(client.try_answer(), None);
+}
+
+#[test]
+fn many_large_answers_are_made_as_they_are_taken() {
+    const ANSWERS: usize = 250;
+    let server = server(&[]);
+    let mut client = Client::connect(server.address());
+    let body = "x".repeat(1_000_000);
+    assert_eq!(client.request("PUT", "/v1.0/a/q/m", &body).status, 201);
+    let before = resident_bytes(&server);
+    // A connection that has not sent anything large.
+    let mut client = Client::connect(server.address());
+    // The first is small, so that there is something to send while the others are made.
+    let first = request("GET", "/v1.0/a/q/m?detail=id", "");
+    let others = request("GET", "/v1.0/a/q/m?detail=body", "").repeat(ANSWERS);
+    client.send([first, others].concat());
+    // It has answered as far as it goes once an answer is read.
+    client.answer();
+    let grown = resident_bytes(&server).saturating_sub(before);
+    assert!(
+        grown < 64 << 20,
+        "{grown} bytes for answers that nobody takes"
+    );
+    for _ in 0..ANSWERS {
+        assert_eq!(client.answer().body.len(), body.len());
+    }
+}
+
+#[test]
+fn who_leaves_a_wait_still_gets_the_answers_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = launch().data(folder.path()).start().unwrap();
+    for round in 0..20 {
+        let mut client = Client::connect(server.address());
+        let put = request("PUT", &format!("/v1.0/a/other/{round}"), "durable");
+        let wait = request("POST", "/v1.0/a/q?limit=1&hide=60&wait=30", "");
+        client.send([put, wait].concat());
+        client.close_sending_side();
+        assert_eq!(client.answer().status, 201);
+        assert_eq!(client.try_answer(), None, "the wait has nobody left");
     }
 }
 

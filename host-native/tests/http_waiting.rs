@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use burrow_tests::process::Server;
@@ -11,7 +10,7 @@ use http_body_util::Full;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use nix::sys::signal::Signal;
-use support::{Client, PATIENCE, assert_serves, request, server};
+use support::{Client, PATIENCE, assert_serves, request, resident_bytes, server};
 
 const POP: &str = "/v1.0/a/q?wait=600&limit=1&detail=body";
 
@@ -212,14 +211,4 @@ fn ten_thousand_requests_wait_at_little_cost() {
             .all(|answer| matches!(answer.status, 200 | 404))
     );
     assert_eq!(server.wait().status.code(), Some(0));
-}
-
-fn resident_bytes(server: &Server) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .expect("the resident set");
-    let kilobytes: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kilobytes * 1024
 }

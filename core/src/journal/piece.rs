@@ -21,6 +21,9 @@ use crate::time::MAX_SPAN_MS;
 
 const MAGIC: &[u8; 4] = b"BRX1";
 const CHECKSUM_BYTES: usize = 4;
+/// Fences from elsewhere are below this: those that are given after them are still below what the
+/// journal can tell.
+const MOST_FENCE: u64 = 1 << 61;
 const SETTINGS: u8 = 1;
 const MESSAGE: u8 = 2;
 const LETTER: u8 = 3;
@@ -113,7 +116,7 @@ pub fn dead_letter(message: &MessageRef<'_>) -> Option<Vec<u8>> {
 fn read_letter<'a>(payload: &mut Reader<'a>, now: u64) -> Option<Moved<'a>> {
     let fence = payload
         .varint()
-        .filter(|&fence| fence != 0 && fence < 1 << 62)?;
+        .filter(|&fence| fence != 0 && fence < MOST_FENCE)?;
     let ttl_ms = payload.varint().filter(|&ttl_ms| ttl_ms <= MAX_SPAN_MS)?;
     let mut message = read_message(payload, 0)?;
     message.expires_at = match ttl_ms {
@@ -142,7 +145,7 @@ pub(crate) fn read_piece(bytes: &[u8], now: u64) -> Option<Piece<'_>> {
             SETTINGS => piece.settings = Some(read_settings(&mut payload)?),
             MESSAGE => piece.messages.push(Moved {
                 attempts: u32::try_from(payload.varint()?).ok()?,
-                fence: payload.varint().filter(|&fence| fence < 1 << 62)?,
+                fence: payload.varint().filter(|&fence| fence < MOST_FENCE)?,
                 message: read_message(&mut payload, 0)?,
             }),
             LETTER => piece.messages.push(read_letter(&mut payload, now)?),

@@ -12,7 +12,7 @@ use super::records::{self, CLOCK, Decoded, PUT};
 use super::restore::{Plan, read_clock};
 use super::writer::DEFERRAL_LEASE_MS;
 use crate::state::extents::{COPY, stored_size};
-use crate::state::{Loaded, State, Touched, stamp_of};
+use crate::state::{Loaded, MAX_BLOCKS, State, Touched, stamp_of};
 
 /// A walk over all blobs in order.
 #[derive(Debug)]
@@ -248,6 +248,9 @@ impl Walk {
             || self.state.find_message(queue, message.id).is_some()
         {
             return Err("a message is there twice");
+        }
+        if self.state.block_count() + 3 > MAX_BLOCKS {
+            return Err("there are more messages than can be told apart");
         }
         self.state.load(queue, position, message, loaded);
         Ok(())

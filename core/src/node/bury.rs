@@ -38,6 +38,13 @@ impl Burials {
         waiting.map(|burial| burial.at.saturating_add(1)).min()
     }
 
+    /// The queues of which messages are to move at this instant.
+    fn due(&self, at: u64) -> impl Iterator<Item = u64> {
+        let burials = self.0.iter();
+        let due = burials.filter(move |(_, burial)| !burial.rest.is_empty() && burial.at < at);
+        due.map(|(&number, _)| number)
+    }
+
     pub(super) fn forget(&mut self, queue: u64) {
         self.0.remove(&queue);
     }
@@ -79,28 +86,36 @@ impl Node {
         self.burials.0.insert(number, burial);
     }
 
-    /// Moves what is due by the present, instant by instant.
+    /// Moves what is due by the present, instant by instant, and in each queue by queue.
     pub(super) fn bury_due(&mut self) {
         if self.burials.0.is_empty() {
             return;
         }
         let clock = self.state.clock;
-        for (number, mut burial) in core::mem::take(&mut self.burials.0) {
-            let Some(&queue) = self.state.by_number.get(&number) else {
-                continue;
-            };
-            while burial.at < clock && !burial.rest.is_empty() {
-                burial.begin(burial.at + 1);
-                self.bury_some(queue, &mut burial);
-                if burial.rest.is_empty() {
-                    // Who waits may have met others meanwhile.
-                    self.wake(queue);
-                }
-            }
-            if burial.at == clock {
-                self.burials.0.insert(number, burial);
+        while let Some(at) = self.burials.next_deadline().filter(|&at| at <= clock) {
+            let due: Vec<u64> = self.burials.due(at).collect();
+            for number in due {
+                self.bury_at(number, at);
             }
         }
+        self.burials.0.retain(|_, burial| burial.at == clock);
+    }
+
+    /// Moves the share of a queue at the instant `at`.
+    fn bury_at(&mut self, number: u64, at: u64) {
+        let Some(mut burial) = self.burials.0.remove(&number) else {
+            return;
+        };
+        let Some(&queue) = self.state.by_number.get(&number) else {
+            return;
+        };
+        burial.begin(at);
+        self.bury_some(queue, &mut burial);
+        if burial.rest.is_empty() {
+            // Who waits may have met others meanwhile.
+            self.wake(queue);
+        }
+        self.burials.0.insert(number, burial);
     }
 
     /// Moves as many as the instant still allows. What cannot be claimed any more for another

@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use super::search::Search;
+use super::search::{Action, Search};
 use super::{Node, Ticket};
 use crate::command::QueueName;
 use crate::refusal::{LimitName, Refusal};
@@ -66,6 +66,16 @@ impl Waiting {
         };
         self.deadlines.insert((waiter.deadline, ticket));
         self.waiters.insert(ticket, waiter);
+    }
+
+    /// True if this one claims whatever is visible.
+    fn is_plain_claim(&self, ticket: Ticket) -> bool {
+        self.waiters.get(&ticket).is_some_and(|waiter| {
+            let search = &waiter.search;
+            let claims =
+                matches!(search.action, Action::Update(update) if update.hide_ms.unwrap_or(0) > 0);
+            claims && search.after.is_none() && !search.match_hidden
+        })
     }
 
     /// Takes a waiter out; false if the ticket is not that of one.
@@ -139,6 +149,9 @@ impl Node {
     fn serve(&mut self, number: u64, queue: u32) {
         let hash = self.state.queue(queue).hash;
         let mut marked = self.marked_candidates(hash, queue);
+        // Where one claim finds only what may not be claimed, the next would look at all of it
+        // again.
+        let mut is_dry = false;
         let mut last = Ticket(0);
         // The last message may go, and the queue with it.
         while self.state.by_number.contains_key(&number) {
@@ -160,8 +173,13 @@ impl Node {
             if marked.last() == Some(&ticket) {
                 marked.pop();
             }
-            self.try_waiter(ticket);
             last = ticket;
+            let claims = self.waiting.is_plain_claim(ticket);
+            if claims && is_dry {
+                continue;
+            }
+            let is_served = self.try_waiter(ticket);
+            is_dry = !is_served && (claims || is_dry);
         }
     }
 
@@ -192,18 +210,21 @@ impl Node {
         candidates
     }
 
-    fn try_waiter(&mut self, ticket: Ticket) {
+    /// True if it was served.
+    fn try_waiter(&mut self, ticket: Ticket) -> bool {
         let Some(waiter) = self.waiting.waiters.get(&ticket) else {
-            return;
+            return false;
         };
         let search = waiter.search.clone();
         let queue = QueueName {
             account: waiter.account.clone().into_string().into(),
             queue: waiter.queue.clone().into_string().into(),
         };
-        if self.run_search(ticket, &queue, &search) {
+        let is_served = self.run_search(ticket, &queue, &search);
+        if is_served {
             self.waiting.remove(ticket);
         }
+        is_served
     }
 
     /// Ends the waiting of all whose deadline is `until` or earlier.

@@ -316,7 +316,8 @@ impl Block {
 
     /// So many messages are about to be changed.
     pub(crate) fn expect_extras(&mut self, count: usize) {
-        self.extras.reserve(count);
+        let unchanged = (self.live_count as usize).saturating_sub(self.extras.len());
+        self.extras.reserve(count.min(unchanged));
     }
 
     /// Changes a live message, and brings bits and timers in line with it.

@@ -42,6 +42,10 @@ impl Extras {
         self.entries.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     #[inline]
     fn index(&self, slot: usize) -> Option<usize> {
         let number = self.numbers.get(slot).copied()?;

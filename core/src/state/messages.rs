@@ -215,7 +215,10 @@ impl State {
             return block;
         }
         self.blocks[block].seal();
-        self.new_block(queue, record, true)
+        let next = self.new_block(queue, record, true);
+        // It is not the last one any more, and may be mostly empty.
+        self.tidy_block(block);
+        next
     }
 
     fn new_block(&mut self, queue: u32, record: &Record<'_>, follows: bool) -> u32 {

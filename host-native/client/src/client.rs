@@ -120,7 +120,7 @@ impl Builder {
                 failover: self.failover,
                 deadline: self.deadline,
                 in_flight: Semaphore::new(places),
-                waiting: Semaphore::new(places - places / 4),
+                waiting: Semaphore::new((places - (places / 4).max(1)).max(1)),
                 origin: fastrand::u64(..),
                 given: AtomicU64::new(0),
             }),

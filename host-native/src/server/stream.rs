@@ -51,6 +51,17 @@ impl PeerStream {
     }
 }
 
+impl Gathered {
+    /// Frees the room of what is sent once it is as much as the rest: a client that is always a
+    /// little behind would have it grow for ever.
+    fn forget_sent(&mut self) {
+        if self.sent >= self.bytes.len() - self.sent {
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+}
+
 impl Peer {
     /// Bytes that were gathered and are not sent yet.
     pub(super) fn unsent(&self) -> usize {
@@ -61,6 +72,7 @@ impl Peer {
     /// Has `write` append to what is to be sent, and gives how many bytes that are.
     pub(super) fn gather(&self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         let mut gathered = self.gathered();
+        gathered.forget_sent();
         write(&mut gathered.bytes);
         gathered.bytes.len() - gathered.sent
     }

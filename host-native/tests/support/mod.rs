@@ -24,6 +24,16 @@ pub(crate) fn server(arguments: &[&str]) -> Server {
     launch.start().expect("the server starts")
 }
 
+pub(crate) fn resident_bytes(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .expect("the resident set");
+    let kilobytes: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kilobytes * 1024
+}
+
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
     unread: Vec<u8>,

@@ -63,8 +63,10 @@ pub(super) struct Conversation {
     /// The number of the first of them.
     first: u64,
     fetched: Vec<(u64, Outcome)>,
-    /// Bytes of answers that are not sent yet.
+    /// Bytes of answers that are written, but not sent yet.
     unsent: usize,
+    /// Bytes of the bodies of answers that are not written yet.
+    held: usize,
     /// A command that may wait. Nothing is begun behind it.
     waiting: Option<Waiting>,
     /// Runs while the body of a request is missing.
@@ -100,6 +102,7 @@ impl Conversation {
             first: 0,
             fetched: Vec::new(),
             unsent: 0,
+            held: 0,
             waiting: None,
             body_time: None,
             is_body_missing: false,
@@ -133,12 +136,14 @@ impl Conversation {
                     break;
                 }
             }
+            let was_full = self.is_full();
             let is_sent = self.peer().poll_send(cx)?.is_ready();
             self.unsent = match is_sent {
                 true => 0,
                 false => self.peer().unsent(),
             };
-            if is_sent && !self.answers.is_empty() && self.may_write() {
+            // What has come, or is answered, may have waited for room.
+            if is_sent && (self.may_write() || was_full && !self.is_full()) {
                 continue;
             }
             if is_sent && let Some(ended) = self.ended() {
@@ -148,7 +153,9 @@ impl Conversation {
                 self.rest();
             }
             if let Some(waiting) = &mut self.waiting {
-                return waiting.gone.as_mut().poll(cx).map(|()| Ok(Ended::Closed));
+                ready!(waiting.gone.as_mut().poll(cx));
+                self.give_up_waiting();
+                continue;
             }
             if !self.may_receive() {
                 return Poll::Pending;
@@ -191,7 +198,7 @@ impl Conversation {
         !self.takes_no_more()
             && !self.is_read
             && self.received.len() < MAX_REQUEST_BYTES + MAX_HEAD_BYTES
-            && self.unsent <= MAX_UNSENT
+            && !self.is_full()
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -264,7 +271,24 @@ impl Conversation {
         self.waiting.is_none()
             && !self.takes_no_more()
             && self.answers.len() < most
-            && self.unsent <= MAX_UNSENT
+            && !self.is_full()
+    }
+
+    /// True while the client has so much to take that nothing is added.
+    fn is_full(&self) -> bool {
+        self.unsent + self.held + self.mailbox.bytes() > MAX_UNSENT
+    }
+
+    /// Whoever waits has left, and is done nothing for. What was asked before is still answered:
+    /// only one side of the connection may be closed.
+    fn give_up_waiting(&mut self) {
+        if let Some(waiting) = self.waiting.take() {
+            self.mailbox.cancel(waiting.number);
+            // Nothing was begun behind it.
+            self.answers.pop_back();
+        }
+        self.received.clear();
+        self.is_read = true;
     }
 
     /// False if the client has left: then what it would wait for is not done.
@@ -292,6 +316,7 @@ impl Conversation {
                 }
             }
         };
+        self.held += answer.body.len();
         self.answers.push_back(Answer::Ready(answer));
         self.write_answers();
         true
@@ -305,7 +330,9 @@ impl Conversation {
                 if let Some(answer) = self.answers.get_mut(place)
                     && let Answer::UnderWay(plan) = answer
                 {
-                    *answer = Answer::Ready(render(plan, outcome));
+                    let ready = render(plan, outcome);
+                    self.held += ready.body.len();
+                    *answer = Answer::Ready(ready);
                 }
             }
         }
@@ -318,6 +345,7 @@ impl Conversation {
                 break;
             };
             self.first += 1;
+            self.held -= answer.body.len();
             let is_last = self.is_finishing && self.answers.is_empty();
             let write = |out: &mut Vec<u8>| answer::write(out, answer, is_last);
             self.unsent = self.peer().gather(write);

@@ -243,6 +243,11 @@ impl<S: Carrier> Conversation<S> {
         while let Some(unsent @ [_, ..]) = self.out.get(self.sent..) {
             let Poll::Ready(sent) = Pin::new(&mut self.stream).poll_write(cx, unsent)? else {
                 self.activity.blocked.store(true, Relaxed);
+                // Otherwise a client that is always a little behind has it grow for ever.
+                if self.sent >= self.out.len() - self.sent {
+                    self.out.drain(..self.sent);
+                    self.sent = 0;
+                }
                 return Poll::Pending;
             };
             if sent == 0 {

@@ -69,12 +69,21 @@ impl Model {
     pub(super) fn bury_due(&mut self) {
         let now = self.state.now;
         self.burials.sort_by_key(|burial| burial.queue);
-        for mut burial in std::mem::take(&mut self.burials) {
-            while !burial.rest.is_empty() && burial.at < now {
-                (burial.at, burial.messages, burial.bytes) = (burial.at + 1, 0, 0);
-                self.bury_some(&mut burial);
+        loop {
+            let waiting = self.burials.iter().filter(|burial| !burial.rest.is_empty());
+            let Some(at) = waiting.map(|burial| burial.at + 1).min() else {
+                break;
+            };
+            if at > now {
+                break;
             }
-            self.burials.push(burial);
+            for mut burial in std::mem::take(&mut self.burials) {
+                if !burial.rest.is_empty() && burial.at < at {
+                    (burial.at, burial.messages, burial.bytes) = (at, 0, 0);
+                    self.bury_some(&mut burial);
+                }
+                self.burials.push(burial);
+            }
         }
         let queues = &self.state.queues;
         self.burials.retain(|burial| {
