@@ -225,13 +225,22 @@ impl Desk {
         Some(form.next(number, outcome))
     }
 
-    /// The client went away.
-    pub fn cancel(&mut self, number: Number) {
-        self.doubtful.retain(|own| own.0 != number);
-        if let Some(place) = self.pending.iter().position(|own| own.number == number) {
-            let ticket = self.pending.swap_remove(place).ticket;
-            self.node.cancel(ticket);
+    /// The client went away, or takes its request back. False if the request has an outcome already, which
+    /// stands.
+    pub fn cancel(&mut self, number: Number) -> bool {
+        let mut doubtful = self.doubtful.extract_if(.., |own| own.0 == number);
+        if doubtful.next().is_some() {
+            return true;
         }
+        drop(doubtful);
+        let is_decided = |own: &Pending| self.polled.iter().any(|told| told.0 == own.ticket);
+        let is_it = |own: &Pending| own.number == number && !is_decided(own);
+        let Some(place) = self.pending.iter().position(is_it) else {
+            return false;
+        };
+        let ticket = self.pending.swap_remove(place).ticket;
+        self.node.cancel(ticket);
+        true
     }
 
     pub fn node(&self) -> &Node {

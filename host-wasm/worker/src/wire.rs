@@ -92,7 +92,8 @@ impl Calls {
         answer(id, outcome)
     }
 
-    /// Takes back what a caller has asked for, if it is not answered yet. It is answered so.
+    /// Takes back what a caller has asked for, which is answered so. What is decided already stands, and its
+    /// answer comes, even if it waits until letters have arrived.
     pub(crate) async fn cancel(&self, object: &Rc<Object>, request: &Request) -> Result<Response> {
         let (before, turn) = self.queue_up();
         let caller = request.headers().get(CALLER)?.unwrap_or_default();
@@ -103,11 +104,9 @@ impl Calls {
         let waiting = self.waiting.borrow();
         let found = waiting.iter().find(|(own, _)| *own == caller);
         if let Some((_, key)) = found
+            && object.cancel(*key)
             && let Some(sender) = object.take_pending(*key)
         {
-            if object.epoch() == Some(key.0) {
-                object.now(None, |held, _| held.desk.cancel(key.1));
-            }
             sender.send(Told::Left).ok();
         }
         Response::empty()
