@@ -442,6 +442,29 @@ fn shows(command: &Command<'_>) -> bool {
     }
 }
 
+/// How many messages a command may show at once. Where it waits, most often there is none yet.
+pub fn shown_at_once(command: &Command<'_>) -> u64 {
+    match command {
+        Command::ListMessages {
+            selection,
+            wait_ms: 0,
+            ..
+        }
+        | Command::UpdateMessages {
+            selection,
+            wait_ms: 0,
+            ..
+        }
+        | Command::DeleteMessages {
+            selection,
+            wait_ms: 0,
+            ..
+        } if shows(command) => selection.limit.unwrap_or(u64::MAX),
+        Command::Export { .. } => u64::MAX,
+        _ => 0,
+    }
+}
+
 fn is_doubtful(outcome: &Outcome) -> bool {
     let doubtful = |refusal: &Refusal| *refusal == Refusal::AccountNotFound;
     match outcome {

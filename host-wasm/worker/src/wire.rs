@@ -7,14 +7,14 @@ use std::rc::Rc;
 use burrow_core::wire::{Decoder, Failure, Request as Asked, decode_request, encode_outcome};
 use burrow_core::{Command, Reply};
 use futures_channel::oneshot;
-use worker::{Error, Request, Response, Result, console_error};
+use worker::{Error, Request, Response, ResponseBuilder, Result, console_error};
 
 use crate::directory;
-use crate::http::{Body, read_body};
+use crate::http::{Body, read_body, with_body};
 use crate::memory::REQUESTS_BELOW;
 use crate::names::{Below, Names};
 use crate::object::{Key, Object, Told, make_room};
-use crate::places::{About, CALLER};
+use crate::places::{About, BYTES, CALLER};
 use crate::queue::{Leaving, expect, within_room};
 
 /// What a gateway asks: to carry out the command in the body,
@@ -157,7 +157,8 @@ fn read(decoder: &mut Decoder) -> Result<(u64, Command<'_>)> {
 fn answer(id: u64, outcome: std::result::Result<Reply, Failure>) -> Result<Response> {
     let mut frame = Vec::new();
     encode_outcome(&mut frame, id, &outcome);
-    Response::from_bytes(frame)
+    let builder = ResponseBuilder::new().with_header(BYTES, &frame.len().to_string())?;
+    Ok(with_body(builder, frame))
 }
 
 /// True if the command may make a queue.

@@ -275,6 +275,41 @@ fn outcome_before_pong(client: &mut Wire<WebSocket>) -> Option<Result<Reply, Fai
 
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
+fn long_answers_that_are_asked_for_together_are_bounded() {
+    const LISTS: u64 = 64;
+    let mut worker = Worker::start(&[]);
+    let bodies = batch(5, &"x".repeat(1_000_000));
+    worker.expect(201, "PUT", "/v1.0/shop/jobs", &bodies);
+    let mut client = connect(&worker);
+    let mut frames = Vec::new();
+    for id in 1..=LISTS {
+        wire::encode_request(&mut frames, id, &list(0), u32::MAX).unwrap();
+    }
+    client.stream.write_all(&frames).unwrap();
+    client.last_id = LISTS;
+    let (mut shown, mut busy) = (0, 0);
+    for _ in 0..LISTS {
+        match client.next() {
+            Some(Answer::Outcome { outcome, .. }) => match outcome {
+                Ok(Reply::Messages(_)) => shown += 1,
+                Err(Failure::Busy) => busy += 1,
+                Err(Failure::Refused(Refusal::Exhausted { .. })) => {}
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(shown > 0, "{busy} of {LISTS} were not passed on");
+    assert!(busy >= 48, "only {busy} were not passed on");
+    let bytes = worker.counter("most_bytes");
+    println!("{shown} shown, {busy} not passed on, {bytes} bytes at most");
+    assert!(bytes < 128_000_000, "{bytes} bytes");
+    // There is room again.
+    assert!(matched(&client.call(&list(0))) > 3);
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
 fn whoever_leaves_gets_nothing_that_others_wait_for() {
     let mut worker = Worker::start(&[]);
     let mut leaver = connect(&worker);

@@ -244,3 +244,24 @@ fn what_nobody_asks_for_any_more_is_forgotten() {
     assert!(queue.0.doubtful.is_empty());
     assert!(queue.0.decide(number, true).is_none());
 }
+
+#[test]
+fn what_may_be_shown_at_once_is_known_before() {
+    let list = |limit, wait_ms, detail| Command::ListMessages {
+        queue: name("a", "q"),
+        selection: Selection {
+            limit,
+            ..Selection::default()
+        },
+        wait_ms,
+        detail,
+    };
+    assert_eq!(shown_at_once(&list(None, 0, Detail::All)), u64::MAX);
+    assert_eq!(shown_at_once(&list(Some(3), 0, Detail::Body)), 3);
+    assert_eq!(shown_at_once(&list(None, 0, Detail::Attributes)), 0);
+    assert_eq!(shown_at_once(&list(None, 1, Detail::Body)), 0);
+    let settings = Command::GetSettings {
+        queue: name("a", "q"),
+    };
+    assert_eq!(shown_at_once(&settings), 0);
+}
