@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::thread::LocalKey;
 
 use burrow_core::wire::{Event, Failure, Session};
 use burrow_core::{Command, Reply};
@@ -12,13 +13,18 @@ use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
 use worker::worker_sys::ext::WebSocketExt as _;
 use worker::{Env, Error, Result, console_error, web_sys};
 
+use crate::desk::shown_at_once;
 use crate::directory;
+use crate::memory::{Lent, outside};
 use crate::object::MAX_NAME_BYTES;
-use crate::places::{self, About, Place};
+use crate::places::{self, About, BYTES, Place};
+use crate::variables::Variables;
 use crate::wire::{CANCEL, COMMAND, NO_ROOM};
 
 /// Bytes of requests that are under way in an isolate, but for a single one.
 const MAX_UNDER_WAY_BYTES: usize = 16 << 20;
+/// Likewise of messages that those under way may be answered with at once.
+const MAX_SHOWN_BYTES: usize = 64 << 20;
 /// Bytes that a message may be answered with at once. Many small frames have far longer answers.
 const MAX_OUT_BYTES: usize = 1 << 20;
 /// Above this, places are forgotten for which nothing is under way.
@@ -26,6 +32,7 @@ const MAX_PLACES: usize = 64;
 
 thread_local! {
     static UNDER_WAY_BYTES: Cell<usize> = const { Cell::new(0) };
+    static SHOWN_BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
 type Outcome = std::result::Result<Reply, Failure>;
@@ -48,7 +55,7 @@ struct Passed {
     /// None for a directory, which cannot take back what it does.
     queue: Option<Rc<Place>>,
     is_taken_back: bool,
-    _under_way: UnderWay,
+    _under_way: [UnderWay; 2],
 }
 
 /// What was asked of another object.
@@ -179,20 +186,24 @@ impl Connection {
         route: &Route,
         frame: &[u8],
     ) -> std::result::Result<Asked, Outcome> {
-        let under_way = UnderWay::begin(frame.len()).ok_or(Err(Failure::Busy))?;
+        let unknown = |error: Error| {
+            console_error!("burrow: a command cannot be passed on: {error}");
+            Err(Failure::OutcomeUnknown)
+        };
+        let shown_bytes = route.shown_bytes(&*Variables::of(env).map_err(unknown)?);
+        let under_way = UnderWay::begin(&UNDER_WAY_BYTES, frame.len(), MAX_UNDER_WAY_BYTES)
+            .zip(UnderWay::begin(&SHOWN_BYTES, shown_bytes, MAX_SHOWN_BYTES))
+            .ok_or(Err(Failure::Busy))?;
         let begun = self.place(env, route).and_then(|place| {
             let answer = place.begin_for(Some(&self.caller(id)), COMMAND, &route.about, frame)?;
             Ok((place, answer))
         });
-        let (place, answer) = begun.map_err(|error| {
-            console_error!("burrow: a command cannot be passed on: {error}");
-            Err(Failure::OutcomeUnknown)
-        })?;
+        let (place, answer) = begun.map_err(unknown)?;
         self.in_flight.borrow_mut().push(Passed {
             id,
             queue: route.is_queue().then_some(place),
             is_taken_back: false,
-            _under_way: under_way,
+            _under_way: under_way.into(),
         });
         let id = Some(id);
         Ok(Asked { id, answer })
@@ -277,11 +288,11 @@ impl Connection {
             }
             return;
         };
-        if self.take(id).is_none() {
+        let Some(_passed) = self.take(id) else {
             return;
-        }
+        };
         match answer {
-            Ok(Some(frame)) => {
+            Ok(Some((frame, _lent))) => {
                 self.session.borrow_mut().pass_answer();
                 // Whoever has left does not hear it.
                 self.socket.send_with_array_buffer(&frame).ok();
@@ -329,6 +340,8 @@ impl Connection {
 struct Route {
     to: To,
     about: About,
+    /// How many messages may be shown at once.
+    shown: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -358,7 +371,14 @@ impl Route {
                 queue: queue.to_owned(),
                 now_ms,
             },
+            shown: shown_at_once(command),
         })
+    }
+
+    fn shown_bytes(&self, variables: &Variables) -> usize {
+        let limits = &variables.settings.node.limits;
+        let bodies = self.shown.saturating_mul(limits.max_body_bytes);
+        usize::try_from(bodies.min(limits.max_answer_bytes)).unwrap_or(usize::MAX)
     }
 
     fn is_queue(&self) -> bool {
@@ -366,33 +386,43 @@ impl Route {
     }
 }
 
-/// The frame that a request is answered with; None if there was no room for it.
-async fn answer_of(promise: Promise) -> Result<Option<ArrayBuffer>> {
+/// The frame that a request is answered with, which counts from when it is announced; None if there was no
+/// room for the request.
+async fn answer_of(promise: Promise) -> Result<Option<(ArrayBuffer, Lent)>> {
     let answer: web_sys::Response = JsFuture::from(promise).await?.dyn_into()?;
+    let length = answer.headers().get(BYTES)?;
+    let length = length.and_then(|length| length.parse().ok());
+    let lent = outside(length.unwrap_or(0));
     let body = JsFuture::from(answer.array_buffer()?).await?;
     match answer.status() {
-        200 => Ok(Some(body.dyn_into()?)),
+        200 => Ok(Some((body.dyn_into()?, lent))),
         NO_ROOM => Ok(None),
         status => Err(Error::from(format!("status {status}"))),
     }
 }
 
+type Count = LocalKey<Cell<usize>>;
+
 /// Counts bytes as under way until it is dropped.
-struct UnderWay(usize);
+struct UnderWay {
+    bytes: usize,
+    of: &'static Count,
+}
 
 impl UnderWay {
-    fn begin(bytes: usize) -> Option<Self> {
-        let before = UNDER_WAY_BYTES.get();
-        let has_room = before == 0 || before.saturating_add(bytes) <= MAX_UNDER_WAY_BYTES;
+    fn begin(of: &'static Count, bytes: usize, most_bytes: usize) -> Option<Self> {
+        let before = of.get();
+        let after = before.saturating_add(bytes);
+        let has_room = before == 0 || bytes == 0 || after <= most_bytes;
         has_room.then(|| {
-            UNDER_WAY_BYTES.set(before + bytes);
-            Self(bytes)
+            of.set(after);
+            Self { bytes, of }
         })
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        UNDER_WAY_BYTES.set(UNDER_WAY_BYTES.get() - self.0);
+        self.of.set(self.of.get() - self.bytes);
     }
 }

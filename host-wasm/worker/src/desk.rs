@@ -225,13 +225,22 @@ impl Desk {
         Some(form.next(number, outcome))
     }
 
-    /// The client went away.
-    pub fn cancel(&mut self, number: Number) {
-        self.doubtful.retain(|own| own.0 != number);
-        if let Some(place) = self.pending.iter().position(|own| own.number == number) {
-            let ticket = self.pending.swap_remove(place).ticket;
-            self.node.cancel(ticket);
+    /// The client went away, or takes its request back. False if the request has an outcome already, which
+    /// stands.
+    pub fn cancel(&mut self, number: Number) -> bool {
+        let mut doubtful = self.doubtful.extract_if(.., |own| own.0 == number);
+        if doubtful.next().is_some() {
+            return true;
         }
+        drop(doubtful);
+        let is_decided = |own: &Pending| self.polled.iter().any(|told| told.0 == own.ticket);
+        let is_it = |own: &Pending| own.number == number && !is_decided(own);
+        let Some(place) = self.pending.iter().position(is_it) else {
+            return false;
+        };
+        let ticket = self.pending.swap_remove(place).ticket;
+        self.node.cancel(ticket);
+        true
     }
 
     pub fn node(&self) -> &Node {
@@ -430,6 +439,29 @@ fn shows(command: &Command<'_>) -> bool {
         | Command::DeleteMessages { detail, .. } => detail.has_body(),
         Command::Export { .. } => true,
         _ => false,
+    }
+}
+
+/// How many messages a command may show at once. Where it waits, most often there is none yet.
+pub fn shown_at_once(command: &Command<'_>) -> u64 {
+    match command {
+        Command::ListMessages {
+            selection,
+            wait_ms: 0,
+            ..
+        }
+        | Command::UpdateMessages {
+            selection,
+            wait_ms: 0,
+            ..
+        }
+        | Command::DeleteMessages {
+            selection,
+            wait_ms: 0,
+            ..
+        } if shows(command) => selection.limit.unwrap_or(u64::MAX),
+        Command::Export { .. } => u64::MAX,
+        _ => 0,
     }
 }
 

@@ -112,11 +112,15 @@ pub(crate) fn respond(response: rest::Response) -> Result<Response> {
         headers.set("Content-Length", &response.body.len().to_string())?;
         return Ok(builder.with_headers(headers).empty());
     }
-    let builder = builder.with_headers(headers);
-    if response.body.len() <= SMALL_BYTES {
-        return Ok(builder.fixed(response.body));
+    Ok(with_body(builder.with_headers(headers), response.body))
+}
+
+/// A response with a body, which counts until it was read if it is large.
+pub(crate) fn with_body(builder: ResponseBuilder, body: Vec<u8>) -> Response {
+    if body.len() <= SMALL_BYTES {
+        return builder.fixed(body);
     }
-    Ok(builder.body(ResponseBody::Stream(counted(&response.body))))
+    builder.body(ResponseBody::Stream(counted(&body)))
 }
 
 /// A stream of the bytes, which count as in use until they were read.

@@ -15,6 +15,8 @@ pub(crate) const ACCOUNT: &str = "Burrow-Account";
 pub(crate) const QUEUE: &str = "Burrow-Queue";
 /// Who has asked for a command of the wire protocol.
 pub(crate) const CALLER: &str = "Burrow-Caller";
+/// How long the answer to it is, which the runtime does not tell.
+pub(crate) const BYTES: &str = "Burrow-Bytes";
 /// What one object asks another. Clients' requests are freed of it.
 pub(crate) const ASK: &str = "Burrow-Ask";
 

@@ -212,9 +212,7 @@ pub(crate) fn expect(
             return told.ok();
         }
         object.take_pending(key);
-        if object.epoch() == Some(key.0) {
-            object.now(None, |held, _| held.desk.cancel(key.1));
-        }
+        object.cancel(key);
         Some(Told::Left)
     }
 }

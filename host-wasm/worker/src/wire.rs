@@ -7,14 +7,14 @@ use std::rc::Rc;
 use burrow_core::wire::{Decoder, Failure, Request as Asked, decode_request, encode_outcome};
 use burrow_core::{Command, Reply};
 use futures_channel::oneshot;
-use worker::{Error, Request, Response, Result, console_error};
+use worker::{Error, Request, Response, ResponseBuilder, Result, console_error};
 
 use crate::directory;
-use crate::http::{Body, read_body};
+use crate::http::{Body, read_body, with_body};
 use crate::memory::REQUESTS_BELOW;
 use crate::names::{Below, Names};
 use crate::object::{Key, Object, Told, make_room};
-use crate::places::{About, CALLER};
+use crate::places::{About, BYTES, CALLER};
 use crate::queue::{Leaving, expect, within_room};
 
 /// What a gateway asks: to carry out the command in the body,
@@ -92,7 +92,8 @@ impl Calls {
         answer(id, outcome)
     }
 
-    /// Takes back what a caller has asked for, if it is not answered yet. It is answered so.
+    /// Takes back what a caller has asked for, which is answered so. What is decided already stands, and its
+    /// answer comes, even if it waits until letters have arrived.
     pub(crate) async fn cancel(&self, object: &Rc<Object>, request: &Request) -> Result<Response> {
         let (before, turn) = self.queue_up();
         let caller = request.headers().get(CALLER)?.unwrap_or_default();
@@ -103,11 +104,9 @@ impl Calls {
         let waiting = self.waiting.borrow();
         let found = waiting.iter().find(|(own, _)| *own == caller);
         if let Some((_, key)) = found
+            && object.cancel(*key)
             && let Some(sender) = object.take_pending(*key)
         {
-            if object.epoch() == Some(key.0) {
-                object.now(None, |held, _| held.desk.cancel(key.1));
-            }
             sender.send(Told::Left).ok();
         }
         Response::empty()
@@ -158,7 +157,8 @@ fn read(decoder: &mut Decoder) -> Result<(u64, Command<'_>)> {
 fn answer(id: u64, outcome: std::result::Result<Reply, Failure>) -> Result<Response> {
     let mut frame = Vec::new();
     encode_outcome(&mut frame, id, &outcome);
-    Response::from_bytes(frame)
+    let builder = ResponseBuilder::new().with_header(BYTES, &frame.len().to_string())?;
+    Ok(with_body(builder, frame))
 }
 
 /// True if the command may make a queue.

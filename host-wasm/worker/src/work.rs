@@ -147,11 +147,18 @@ impl Object {
                         if let Err(error) = object.ask_account(key).await {
                             console_error!("burrow: an account does not answer: {error}");
                             object.take_pending(key);
+                            object.cancel(key);
                         }
                     });
                 }
             }
         }
+    }
+
+    /// Takes a request back. False if it has an outcome already, or if its node has gone.
+    pub(crate) fn cancel(self: &Rc<Self>, key: Key) -> bool {
+        let is_there = self.epoch() == Some(key.0);
+        is_there && self.now(None, |held, _| held.desk.cancel(key.1)) == Some(true)
     }
 
     fn tell(&self, key: Key, told: Told) {

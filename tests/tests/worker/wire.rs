@@ -14,7 +14,7 @@ use burrow_tests::worker::launch;
 use tungstenite::Message;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::Worker;
+use crate::support::{Worker, batch};
 
 /// The runtime gives an object up after ten seconds without anything to do.
 const SLEEPS_AFTER: Duration = Duration::from_secs(11);
@@ -212,6 +212,101 @@ fn a_request_that_is_cancelled_takes_nothing() {
     // Nothing of that id is under way any more.
     client.cancel(wait);
     assert_eq!(matched(&client.call(&claim(0))), 1);
+}
+
+/// Whoever claims is told when letters have arrived. Until then the claim stands already.
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn a_claim_behind_letters_is_told_or_undone() {
+    const LETTERS: usize = 8;
+    let mut worker = Worker::start(&[]);
+    let settings = br#"{"max_attempts":1,"dead_letter":"dead"}"#;
+    worker.expect(204, "PUT", "/v1.0/shop/jobs?settings", settings);
+    let letters = batch(LETTERS, &"x".repeat(500_000));
+    let mut client = connect(&worker);
+    let (mut told, mut undone) = (0, 0);
+    for round in 0..40 {
+        worker.expect(201, "PUT", "/v1.0/shop/jobs", &letters);
+        worker.expect(204, "POST", "/v1.0/shop/jobs?hide=3600", b"");
+        worker.expect(201, "PUT", "/v1.0/shop/jobs/job", b"");
+        let free = "/v1.0/shop/jobs?hide=0&match_hidden=true&limit=8";
+        worker.expect(204, "POST", free, b"");
+        // The claim gives the letters up. It is cancelled at ever later instants.
+        let claimed = client.submit(&claim(0));
+        let mut outcome = (0..round).find_map(|_| outcome_before_pong(&mut client));
+        if outcome.is_none() {
+            client.cancel(claimed);
+            outcome = match client.next() {
+                Some(Answer::Outcome { outcome, .. }) => Some(outcome),
+                other => panic!("{other:?}"),
+            };
+        }
+        let again = worker.call("POST", "/v1.0/shop/jobs?hide=3600&detail=id", b"");
+        match outcome {
+            Some(Err(Failure::Cancelled)) => {
+                assert_eq!(again.status, 200, "it stays claimed, in round {round}");
+                undone += 1;
+            }
+            Some(outcome) => {
+                assert_eq!((matched(&outcome), again.status), (1, 404));
+                told += 1;
+            }
+            None => panic!("it is not answered"),
+        }
+        worker.expect(204, "DELETE", "/v1.0/shop/jobs?match_hidden=true", b"");
+        worker.expect(204, "DELETE", "/v1.0/shop/dead", b"");
+    }
+    println!("{told} told, {undone} undone");
+}
+
+/// Lets a ping go to and fro. Gives the outcome that comes meanwhile.
+fn outcome_before_pong(client: &mut Wire<WebSocket>) -> Option<Result<Reply, Failure>> {
+    let mut ping = Vec::new();
+    wire::encode_ping(&mut ping, 1);
+    client.stream.write_all(&ping).unwrap();
+    let mut told = None;
+    loop {
+        match client.next() {
+            Some(Answer::Pong { .. }) => return told,
+            Some(Answer::Outcome { outcome, .. }) => told = Some(outcome),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn long_answers_that_are_asked_for_together_are_bounded() {
+    const LISTS: u64 = 64;
+    let mut worker = Worker::start(&[]);
+    let bodies = batch(5, &"x".repeat(1_000_000));
+    worker.expect(201, "PUT", "/v1.0/shop/jobs", &bodies);
+    let mut client = connect(&worker);
+    let mut frames = Vec::new();
+    for id in 1..=LISTS {
+        wire::encode_request(&mut frames, id, &list(0), u32::MAX).unwrap();
+    }
+    client.stream.write_all(&frames).unwrap();
+    client.last_id = LISTS;
+    let (mut shown, mut busy) = (0, 0);
+    for _ in 0..LISTS {
+        match client.next() {
+            Some(Answer::Outcome { outcome, .. }) => match outcome {
+                Ok(Reply::Messages(_)) => shown += 1,
+                Err(Failure::Busy) => busy += 1,
+                Err(Failure::Refused(Refusal::Exhausted { .. })) => {}
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(shown > 0, "{busy} of {LISTS} were not passed on");
+    assert!(busy >= 48, "only {busy} were not passed on");
+    let bytes = worker.counter("most_bytes");
+    println!("{shown} shown, {busy} not passed on, {bytes} bytes at most");
+    assert!(bytes < 128_000_000, "{bytes} bytes");
+    // There is room again.
+    assert!(matched(&client.call(&list(0))) > 3);
 }
 
 #[test]

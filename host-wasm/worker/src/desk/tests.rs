@@ -1,4 +1,5 @@
 use super::*;
+use burrow_core::Update;
 use burrow_core::journal::LoadError;
 
 struct Nothing;
@@ -169,4 +170,98 @@ fn what_there_is_no_room_for_is_refused() {
         };
         assert_eq!(refused, is_refused, "{method} {target}");
     }
+}
+
+#[test]
+fn what_is_decided_cannot_be_taken_back() {
+    let mut queue = Queue::new(Settings::default());
+    queue.call("PUT", "/v1.0/a/q/1", b"job", 201);
+    let room = Room {
+        stores: true,
+        shows: true,
+    };
+    let claim = |wait_ms| Command::UpdateMessages {
+        queue: name("a", "q"),
+        selection: Selection::default(),
+        update: Update {
+            hide_ms: Some(60_000),
+            ttl_ms: None,
+        },
+        wait_ms,
+        detail: Detail::Id,
+    };
+    let asked = |queue: &mut Queue, wait_ms| queue.0.carry_out(NOW, claim(wait_ms), room).unwrap();
+    // Nobody was told of the first: its claim is undone. The second finds the message.
+    let undone = asked(&mut queue, 0);
+    assert!(queue.0.cancel(undone));
+    let told = asked(&mut queue, 0);
+    queue.store();
+    // It is known, but not asked for yet.
+    queue.0.exists(NOW).unwrap();
+    assert!(!queue.0.cancel(told));
+    match queue.0.poll() {
+        Some(Next::Reply(number, Ok(Reply::Messages(messages)))) => {
+            assert_eq!((number, messages.matched()), (told, 1));
+        }
+        other => panic!("{other:?}"),
+    }
+    // Its answer waits until letters have arrived.
+    assert!(!queue.0.cancel(told));
+    let waits = asked(&mut queue, 60_000);
+    queue.store();
+    assert!(queue.0.cancel(waits));
+    assert!(!queue.0.cancel(waits));
+    assert!(queue.0.poll().is_none());
+}
+
+#[test]
+fn what_nobody_asks_for_any_more_is_forgotten() {
+    let mut queue = Queue::new(Settings::default());
+    queue.0.delete(NOW, name("a", "q"), None);
+    queue.0.submit(
+        NOW,
+        Command::ClearSettings {
+            queue: name("a", "q"),
+        },
+        Form::Done,
+    );
+    queue.store();
+    while queue.0.poll().is_some() {}
+    let number = queue.0.submit(
+        NOW,
+        Command::GetSettings {
+            queue: name("a", "q"),
+        },
+        Form::Reply,
+    );
+    queue.store();
+    let asks = queue.0.poll();
+    assert!(
+        matches!(asks, Some(Next::AskAccount(asked)) if asked == number),
+        "{asks:?}"
+    );
+    assert!(queue.0.cancel(number));
+    assert!(queue.0.doubtful.is_empty());
+    assert!(queue.0.decide(number, true).is_none());
+}
+
+#[test]
+fn what_may_be_shown_at_once_is_known_before() {
+    let list = |limit, wait_ms, detail| Command::ListMessages {
+        queue: name("a", "q"),
+        selection: Selection {
+            limit,
+            ..Selection::default()
+        },
+        wait_ms,
+        detail,
+    };
+    assert_eq!(shown_at_once(&list(None, 0, Detail::All)), u64::MAX);
+    assert_eq!(shown_at_once(&list(Some(3), 0, Detail::Body)), 3);
+    assert_eq!(shown_at_once(&list(None, 0, Detail::Attributes)), 0);
+    assert_eq!(shown_at_once(&list(None, 1, Detail::Body)), 0);
+    let settings = Command::GetSettings {
+        queue: name("a", "q"),
+    };
+    assert_eq!(shown_at_once(&settings), 0);
 }
