@@ -58,7 +58,11 @@ pub(crate) fn contestants_beside() -> anyhow::Result<Option<Vec<Contestant>>> {
         return Ok(None);
     }
     let folder = crate::server::data_folder()?;
-    let worker = started(&launch(&sub(folder.path(), "worker")?))?;
+    // Room for all that one turn inserts.
+    let worker = launch(&sub(folder.path(), "worker")?)
+        .variable("MAX_QUEUE_MESSAGES", "1000000")
+        .variable("MAX_QUEUE_BYTES", "67108864");
+    let worker = started(&worker)?;
     let others = started(&contestants(folder.path())?)?;
     let make = |name: &str, server: &Server, whole_life| Contestant {
         name: name.to_owned(),
