@@ -288,6 +288,12 @@ impl Node {
                     .collect(),
             ));
         };
+        let ids = settlements.iter().map(|settlement| &*settlement.id);
+        self.state.expect_ids(place, ids);
+        let deletions = settlements
+            .iter()
+            .filter(|settlement| settlement.action == SettleAction::Delete);
+        self.state.expect_removals(deletions.count());
         let results = settlements
             .iter()
             .map(|settlement| self.settle_one(place, settlement))

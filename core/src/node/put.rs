@@ -64,6 +64,8 @@ impl Node {
             .filter(|_| mixed)
             .filter_map(|message| message.id.as_deref())
             .collect();
+        let given = messages.iter().filter_map(|message| message.id.as_deref());
+        self.state.expect_ids(place, given);
         let bytes = messages.iter().map(id_size).sum();
         let mut ids = IdList::with_capacity(messages.len(), bytes);
         for message in &messages {

@@ -43,6 +43,11 @@ impl Ids {
             .find(hash, |entry| entry & GONE == 0 && is_match(entry))
     }
 
+    /// See [`Index::touch`].
+    pub(super) fn touch(&self, hashes: impl Iterator<Item = u64>) {
+        self.index.touch(hashes);
+    }
+
     /// The lower bits of the number of the marker that matches.
     pub(super) fn find_marker(
         &self,

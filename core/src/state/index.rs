@@ -13,6 +13,9 @@ use hashbrown::HashTable;
 /// Entries of a table that make it split: 7/8 of 1024 buckets, where it would have to grow.
 const SPLIT_AT: usize = 896;
 
+/// Tables of 5 KiB each that are likely to be in a cache near the processor.
+const TABLES_IN_CACHE: usize = 64;
+
 /// Directory bits are taken from here up; the tables use those below and the topmost seven.
 const DIRECTORY_SHIFT: u32 = 32;
 const MAX_DEPTH: u32 = 24;
@@ -103,6 +106,24 @@ impl Index {
 
     pub(crate) fn find(&self, hash: u64, is_match: impl FnMut(u32) -> bool) -> Option<u32> {
         self.directories[Self::directory(hash)].find(hash, is_match)
+    }
+
+    /// Has what [`find`](Self::find) would look at for these fetched into the cache. To touch
+    /// many before the first is looked for takes little longer than to wait for one, as a
+    /// processor fetches many at a time if there is little to do with each.
+    pub(crate) fn touch(&self, hashes: impl Iterator<Item = u64>) {
+        let tables: usize = self.directories.iter().map(|one| one.tables.len()).sum();
+        if tables <= TABLES_IN_CACHE {
+            return;
+        }
+        let mut seen = 0;
+        for hash in hashes {
+            self.find(hash, |place| {
+                seen ^= place;
+                false
+            });
+        }
+        core::hint::black_box(seen);
     }
 
     /// Adds an entry whose key is not in the index.

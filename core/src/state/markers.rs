@@ -42,6 +42,10 @@ pub(crate) struct Markers {
     saved: Saved,
 }
 
+/// Markers that are taken from the front for each that comes, at the most, because their time
+/// is over: so the ring shrinks faster than it grows.
+const FORGOTTEN_AT_ONCE: usize = 2;
+
 /// How far apart the numbers of markers may be: the index keeps their lower bits.
 const MOST: u64 = 1 << (NUMBER_BITS - 1);
 const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
@@ -147,6 +151,24 @@ impl Markers {
         self.count(marker.queue, names);
     }
 
+    /// So many messages are about to go at the instant `now`: has what is to be forgotten for
+    /// them fetched into the cache.
+    pub(super) fn touch_oldest(&self, messages: usize, now: u64, ids: &Ids) {
+        let is_over = self
+            .recent
+            .front()
+            .is_some_and(|oldest| oldest.keep_until <= now);
+        let forgotten = if is_over {
+            messages.saturating_mul(FORGOTTEN_AT_ONCE)
+        } else if self.len().saturating_add(messages as u64) > self.maximum {
+            messages
+        } else {
+            return;
+        };
+        let oldest = self.recent.iter_from(0).take(forgotten);
+        ids.touch(oldest.map(|marker| marker.key));
+    }
+
     /// As [`bury`](Self::bury), where the message itself is not there.
     fn insert(&mut self, marker: Marker, now: u64, names: &mut Names<'_>) {
         if self.maximum == 0 {
@@ -185,9 +207,8 @@ impl Markers {
         }
     }
 
-    /// Takes at most two from the front, so that the ring shrinks faster than it grows.
     fn forget(&mut self, now: u64, names: &mut Names<'_>) {
-        for _ in 0..2 {
+        for _ in 0..FORGOTTEN_AT_ONCE {
             let Some(&oldest) = self
                 .recent
                 .front()

@@ -62,6 +62,18 @@ impl State {
         })
     }
 
+    /// These messages are about to be looked for: has what leads to them fetched into the cache.
+    pub(crate) fn expect_ids<'i>(&self, queue: u32, ids: impl Iterator<Item = &'i str>) {
+        let seed = self.queues[queue].hash;
+        self.ids
+            .touch(ids.map(|id| xxh3_64_with_seed(id.as_bytes(), seed)));
+    }
+
+    /// So many messages are about to be removed.
+    pub(crate) fn expect_removals(&self, messages: usize) {
+        self.markers.touch_oldest(messages, self.clock, &self.ids);
+    }
+
     /// The message at a position of a queue.
     pub(crate) fn locate(&self, queue: u32, position: u64) -> Option<Place> {
         let (_, &block) = self
@@ -283,6 +295,9 @@ impl State {
 
     /// Removes the messages at these positions of a queue.
     pub(super) fn remove_all(&mut self, queue: u32, positions: &[u64]) {
+        if positions.len() > 1 {
+            self.expect_removals(positions.len());
+        }
         let mut rest = positions;
         while let Some((block, run, behind)) = self.split_run(queue, rest) {
             if let Some(block) = block {
