@@ -14,6 +14,7 @@ pub mod wire;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use self::brief::Brief;
 use self::contended::Board;
@@ -90,6 +91,8 @@ pub struct Load {
     /// Clients on the board.
     sharers: usize,
     brief: Brief,
+    /// How long dead letters may be under way when a server has just started.
+    dead_letters_within: Duration,
     random: fastrand::Rng,
 }
 
@@ -104,8 +107,16 @@ impl Load {
             board: Board::default(),
             sharers: 4,
             brief: Brief::default(),
+            dead_letters_within: Duration::ZERO,
             random,
         }
+    }
+
+    /// For servers that move a dead letter from queue to queue in two steps: what a kill
+    /// has interrupted is completed after the start.
+    pub fn dead_letters_within(mut self, span: Duration) -> Self {
+        self.dead_letters_within = span;
+        self
     }
 
     /// Lets all clients work while `conduct` runs; then they stop, or find their
@@ -122,6 +133,7 @@ impl Load {
             sharers,
             brief,
             random,
+            ..
         } = self;
         std::thread::scope(|scope| {
             let mut clients = Vec::new();
@@ -159,7 +171,7 @@ impl Load {
     pub fn verify(&mut self, address: SocketAddr) -> Result<(), String> {
         let mut connection = Connection::open(address).map_err(|error| error.to_string())?;
         for owner in &mut self.owners {
-            owner.verify(&mut connection)?;
+            owner.verify(&mut connection, self.dead_letters_within)?;
         }
         self.board.verify(&mut connection)?;
         self.brief.verify(&mut connection)

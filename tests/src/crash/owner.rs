@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -13,6 +14,9 @@ use super::wire::{During, now_ms, read_list};
 
 /// Messages above which the client removes more than it adds.
 const FULL: usize = 200;
+
+/// Between two readings of what differs.
+const PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub struct Owner {
@@ -120,8 +124,25 @@ impl Owner {
     }
 
     /// Reads the account back and holds it against the record. Whatever was not answered
-    /// may have happened or not, in the order of sending, but never by halves.
-    pub fn verify(&mut self, connection: &mut Connection) -> Result<(), String> {
+    /// may have happened or not, in the order of sending, but never by halves. What differs
+    /// is read again until `patience` is over, for servers whose queues agree only then.
+    pub fn verify(
+        &mut self,
+        connection: &mut Connection,
+        patience: Duration,
+    ) -> Result<(), String> {
+        let started = Instant::now();
+        loop {
+            let outcome = self.verify_once(connection);
+            if outcome.is_ok() || started.elapsed() >= patience {
+                return outcome;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Nothing changes unless all agrees.
+    fn verify_once(&mut self, connection: &mut Connection) -> Result<(), String> {
         let from_ms = now_ms();
         let main = self.list(connection, MAIN)?;
         let dead = self.list(connection, DEAD)?;
@@ -130,10 +151,9 @@ impl Owner {
 
         let mut candidate = self.record.clone();
         let mut differences = Vec::new();
-        let unanswered = std::mem::take(&mut self.unanswered);
-        for happened in 0..=unanswered.len() {
+        for happened in 0..=self.unanswered.len() {
             if happened > 0 {
-                let (operation, sent_ms) = &unanswered[happened - 1];
+                let (operation, sent_ms) = &self.unanswered[happened - 1];
                 candidate.apply(
                     operation,
                     During {
@@ -149,12 +169,14 @@ impl Owner {
             match same {
                 Ok(()) => {
                     self.record = read_back;
+                    self.unanswered.clear();
                     return Ok(());
                 }
                 Err(difference) => differences.push(difference),
             }
         }
-        let unanswered: Vec<String> = unanswered
+        let unanswered: Vec<String> = self
+            .unanswered
             .iter()
             .map(|(operation, _)| operation.request(&self.account))
             .map(|request| format!("{} {}", request.method, request.target))

@@ -24,7 +24,7 @@ fn acknowledged_work_survives_kills_of_workerd() {
         .variable("CLAIM_DELAY_MS", "0")
         .variable("DEFAULT_TTL_MS", (SERVER_TTL_S * 1_000).to_string())
         .variable("CHECKPOINT_BYTES", "65536");
-    let mut load = Load::new(random.u64(..));
+    let mut load = Load::new(random.u64(..)).dead_letters_within(Duration::from_secs(30));
     let mut answered = 0;
     for kill in 0..=kills {
         let server = launch.start().unwrap();
