@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::thread;
 
 use crate::report::Count;
@@ -19,10 +20,15 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The root of the workspace.
+/// The root of the workspace. Cargo says where it is as it runs this program, which another
+/// clone may have compiled into a folder that both use.
 pub(crate) fn root() -> &'static Path {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"));
-    path.ancestors().nth(2).unwrap_or(path)
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let package = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+        package.ancestors().nth(2).unwrap_or(&package).into()
+    });
+    &ROOT
 }
 
 /// Where cargo puts what it builds.
