@@ -55,20 +55,36 @@ impl Options {
         run: &Run,
         draw: impl Fn(&std::path::Path) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        run.tables.iter().for_each(Report::print);
-        if let Some(file) = &self.json {
-            let text = serde_json::to_string_pretty(&run.json())?;
-            std::fs::write(file, text + "\n")
-                .with_context(|| format!("cannot write {}", file.display()))?;
-        }
+        self.print(run)?;
         if let Some(file) = &self.svg {
             draw(file)?;
         }
         if let Some(document) = &self.document {
-            draw(&document.with_file_name(format!("{name}.svg")))?;
-            run.write_section(document, name)?;
+            let plot = format!("{name}.svg");
+            draw(&document.with_file_name(&plot))?;
+            run.write_section(document, name, Some(&plot))?;
         }
         Ok(())
+    }
+
+    /// As [`publish`](Self::publish), where there is nothing to draw.
+    pub fn publish_tables(&self, name: &str, run: &Run) -> anyhow::Result<()> {
+        ensure!(self.svg.is_none(), "--svg: there is no plot of {name}");
+        self.print(run)?;
+        match &self.document {
+            Some(document) => run.write_section(document, name, None),
+            None => Ok(()),
+        }
+    }
+
+    fn print(&self, run: &Run) -> anyhow::Result<()> {
+        run.tables.iter().for_each(Report::print);
+        let Some(file) = &self.json else {
+            return Ok(());
+        };
+        let text = serde_json::to_string_pretty(&run.json())?;
+        std::fs::write(file, text + "\n")
+            .with_context(|| format!("cannot write {}", file.display()))
     }
 }
 

@@ -19,10 +19,12 @@ pub mod pause;
 pub mod peers;
 pub mod plot;
 pub mod polls;
+pub mod profile;
 pub mod proxy;
 pub mod report;
 pub mod restart;
 pub mod server;
+pub mod storage;
 pub mod worker;
 pub mod writes;
 

@@ -2,7 +2,7 @@
 
 use burrow_bench::{
     Size, bare, component, contest, growth, heap, layers, load, machine, memory, pause, peers,
-    proxy, report, restart, worker, writes,
+    profile, proxy, report, restart, storage, worker, writes,
 };
 use clap::{Parser, Subcommand};
 
@@ -33,6 +33,10 @@ enum Figures {
     Growth(contest::Options),
     /// Messages for each second and latency through a proxy, beside the same server directly.
     Proxy(contest::Options),
+    /// `restart`, `pause` and `writes` in one run.
+    Storage(contest::Options),
+    /// Where the processor's time of a server goes, by perf.
+    Profile(contest::Options),
     /// The figures below but for the Worker, one after another.
     All,
     /// Time per command at 1,000 and at many messages, hidden messages, queues, waiters.
@@ -75,6 +79,8 @@ fn main() -> anyhow::Result<()> {
         Figures::Peers(options) => return peers::run(size, &options),
         Figures::Growth(options) => return growth::run(size, &options),
         Figures::Proxy(options) => return proxy::run(size, &options),
+        Figures::Storage(options) => return storage::run(size, &options),
+        Figures::Profile(options) => return profile::run(size, &options),
         _ => report::Header::take().print(),
     }
     let all: &[fn(Size) -> anyhow::Result<()>] = match figures {

@@ -37,17 +37,20 @@ impl Longest {
 }
 
 pub fn run(size: Size) -> anyhow::Result<()> {
-    node(size)?;
-    server(size)
+    tables(size)?.iter().for_each(Report::print);
+    Ok(())
+}
+
+pub fn tables(size: Size) -> anyhow::Result<[Report; 2]> {
+    Ok([node(size)?, server(size)?])
 }
 
 /// Every call of the node, by itself.
-fn node(size: Size) -> anyhow::Result<()> {
+fn node(size: Size) -> anyhow::Result<Report> {
     let backlog = size.of(1_000_000, 20_000);
     let lives = size.of(3_000_000, 50_000);
     let calls = Calls::time(backlog, lives)?;
-    calls.report(backlog, lives).print();
-    Ok(())
+    Ok(calls.report(backlog, lives))
 }
 
 /// The longest call of a node with so many messages, in its own time, as so many come and go.
@@ -162,7 +165,7 @@ impl Calls {
 }
 
 /// What a client with a request every few milliseconds sees of it.
-fn server(size: Size) -> anyhow::Result<()> {
+fn server(size: Size) -> anyhow::Result<Report> {
     let backlog = size.of(1_000_000, 20_000);
     let lives = size.of(1_000_000, 20_000);
     let folder = data_folder()?;
@@ -226,11 +229,10 @@ fn server(size: Size) -> anyhow::Result<()> {
         &at(999),
         &at(1_000),
     ]);
-    report.print();
-    println!(
+    report.note(format!(
         "{backlog} messages all the time, {lives} more came and went in batches of 100 on 2 other connections"
-    );
-    Ok(())
+    ));
+    Ok(report)
 }
 
 /// Latencies from the moment at which each request was due.

@@ -169,8 +169,14 @@ impl Run {
         json!({ "header": header, "tables": tables })
     }
 
-    /// Puts the tables into the document, between the two lines that name the section.
-    pub fn write_section(&self, document: &Path, name: &str) -> anyhow::Result<()> {
+    /// Puts the tables, and the plot beside the document if there is one, between the two lines
+    /// that name the section.
+    pub fn write_section(
+        &self,
+        document: &Path,
+        name: &str,
+        plot: Option<&str>,
+    ) -> anyhow::Result<()> {
         let text = fs::read_to_string(document)
             .with_context(|| format!("cannot read {}", document.display()))?;
         let (begin, end) = (
@@ -185,8 +191,12 @@ impl Run {
             .map(|(name, value)| format!("- {name}: {value}\n"))
             .collect();
         let tables: Vec<String> = self.tables.iter().map(Report::markdown).collect();
-        let plot = format!("![the same as a plot]({name}.svg)\n");
-        let section = format!("{header}\n{plot}\n{}", tables.join("\n"));
+        let plot = plot.map(|file| format!("![the same as a plot]({file})\n\n"));
+        let section = format!(
+            "{header}\n{}{}",
+            plot.unwrap_or_default(),
+            tables.join("\n")
+        );
         fs::write(document, format!("{before}{begin}{section}{end}{after}"))?;
         Ok(())
     }

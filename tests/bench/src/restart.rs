@@ -10,6 +10,11 @@ use crate::report::{Report, decimal};
 use crate::server::{Server, data_folder};
 
 pub fn run(size: Size) -> anyhow::Result<()> {
+    table(size)?.print();
+    Ok(())
+}
+
+pub fn table(size: Size) -> anyhow::Result<Report> {
     let count = size.of(1_000_000, 20_000);
     let folder = data_folder()?;
     let columns = [
@@ -57,8 +62,7 @@ pub fn run(size: Size) -> anyhow::Result<()> {
         folder.path(),
         count,
     )?;
-    report.print();
-    Ok(())
+    Ok(report)
 }
 
 /// Starts three times; the slowest counts.

@@ -58,6 +58,11 @@ struct Row {
 }
 
 pub fn run(size: Size) -> anyhow::Result<()> {
+    table(size)?.print();
+    Ok(())
+}
+
+pub fn table(size: Size) -> anyhow::Result<Report> {
     let columns = [
         "insert + claim + delete",
         "body bytes",
@@ -105,8 +110,7 @@ pub fn run(size: Size) -> anyhow::Result<()> {
         }
     }
     report.note("disk: write_bytes of /proc/PID/io of the server, which counts whole pages of the file system");
-    report.print();
-    Ok(())
+    Ok(report)
 }
 
 /// Enough for SQLite's log of 64 MB to be copied a few times.

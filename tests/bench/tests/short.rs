@@ -62,6 +62,11 @@ fn growth() {
 }
 
 #[test]
+fn profile() {
+    prints_a_table("profile");
+}
+
+#[test]
 fn proxy() {
     prints_a_table("proxy");
 }
