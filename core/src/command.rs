@@ -230,6 +230,23 @@ impl<'a> Command<'a> {
         }
     }
 
+    /// Whether it is about one message, does not wait, and is answered with a few bytes: what
+    /// clients have many of, and hosts may submit together.
+    pub fn is_small(&self) -> bool {
+        matches!(
+            self,
+            Self::Put { .. }
+                | Self::UpdateMessage {
+                    detail: Detail::None,
+                    ..
+                }
+                | Self::DeleteMessage {
+                    detail: Detail::None,
+                    ..
+                }
+        )
+    }
+
     /// The queue that the command is about, if it is about one.
     pub fn queue(&self) -> Option<&QueueName<'a>> {
         match self {

@@ -288,8 +288,10 @@ impl Node {
                     .collect(),
             ));
         };
-        let ids = settlements.iter().map(|settlement| &*settlement.id);
-        self.state.expect_ids(place, ids);
+        let ids = settlements
+            .iter()
+            .map(|settlement| (place, &*settlement.id));
+        self.state.expect_ids(ids);
         let deletions = settlements
             .iter()
             .filter(|settlement| settlement.action == SettleAction::Delete);

@@ -3,6 +3,7 @@
 mod bury;
 mod check;
 mod execute;
+mod expect;
 mod names;
 mod put;
 mod replies;

@@ -64,8 +64,10 @@ impl Node {
             .filter(|_| mixed)
             .filter_map(|message| message.id.as_deref())
             .collect();
-        let given = messages.iter().filter_map(|message| message.id.as_deref());
-        self.state.expect_ids(place, given);
+        let given = messages
+            .iter()
+            .filter_map(|message| Some((place, message.id.as_deref()?)));
+        self.state.expect_ids(given);
         let bytes = messages.iter().map(id_size).sum();
         let mut ids = IdList::with_capacity(messages.len(), bytes);
         for message in &messages {

@@ -62,11 +62,12 @@ impl State {
         })
     }
 
-    /// These messages are about to be looked for: has what leads to them fetched into the cache.
-    pub(crate) fn expect_ids<'i>(&self, queue: u32, ids: impl Iterator<Item = &'i str>) {
-        let seed = self.queues[queue].hash;
-        self.ids
-            .touch(ids.map(|id| xxh3_64_with_seed(id.as_bytes(), seed)));
+    /// These messages of these queues are about to be looked for: has what leads to them fetched
+    /// into the cache.
+    pub(crate) fn expect_ids<'i>(&self, ids: impl Iterator<Item = (u32, &'i str)>) {
+        let hash =
+            |(queue, id): (u32, &str)| xxh3_64_with_seed(id.as_bytes(), self.queues[queue].hash);
+        self.ids.touch(ids.map(hash));
     }
 
     /// So many messages are about to be removed.

@@ -44,6 +44,13 @@ const CLEAR_SETTINGS: u8 = 16;
 const EXPORT: u8 = 17;
 const IMPORT: u8 = 18;
 
+/// Whether a request is likely to be a [small](Command::is_small) one, by its first byte.
+pub(super) fn may_be_small(frame: &Frame<'_>) -> bool {
+    let operations = [PUT, UPDATE_MESSAGE, DELETE_MESSAGE];
+    frame.kind == Kind::Request
+        && matches!(frame.payload.first(), Some(first) if operations.contains(first))
+}
+
 /// Appends a request. Its id must be above those of all earlier requests of the connection.
 ///
 /// # Errors

@@ -162,9 +162,57 @@ impl Decoder {
     /// The next frame, `None` if not all of it is there yet. After an error the stream is of
     /// no more use.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, DecodeError> {
+        self.frames().next()
+    }
+
+    /// Takes frames that borrow what was received, and not the decoder.
+    pub(super) fn frames(&mut self) -> Frames<'_> {
+        Frames {
+            bytes: &self.bytes,
+            taken: &mut self.taken,
+            frame: &mut self.frame,
+            max_frame_bytes: self.max_frame_bytes,
+        }
+    }
+}
+
+/// The frames of a [`Decoder`].
+#[derive(Debug)]
+pub(super) struct Frames<'a> {
+    bytes: &'a [u8],
+    taken: &'a mut usize,
+    frame: &'a mut usize,
+    max_frame_bytes: u32,
+}
+
+impl<'a> Frames<'a> {
+    /// As [`Decoder::next_frame`].
+    pub(super) fn next(&mut self) -> Result<Option<Frame<'a>>, DecodeError> {
+        let Some((frame, whole_bytes)) = self.whole()? else {
+            return Ok(None);
+        };
+        *self.frame = *self.taken;
+        *self.taken += whole_bytes;
+        read(frame).map(Some)
+    }
+
+    /// The next frame if it can be read, without taking it.
+    pub(super) fn peek(&self) -> Option<Frame<'a>> {
+        let (frame, _) = self.whole().ok()??;
+        read(frame).ok()
+    }
+
+    /// Whether bytes have come behind the next frame.
+    pub(super) fn goes_on(&self) -> bool {
+        let received = self.bytes.len() - *self.taken;
+        matches!(self.whole(), Ok(Some((_, whole_bytes))) if whole_bytes < received)
+    }
+
+    /// What is behind the length of the next frame, and how many bytes both have.
+    fn whole(&self) -> Result<Option<(&'a [u8], usize)>, DecodeError> {
         let Some((prefix, rest)) = self
             .bytes
-            .get(self.taken..)
+            .get(*self.taken..)
             .unwrap_or_default()
             .split_first_chunk::<PREFIX_BYTES>()
         else {
@@ -177,19 +225,19 @@ impl Decoder {
             });
         }
         let length = usize::try_from(length).map_err(|_| DecodeError::Malformed)?;
-        let Some(frame) = rest.get(..length) else {
-            return Ok(None);
-        };
-        self.frame = self.taken;
-        self.taken += PREFIX_BYTES + length;
-        let mut reader = Reader::new(frame);
-        let kind = reader.byte().ok_or(DecodeError::Malformed)?;
-        let kind = Kind::of(kind).ok_or(DecodeError::UnknownKind)?;
-        let id = reader.varint().ok_or(DecodeError::Malformed)?;
-        Ok(Some(Frame {
-            kind,
-            id,
-            payload: reader.rest(),
-        }))
+        let frame = rest.get(..length);
+        Ok(frame.map(|frame| (frame, PREFIX_BYTES + length)))
     }
+}
+
+fn read(frame: &[u8]) -> Result<Frame<'_>, DecodeError> {
+    let mut reader = Reader::new(frame);
+    let kind = reader.byte().ok_or(DecodeError::Malformed)?;
+    let kind = Kind::of(kind).ok_or(DecodeError::UnknownKind)?;
+    let id = reader.varint().ok_or(DecodeError::Malformed)?;
+    Ok(Frame {
+        kind,
+        id,
+        payload: reader.rest(),
+    })
 }

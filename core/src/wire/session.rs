@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::answer::{encode_failure, encode_goodbye, encode_outcome, encode_pong};
-use super::command::{Request, decode_request};
+use super::command::{Request, decode_request, may_be_small};
 use super::failure::{DecodeError, Failure};
 use super::frame::{Decoder, Kind};
 use super::handshake::{Greeting, Offer, put_no_common_version, put_welcome, take_hello};
@@ -90,6 +90,37 @@ impl Session {
             State::Greeting => self.greet(out),
             State::Serving | State::Stopping => self.read(out),
             State::Ended => Some(Event::End),
+        }
+    }
+
+    /// Reads on as long as small commands come, without a word in between, and appends these, up
+    /// to `most` in all: [`Command::is_small`]. Each is to be submitted and answered as one of
+    /// [`next`](Self::next), which goes on behind them. What comes by itself is left to that.
+    pub fn next_small<'s>(&'s mut self, most: usize, commands: &mut Vec<(u64, Command<'s>)>) {
+        let mut frames = self.decoder.frames();
+        if !frames.goes_on() {
+            return;
+        }
+        while self.state == State::Serving
+            && self.in_flight < self.offer.max_in_flight
+            && commands.len() < most
+        {
+            let Some(frame) = frames.peek().filter(may_be_small) else {
+                break;
+            };
+            if self.last_id >= Some(frame.id) {
+                break;
+            }
+            let request = decode_request(&frame, self.offer.max_batch_messages);
+            let command = match request {
+                Ok(Request::Submit(command)) if command.is_small() => command,
+                _ => break,
+            };
+            // What was looked at can be taken.
+            let _ = frames.next();
+            self.last_id = Some(frame.id);
+            self.in_flight += 1;
+            commands.push((frame.id, command));
         }
     }
 

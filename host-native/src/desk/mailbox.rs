@@ -65,6 +65,28 @@ impl Mailbox {
         }
     }
 
+    /// Carries commands out, one after the other, each under its tag: as [`submit`](Self::submit)
+    /// for each, in less time. What is there at once is appended to `outcomes`. For commands that
+    /// are [small](Command::is_small): others are kept waiting by those before them.
+    pub fn submit_all(
+        &mut self,
+        commands: Vec<(u64, Command<'_>)>,
+        outcomes: &mut Vec<(u64, Outcome)>,
+    ) {
+        let Self {
+            desk, slot, places, ..
+        } = self;
+        let mut recipient = |tag| Recipient::Mailbox(Arc::clone(slot), tag);
+        desk.submit_all(
+            commands,
+            &mut recipient,
+            &mut |tag, submitted| match submitted {
+                Submitted::Answered(outcome) => outcomes.push((tag, outcome)),
+                Submitted::Waiting(place) => drop(places.insert(tag, place)),
+            },
+        );
+    }
+
     /// Commands whose outcomes were not fetched yet.
     pub fn len(&self) -> usize {
         self.places.len()

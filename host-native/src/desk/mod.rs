@@ -65,6 +65,18 @@ pub enum Health {
 pub(crate) trait Backend: Send + Sync {
     /// `recipient` is asked for, once, if the outcome does not come at once.
     fn submit(&self, command: Command<'_>, recipient: &mut dyn FnMut() -> Recipient) -> Submitted;
+    /// Submits commands in this order; `recipient` and `told` are given their tags. What they
+    /// share may be done once for all.
+    fn submit_all(
+        &self,
+        commands: Vec<(u64, Command<'_>)>,
+        recipient: &mut dyn FnMut(u64) -> Recipient,
+        told: &mut dyn FnMut(u64, Submitted),
+    ) {
+        for (tag, command) in commands {
+            told(tag, self.submit(command, &mut || recipient(tag)));
+        }
+    }
     /// Whether a command is decided when it is submitted, so that one that is submitted later
     /// sees what it did.
     fn decides_at_once(&self) -> bool;
@@ -150,6 +162,15 @@ impl Desk {
 
     fn submit(&self, command: Command<'_>, recipient: &mut dyn FnMut() -> Recipient) -> Submitted {
         self.0.submit(command, recipient)
+    }
+
+    fn submit_all(
+        &self,
+        commands: Vec<(u64, Command<'_>)>,
+        recipient: &mut dyn FnMut(u64) -> Recipient,
+        told: &mut dyn FnMut(u64, Submitted),
+    ) {
+        self.0.submit_all(commands, recipient, told);
     }
 }
 

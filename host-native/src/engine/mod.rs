@@ -229,6 +229,15 @@ impl Backend for Handle {
         self.shared.submit(command, recipient)
     }
 
+    fn submit_all(
+        &self,
+        commands: Vec<(u64, Command<'_>)>,
+        recipient: &mut dyn FnMut(u64) -> Recipient,
+        told: &mut dyn FnMut(u64, Submitted),
+    ) {
+        self.shared.submit_all(commands, recipient, told);
+    }
+
     fn decides_at_once(&self) -> bool {
         true
     }

@@ -1,5 +1,6 @@
 //! What the callers' tasks and the committer share.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -115,7 +116,60 @@ impl Shared {
         let now = self.now();
         let mut deliveries = Deliveries::default();
         let mut core = self.lock();
-        let submitted = match core.submit(now, command, &mut deliveries) {
+        let submitted = self.begin(&mut core, now, command, recipient, &mut deliveries);
+        let decided = matches!(submitted, Submitted::Waiting(_));
+        self.leave(core, decided, deliveries);
+        submitted
+    }
+
+    /// As [`submit`](Self::submit) for one command after the other, at one instant and without
+    /// others in between.
+    pub(super) fn submit_all(
+        self: &Arc<Self>,
+        commands: Vec<(u64, Command<'_>)>,
+        recipient: &mut dyn FnMut(u64) -> Recipient,
+        told: &mut dyn FnMut(u64, Submitted),
+    ) {
+        let mut commands = commands.into_iter();
+        let begun = Cell::new(None);
+        let done = self.contain_panic(|| {
+            let now = self.now();
+            let mut deliveries = Deliveries::default();
+            let mut core = self.lock();
+            if let Some(node) = core.node.as_ref().filter(|_| !core.condemned) {
+                node.expect(commands.as_slice().iter().map(|(_, command)| command));
+            }
+            let mut decided = false;
+            for (tag, command) in commands.by_ref() {
+                begun.set(Some(tag));
+                let recipient = || recipient(tag);
+                let submitted = self.begin(&mut core, now, command, recipient, &mut deliveries);
+                decided |= matches!(submitted, Submitted::Waiting(_));
+                begun.set(None);
+                told(tag, submitted);
+            }
+            self.leave(core, decided, deliveries);
+        });
+        if done.is_none() {
+            if let Some(tag) = begun.get() {
+                told(tag, Submitted::Answered(Err(Failure::OutcomeUnknown)));
+            }
+            for (tag, command) in commands {
+                told(tag, self.submit(command, || recipient(tag)));
+            }
+        }
+    }
+
+    /// Submits a command to the node, and has its outcome or whom to tell it.
+    fn begin(
+        self: &Arc<Self>,
+        core: &mut Core,
+        now: Timestamp,
+        command: Command<'_>,
+        recipient: impl FnOnce() -> Recipient,
+        deliveries: &mut Deliveries,
+    ) -> Submitted {
+        match core.submit(now, command, deliveries) {
             Err(failure) => Submitted::Answered(Err(failure)),
             Ok(Started::Answered(outcome)) => Submitted::Answered(outcome),
             Ok(Started::Pending(ticket)) => {
@@ -126,10 +180,7 @@ impl Shared {
                     number: ticket.number(),
                 })
             }
-        };
-        let decided = matches!(submitted, Submitted::Waiting(_));
-        self.leave(core, decided, deliveries);
-        submitted
+        }
     }
 
     fn cancel_uncontained(&self, generation: u64, number: u64) -> bool {

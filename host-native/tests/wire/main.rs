@@ -3,6 +3,7 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+mod together;
 mod web_socket;
 
 use std::io::{Read, Write};

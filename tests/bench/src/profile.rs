@@ -292,7 +292,6 @@ fn samples(file: &Path) -> anyhow::Result<BTreeMap<For, u64>> {
         let function = function.split_once("] ").map_or(function, |(_, name)| name);
         *samples.entry(For::of(thread, file, function)).or_insert(0) += count;
     }
-    ensure!(!samples.is_empty(), "perf has seen nothing");
     Ok(samples)
 }
 

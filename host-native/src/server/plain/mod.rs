@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::task::{Context, Poll, ready};
 
+use burrow_core::Command;
 use burrow_core::rest::{self, Plan, Routed};
 use tokio::io::AsyncReadExt;
 use tokio::time::{Sleep, sleep};
@@ -39,6 +40,8 @@ const MAX_REQUEST_BYTES: usize = 64 << 10;
 const MAX_UNSENT: usize = 256 << 10;
 /// Requests of one connection that are carried out at a time.
 const MAX_UNDER_WAY: usize = 256;
+/// Small commands that are submitted together.
+const MOST_AT_ONCE: usize = 64;
 
 /// How a conversation ends.
 #[derive(Debug)]
@@ -218,6 +221,7 @@ impl Conversation {
     fn take_requests(&mut self) -> bool {
         let received = std::mem::take(&mut self.received);
         let (mut taken, mut requests, mut is_body_missing) = (0, 0, false);
+        let mut small = Vec::new();
         while self.may_begin() {
             let Some(unread @ [_, ..]) = received.get(taken..) else {
                 break;
@@ -242,13 +246,15 @@ impl Conversation {
             request.body = body;
             self.is_body_missing = false;
             requests += 1;
-            if !self.carry_out(&request) {
+            taken += head_bytes + body_bytes;
+            let is_last = taken == received.len();
+            if !self.carry_out(&request, &mut small, is_last) {
                 taken = received.len();
                 self.is_read = true;
                 break;
             }
-            taken += head_bytes + body_bytes;
         }
+        self.submit_small(small);
         self.is_body_missing = is_body_missing;
         self.received = received;
         self.received.drain(..taken);
@@ -291,10 +297,34 @@ impl Conversation {
         self.is_read = true;
     }
 
-    /// False if the client has left: then what it would wait for is not done.
-    fn carry_out(&mut self, request: &rest::Request<'_>) -> bool {
+    /// False if the client has left: then what it would wait for is not done. What is small is
+    /// put off to be submitted with what comes behind it.
+    fn carry_out<'r>(
+        &mut self,
+        request: &rest::Request<'r>,
+        small: &mut Vec<(u64, Command<'r>)>,
+        is_last: bool,
+    ) -> bool {
         tracing::trace!(method = request.method, target = request.target, "begun");
-        let answer = match rest::route(request, &self.shared.rest) {
+        let routed = rest::route(request, &self.shared.rest);
+        let number = self.first + self.answers.len() as u64;
+        let routed = match routed {
+            Routed::Submit(command, plan)
+                if command.is_small()
+                    && !(is_last && small.is_empty())
+                    && !self.shared.stopping.load(SeqCst) =>
+            {
+                small.push((number, command));
+                self.answers.push_back(Answer::UnderWay(plan));
+                if small.len() >= MOST_AT_ONCE {
+                    self.submit_small(std::mem::take(small));
+                }
+                return true;
+            }
+            other => other,
+        };
+        self.submit_small(std::mem::take(small));
+        let answer = match routed {
             Routed::Respond(answer) => answer,
             Routed::Clock(request) => move_clock(&self.shared, request),
             Routed::Submit(..) if self.shared.stopping.load(SeqCst) => rest::Response::stopping(),
@@ -303,7 +333,6 @@ impl Conversation {
                 if waits && self.peer().has_closed() {
                     return false;
                 }
-                let number = self.first + self.answers.len() as u64;
                 match self.mailbox.submit(number, command) {
                     Some(outcome) => render(&plan, outcome),
                     None => {
@@ -322,19 +351,39 @@ impl Conversation {
         true
     }
 
+    /// Submits commands that were put off.
+    fn submit_small(&mut self, commands: Vec<(u64, Command<'_>)>) {
+        if commands.is_empty() {
+            return;
+        }
+        let mut outcomes = Vec::new();
+        self.mailbox.submit_all(commands, &mut outcomes);
+        for (number, outcome) in outcomes {
+            self.has_come(number, outcome);
+        }
+        self.write_answers();
+    }
+
     fn take_outcomes(&mut self, cx: &mut Context<'_>) {
         while !self.mailbox.is_empty() && self.mailbox.poll(cx, &mut self.fetched).is_ready() {
-            for (number, outcome) in self.fetched.drain(..) {
+            let mut fetched = std::mem::take(&mut self.fetched);
+            for (number, outcome) in fetched.drain(..) {
                 self.waiting.take_if(|waiting| waiting.number == number);
-                let place = usize::try_from(number - self.first).unwrap_or(usize::MAX);
-                if let Some(answer) = self.answers.get_mut(place)
-                    && let Answer::UnderWay(plan) = answer
-                {
-                    let ready = render(plan, outcome);
-                    self.held += ready.body.len();
-                    *answer = Answer::Ready(ready);
-                }
+                self.has_come(number, outcome);
             }
+            self.fetched = fetched;
+        }
+    }
+
+    /// The request of this number has its outcome.
+    fn has_come(&mut self, number: u64, outcome: Outcome) {
+        let place = usize::try_from(number - self.first).unwrap_or(usize::MAX);
+        if let Some(answer) = self.answers.get_mut(place)
+            && let Answer::UnderWay(plan) = answer
+        {
+            let ready = render(plan, outcome);
+            self.held += ready.body.len();
+            *answer = Answer::Ready(ready);
         }
     }
 

@@ -25,6 +25,8 @@ const SMALL_READ: usize = 1 << 10;
 const LARGE_READ: usize = 256 << 10;
 /// While more answers than this are to be sent, no request is taken.
 const MAX_UNSENT: usize = 256 << 10;
+/// Small commands that are submitted together.
+const MOST_AT_ONCE: usize = 64;
 /// A frame makes progress if so much of it arrives in time.
 const PROGRESS_BYTES: usize = 64 << 10;
 
@@ -169,6 +171,7 @@ impl<S: Carrier> Conversation<S> {
         let mut frames = 0;
         self.has_frames = true;
         while !self.is_behind() {
+            frames += self.take_small_frames();
             let Some(event) = self.session.next(&mut self.out) else {
                 self.has_frames = false;
                 break;
@@ -205,6 +208,21 @@ impl<S: Carrier> Conversation<S> {
             self.is_ended = true;
         }
         self.end_if_unbearable();
+    }
+
+    /// Takes the small commands that come next, if they are several; tells how many.
+    fn take_small_frames(&mut self) -> u64 {
+        let mut commands = Vec::new();
+        self.session.next_small(MOST_AT_ONCE, &mut commands);
+        let count = commands.len() as u64;
+        if count > 0 {
+            let mut outcomes = Vec::new();
+            self.mailbox.submit_all(commands, &mut outcomes);
+            for (id, outcome) in outcomes {
+                self.session.answer(id, &told(outcome), &mut self.out);
+            }
+        }
+        count
     }
 
     /// Ends the conversation if there is no room for what arrives.

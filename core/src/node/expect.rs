@@ -1,0 +1,36 @@
+//! Commands that come together.
+
+use super::Node;
+use crate::command::{Command, QueueName};
+
+impl Node {
+    /// These commands are about to be submitted: has what they will look for fetched into the
+    /// cache, for all of them at once. One after the other each would wait for it by itself.
+    ///
+    /// Changes nothing, and it need not be true.
+    pub fn expect<'c, 'a: 'c>(&self, commands: impl Iterator<Item = &'c Command<'a>>) {
+        let mut last: Option<(&QueueName<'a>, Option<u32>)> = None;
+        let mut removals = 0;
+        let ids = commands.filter_map(|command| {
+            let (queue, id) = match command {
+                Command::Put { queue, message } => (queue, message.id.as_deref()?),
+                Command::GetMessage { queue, id, .. }
+                | Command::UpdateMessage { queue, id, .. } => (queue, &**id),
+                Command::DeleteMessage { queue, id, .. } => {
+                    removals += 1;
+                    (queue, &**id)
+                }
+                _ => return None,
+            };
+            // Most are about the same queue as the one before.
+            let place = match last {
+                Some((name, place)) if name == queue => place,
+                _ => self.state.find_queue(&queue.account, &queue.queue),
+            };
+            last = Some((queue, place));
+            Some((place?, id))
+        });
+        self.state.expect_ids(ids);
+        self.state.expect_removals(removals);
+    }
+}
