@@ -138,4 +138,11 @@ fn servers_have_names_of_their_own_and_weights_in_bounds() {
     ] {
         assert!(build(bad).is_err(), "{bad:?}");
     }
+    for bad in ["h:1", "ftp://h:1", "htp://h", ""] {
+        let error = build(&[bad]).unwrap_err().to_string();
+        assert!(
+            error.contains("http://") && error.contains("burrow://"),
+            "{error}"
+        );
+    }
 }
