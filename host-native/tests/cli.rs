@@ -248,7 +248,11 @@ fn check_and_dump_show_what_a_stopped_server_has() {
         let output = command.arg(verb).current_dir(elsewhere.path()).output();
         let output = output.unwrap();
         assert_eq!(output.status.code(), Some(1));
-        assert!(stderr(&output).contains("burrow-data"), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("burrow-data"),
+            "{}",
+            stderr(&output)
+        );
     }
 }
 

@@ -75,6 +75,7 @@ impl Node {
                 self.queue_names(&account, &page).map(Reply::Names)
             }
             Command::DeleteQueues { account, page } => self.delete_queues(&account, &page),
+            Command::GetStats { queue } => self.get_stats(&queue),
             Command::GetSettings { queue } => self.get_settings(&queue),
             Command::PutSettings { queue, settings } => self.put_settings(&queue, settings),
             Command::ClearSettings { queue } => self.clear_settings(&queue),
@@ -320,6 +321,13 @@ impl Node {
             });
         }
         Ok(())
+    }
+
+    fn get_stats(&mut self, queue: &QueueName<'_>) -> Outcome {
+        check::queue_name(queue)?;
+        let place = self.state.find_queue(&queue.account, &queue.queue);
+        let place = place.ok_or_else(|| self.missing(queue))?;
+        Ok(Reply::Stats(self.state.queue_stats(place)))
     }
 
     fn get_settings(&mut self, queue: &QueueName<'_>) -> Outcome {

@@ -88,7 +88,7 @@ fn allowed_methods(resource: &Resource<'_>, query: &Query<'_>) -> &'static str {
         Resource::Queue(_) => match query.aspect() {
             Aspect::Messages => "GET, HEAD, PUT, POST, DELETE",
             Aspect::Settings => "GET, HEAD, PUT, DELETE",
-            Aspect::Export => "GET, HEAD",
+            Aspect::Export | Aspect::Stats => "GET, HEAD",
             Aspect::Import => "PUT",
         },
         Resource::Message(..) => "GET, HEAD, PUT, POST, DELETE",
@@ -141,6 +141,7 @@ fn queue<'a>(
 ) -> Option<Read<'a>> {
     Some(match (query.aspect(), method) {
         (Aspect::Settings, "GET" | "PUT" | "DELETE") => queue_settings(method, queue, request),
+        (Aspect::Stats, "GET") => Ok((Command::GetStats { queue }, Shape::Stats)),
         (Aspect::Export, "GET") => export(queue, query),
         (Aspect::Import, "PUT") => {
             let piece = Cow::Borrowed(request.body);

@@ -81,7 +81,7 @@ fn every_verb(place: Place<'_>) {
     };
     assert_eq!((id, attempts, body), ("1", "1", "one"));
     let stats = told(&["stats", "a%2Fb/q"], 0);
-    assert_eq!(stats, "a/b/q\t4 messages\t3 visible\t1 hidden\n");
+    assert_eq!(stats, "a/b/q\t4 messages\t3 visible\t1 hidden\t54 bytes\n");
     told(&["extend", "a%2Fb/q", id, claim, "--hide=100"], 0);
     told(&["release", "a%2Fb/q", id, claim], 0);
     let again = told(&["claim", "a%2Fb/q", "--json"], 0);
@@ -115,7 +115,7 @@ fn every_verb(place: Place<'_>) {
     told(&["settings", "a%2Fb/empty", "order=lifo"], 0);
     assert_eq!(
         told(&["stats"], 0),
-        "a/b/empty\t0 messages\t0 visible\t0 hidden\n"
+        "a/b/empty\t0 messages\t0 visible\t0 hidden\t0 bytes\n"
     );
     told(&["stats", "a%2Fb/none"], 4);
     told(&["settings", "a%2Fb/empty", "--clear"], 0);
@@ -204,7 +204,14 @@ fn the_content_type_is_given_back_where_there_is_no_http() {
     let place = ["--data", folder.path().to_str().unwrap()];
     told(
         place,
-        &["put", "a/q", "--create", "--content-type=a/b", "--id=1", "x"],
+        &[
+            "put",
+            "a/q",
+            "--create",
+            "--content-type=a/b",
+            "--id=1",
+            "x",
+        ],
         "",
         0,
     );

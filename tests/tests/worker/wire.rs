@@ -16,7 +16,6 @@ use crate::support::{Worker, batch};
 /// The runtime gives an object up after ten seconds without anything to do.
 const SLEEPS_AFTER: Duration = Duration::from_secs(11);
 
-
 fn connect(worker: &Worker) -> Wire<WebSocket> {
     Wire::web_socket(&worker.server)
 }

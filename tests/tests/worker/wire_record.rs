@@ -14,9 +14,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Conversations on record that count on each command being answered before the next is read: the Worker
 /// keeps an order only for the commands of one queue, and asks an object before it answers.
-const ONE_BY_ONE: [&str; 3] = [
+const ONE_BY_ONE: [&str; 5] = [
     "an export, imported elsewhere; last in, first out",
     "lists and deletes",
+    "refusals: no more room, no such queue, what is missing or wrong",
+    "stats",
     "an id that is not above the last ends the connection",
 ];
 
