@@ -47,7 +47,7 @@ pub(crate) enum Verb {
     /// Show, change or clear a queue's settings
     #[command(after_help = SETTINGS_HELP)]
     Settings(SettingsArgs),
-    /// Count the messages of a queue, or of every queue
+    /// How much is in a queue, or in every queue: messages, and bytes of their ids and bodies
     #[command(after_help = LOOK_HELP)]
     Stats(LsArgs),
     /// Run a command for each message: xargs for a queue
@@ -332,6 +332,8 @@ const WORK_HELP: &str = concat!(
   Its input is the body; with --batch above 1, a line for each body. BURROW_ID,
   BURROW_ATTEMPTS, BURROW_QUEUE tell which message it is (with --batch: the first), and
   BURROW_COUNT how many. Exit code 0 acknowledges; anything else gives the messages back.
+  What commands print comes line by line; a last line without an end is ended before the
+  next command's, and on a terminal.
   Ctrl-C and SIGTERM end the commands with SIGTERM, after 5 seconds with SIGKILL, and give
   back what is not done. If this program is killed, its messages come back after --hide.
   A second one kills them at once and gives back nothing: that comes back after --hide.

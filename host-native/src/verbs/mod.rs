@@ -2,6 +2,7 @@
 
 mod args;
 mod look;
+mod output;
 mod put;
 mod take;
 mod work;
@@ -95,7 +96,7 @@ fn run_verb(verb: Verb, url: Option<OsString>) -> Result<(), VerbError> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let bounds = Client::builder()
             .deadline(target.deadline)
             .max_in_flight(most_calls(&verb))
@@ -112,7 +113,10 @@ fn run_verb(verb: Verb, url: Option<OsString>) -> Result<(), VerbError> {
         let outcome = carry_out(verb, &client).await;
         embedded.stop().await;
         outcome
-    })
+    });
+    // What is written to somebody who does not read is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn carry_out(verb: Verb, client: &Client) -> Result<(), VerbError> {
@@ -162,6 +166,11 @@ pub(crate) fn open(folder: &Path, is_meant: bool) -> Result<Embedded, OpenFailur
     }
     Embedded::open_existing(folder).map_err(|error| match error {
         StartError::Open(OpenError::NoData { path }) => OpenFailure::NoData(path),
+        StartError::Open(OpenError::Access { path, source, .. })
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            OpenFailure::NoData(path)
+        }
         error => OpenFailure::Start(error),
     })
 }
