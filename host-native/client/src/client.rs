@@ -40,9 +40,10 @@ struct Inner {
     tell: Option<Tell>,
 }
 
+type OnFirstFailure = dyn Fn(&Error, Duration) + Send + Sync;
+
 /// Whom to tell that a call is tried again.
-#[derive(Clone)]
-struct Tell(Arc<dyn Fn(&Error, Duration) + Send + Sync>);
+struct Tell(Box<OnFirstFailure>);
 
 impl fmt::Debug for Tell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,7 +118,7 @@ impl Builder {
         mut self,
         tell: impl Fn(&Error, Duration) + Send + Sync + 'static,
     ) -> Self {
-        self.tell = Some(Tell(Arc::new(tell)));
+        self.tell = Some(Tell(Box::new(tell)));
         self
     }
 
