@@ -266,7 +266,13 @@ impl Node {
             visible_at,
             positions: positions.into(),
         });
-        if visible_at == Some(0) {
+        // What is about to move, and so cannot be claimed, can be met once it is hidden.
+        let is_woken = match visible_at {
+            None => false,
+            Some(0) => true,
+            Some(_) => self.has_burials_due(queue),
+        };
+        if is_woken {
             self.wake(queue);
         }
     }
