@@ -155,7 +155,7 @@ impl Node {
 
     /// Wakes the queues that had something left in an earlier millisecond.
     pub(super) fn wake_postponed(&mut self) {
-        if self.state.clock > self.waiting.served_at {
+        if !self.waiting.postponed.is_empty() && self.state.clock > self.waiting.served_at {
             let postponed = core::mem::take(&mut self.waiting.postponed);
             // Some may have gone meanwhile.
             let by_number = &self.state.by_number;
