@@ -188,6 +188,10 @@ pub enum Command<'a> {
         queue: QueueName<'a>,
         settlements: Vec<Settlement<'a>>,
     },
+    /// How much is in the queue. Answers `Stats`; a queue that is there only for its settings
+    /// has nothing in it. Takes no longer for what a message holds, and hardly for how many
+    /// there are.
+    GetStats { queue: QueueName<'a> },
     /// The queue's settings. Answers `Settings`; a queue without any: the default ones if
     /// the queue exists, else `QueueNotFound` or `AccountNotFound`.
     GetSettings { queue: QueueName<'a> },
@@ -263,6 +267,7 @@ impl<'a> Command<'a> {
             | Self::UpdateMessage { queue, .. }
             | Self::DeleteMessage { queue, .. }
             | Self::Settle { queue, .. }
+            | Self::GetStats { queue }
             | Self::GetSettings { queue }
             | Self::PutSettings { queue, .. }
             | Self::ClearSettings { queue }

@@ -23,6 +23,7 @@ impl Command<'_> {
             | Self::ListQueues { .. }
             | Self::ListMessages { .. }
             | Self::GetMessage { .. }
+            | Self::GetStats { .. }
             | Self::GetSettings { .. }
             | Self::Export { .. } => return Effect::None,
             Self::Put { .. }

@@ -26,6 +26,8 @@ pub enum Reply {
     PutBatch(IdList),
     /// The result of each settlement, in the order of the command.
     Settled(Vec<Result<(), Refusal>>),
+    /// How much is in the queue.
+    Stats(QueueStats),
     /// The queue's settings.
     Settings(Settings),
     /// A piece of a queue; opaque, checksummed.
@@ -49,6 +51,16 @@ impl Reply {
             _ => 0,
         }
     }
+}
+
+/// How much is in a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueStats {
+    pub messages: u64,
+    /// Messages that are hidden, claimed ones included; the others are visible.
+    pub hidden: u64,
+    /// Bytes of ids and bodies.
+    pub bytes: u64,
 }
 
 /// Messages of a reply, in one buffer. What each holds depends on the command's

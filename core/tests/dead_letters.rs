@@ -232,3 +232,44 @@ fn one_claim_moves_only_so_many_bytes() {
     let much_later = at.after_ms(60_000);
     assert_eq!(list(&mut node, much_later, "dead").len(), 5);
 }
+
+/// Whoever waits for hidden messages too gets one that is hidden while it is about to move.
+#[test]
+fn what_is_hidden_before_it_moves_is_found_by_who_waits() {
+    let mut node = node(Config {
+        burials_at_once: 1,
+        ..Config::default()
+    });
+    for id in ["1", "2", "3"] {
+        put(&mut node, "q", id, b"");
+    }
+    let now = exhaust(&mut node, NOW, "q");
+    let mut waiting = claim(None, "q", 1000);
+    if let Command::UpdateMessages {
+        selection, wait_ms, ..
+    } = &mut waiting
+    {
+        (selection.match_hidden, *wait_ms) = (true, 100);
+    }
+    let waiting = node.submit(now, waiting);
+    assert_eq!(node.poll_reply(), None, "all have had their attempts");
+    let hide = Command::UpdateMessage {
+        queue: name("q"),
+        id: "3".into(),
+        update: Update {
+            ttl_ms: None,
+            hide_ms: Some(5000),
+        },
+        claim: None,
+        detail: Detail::None,
+    };
+    let hidden = node.submit(now, hide);
+    let mut told = std::iter::from_fn(|| node.poll_reply());
+    assert!(matches!(told.next(), Some((ticket, Ok(_))) if ticket == hidden));
+    match told.next() {
+        Some((ticket, Ok(Reply::Messages(list)))) if ticket == waiting => {
+            assert_eq!(list.matched(), 1);
+        }
+        other => panic!("{other:?}"),
+    }
+}

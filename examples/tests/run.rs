@@ -113,6 +113,38 @@ fn worker() {
     );
 }
 
+#[test]
+fn client() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = Launch::new(program())
+        .memory()
+        .argument("--listen-wire=127.0.0.1:0")
+        .start()
+        .expect("the server starts");
+    let wire = server.wire_address().expect("it speaks the wire protocol");
+    for place in [
+        format!("http://{}", server.address()),
+        format!("burrow://{wire}"),
+        folder.path().join("data").display().to_string(),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_client"))
+            .arg(&place)
+            .output()
+            .expect("the example starts");
+        assert_eq!(
+            lines(&output),
+            [
+                "3 to do",
+                "did print the label",
+                "did pack the parcel",
+                "did call the courier"
+            ],
+            "{place}: {output:?}"
+        );
+        assert!(output.status.success());
+    }
+}
+
 fn lines(output: &Output) -> Vec<String> {
     String::from_utf8_lossy(&output.stdout)
         .lines()

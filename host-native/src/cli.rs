@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use burrow::config::layers::{Layers, bad_flag, is_bad_value};
-use burrow::config::{ConfigError, ProxySettings, Settings, Source};
+use burrow::config::{ConfigError, DEFAULT_FOLDER, ProxySettings, Settings, Source};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -47,7 +47,7 @@ enum Verb {
     ///
     /// A message whose id is there takes the place of the other one, so an import that was cut short can be repeated.
     #[command(after_help = IMPORT_HELP, allow_missing_positional = true)]
-    Import(MoveArgs),
+    Import(ImportArgs),
     #[command(flatten)]
     Use(crate::verbs::Verb),
     /// Print completions for a shell, to be sourced by it
@@ -71,6 +71,15 @@ struct MoveArgs {
 }
 
 #[derive(Args, Debug)]
+struct ImportArgs {
+    #[command(flatten)]
+    place: MoveArgs,
+    /// Make the data folder if there is none
+    #[arg(long)]
+    create: bool,
+}
+
+#[derive(Args, Debug)]
 struct ServeArgs {
     /// TOML file with settings [variable: BURROW_CONFIG]
     #[arg(long, value_name = "FILE")]
@@ -91,7 +100,7 @@ struct ProxyArgs {
 #[derive(Args, Debug)]
 struct FolderArgs {
     /// The folder that the server was given as --data
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", default_value = DEFAULT_FOLDER)]
     folder: PathBuf,
 }
 
@@ -103,7 +112,8 @@ pub(crate) enum Action {
     Check(PathBuf),
     Dump(PathBuf),
     Export(Site, QueuePath),
-    Import(Site, QueuePath),
+    /// The last tells whether a folder that is not there is to be made.
+    Import(Site, QueuePath, bool),
     /// To use a queue, on the server of the variable if no other is given.
     Use(Box<crate::verbs::Verb>, Option<OsString>),
     Print(Vec<u8>),
@@ -130,7 +140,10 @@ pub(crate) fn read(
         Verb::Check(args) => Ok(Action::Check(args.folder)),
         Verb::Dump(args) => Ok(Action::Dump(args.folder)),
         Verb::Export(args) => Ok(Action::Export(site(args.site, variables)?, args.queue)),
-        Verb::Import(args) => Ok(Action::Import(site(args.site, variables)?, args.queue)),
+        Verb::Import(args) => {
+            let site = site(args.place.site, variables)?;
+            Ok(Action::Import(site, args.place.queue, args.create))
+        }
         Verb::Use(verb) => Ok(Action::Use(Box::new(verb), url(variables))),
         Verb::Completions { shell } => Ok(Action::Print(completions(shell))),
         Verb::Man { command } => man(command.as_deref()).map(Action::Print),
@@ -239,7 +252,7 @@ Examples:
   burrow put shop/jobs hello       a message, to the server of BURROW_URL or this machine
   burrow work shop/jobs -- cat     a command for each message
   burrow completions bash          for the shell; burrow man: the manual page
-  burrow check burrow-data         is the data sound?
+  burrow check                     is the data in ./burrow-data sound?
   burrow export burrow-data shop/jobs > jobs
   burrow proxy --server 10.0.0.1:8081 --server 10.0.0.2:8081
                                    two servers as one

@@ -10,6 +10,24 @@ use crate::engine::{Engine, EngineConfig, Failure, StartError, StoreConfig, Syst
 use crate::storage::{DataFolder, OpenError};
 
 /// A data folder that this process has to itself.
+///
+/// ```
+/// # use burrow::embedded::Embedded;
+/// # use burrow_client::{Claiming, Put};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let embedded = Embedded::open(&folder.path().join("data"))?;
+/// let jobs = embedded.client()?.queue("shop", "jobs");
+/// jobs.put(Put::new("pack the parcel")).await?;
+///
+/// let held = jobs.claims(Claiming::default()).next().await?;
+/// assert_eq!(held.messages()[0].body, b"pack the parcel");
+/// held.ack().await?;
+/// embedded.stop().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Embedded {
     engine: Engine,

@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use burrow::engine::StartError;
 use burrow::inspect::{self, CheckReport, DumpError};
 use burrow::storage::OpenError;
 use burrow_core::journal::RestoreError;
@@ -60,14 +61,22 @@ fn print_check(report: &CheckReport) -> io::Result<()> {
     )
 }
 
-pub(crate) fn open_failure(error: &OpenError) -> u8 {
+fn open_failure(error: &OpenError) -> u8 {
     match error {
         OpenError::Damaged { .. } | OpenError::Missing { .. } => DAMAGED,
         _ => FAILED,
     }
 }
 
-pub(crate) fn restore_failure(error: &RestoreError) -> u8 {
+pub(crate) fn start_failure(error: &StartError) -> u8 {
+    match error {
+        StartError::Open(error) => open_failure(error),
+        StartError::Restore(error) => restore_failure(error),
+        StartError::Thread(_) => FAILED,
+    }
+}
+
+fn restore_failure(error: &RestoreError) -> u8 {
     match error {
         RestoreError::Damaged { .. } | RestoreError::Missing { .. } => DAMAGED,
         RestoreError::Load(_) | RestoreError::Newer { .. } => FAILED,

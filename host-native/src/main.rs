@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Action::Check(folder) => inspecting::check(&folder),
         Action::Dump(folder) => inspecting::dump(&folder),
         Action::Export(from, queue) => moving::export(&from, &queue),
-        Action::Import(to, queue) => moving::import(&to, &queue),
+        Action::Import(to, queue, is_meant) => moving::import(&to, &queue, is_meant),
         Action::Use(verb, url) => verbs::run(*verb, url),
         Action::Print(text) => print(&text),
     }

@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use burrow::config::queue_name;
-use burrow::embedded::Embedded;
-use burrow::engine::StartError;
 use burrow::inspect::{self, DumpError};
 use burrow_client::{Client, Queue};
 use burrow_core::{Command, Node, QueueName, Refusal, Reply, Timestamp};
 
 use crate::fail;
-use crate::inspecting::{dump_failure, open_failure, restore_failure};
+use crate::inspecting::{dump_failure, start_failure};
+use crate::verbs::{OpenFailure, open};
 
 /// Bytes of a piece, unless a message is larger.
 const PIECE_BYTES: u64 = 1 << 20;
@@ -55,7 +54,7 @@ enum MoveError {
     #[error(transparent)]
     Read(#[from] DumpError),
     #[error(transparent)]
-    Start(#[from] StartError),
+    Open(#[from] OpenFailure),
     #[error("{0}")]
     Refused(Refusal),
     #[error(transparent)]
@@ -104,10 +103,11 @@ pub(crate) fn export(from: &Site, queue: &QueuePath) -> ExitCode {
     })
 }
 
-pub(crate) fn import(to: &Site, queue: &QueuePath) -> ExitCode {
+/// `is_meant`: a folder that is not there is to be made.
+pub(crate) fn import(to: &Site, queue: &QueuePath, is_meant: bool) -> ExitCode {
     let mut from = BufReader::new(io::stdin().lock());
     finish(match to {
-        Site::Folder(folder) => wait_for(import_folder(folder, queue, &mut from)),
+        Site::Folder(folder) => wait_for(import_folder(folder, is_meant, queue, &mut from)),
         Site::Server(url) => wait_for(async {
             let client = Client::connect(url)?;
             import_pieces(&client, queue, &mut from).await
@@ -128,8 +128,7 @@ fn finish(outcome: Result<(), MoveError>) -> ExitCode {
     };
     let code = match &error {
         MoveError::Read(error) => dump_failure(error),
-        MoveError::Start(StartError::Open(error)) => open_failure(error),
-        MoveError::Start(StartError::Restore(error)) => restore_failure(error),
+        MoveError::Open(OpenFailure::Start(error)) => start_failure(error),
         _ => crate::FAILED,
     };
     fail(code, &error)
@@ -182,10 +181,11 @@ async fn export_server(url: &str, queue: &QueuePath, out: &mut dyn Write) -> Res
 
 async fn import_folder(
     folder: &Path,
+    is_meant: bool,
     queue: &QueuePath,
     from: &mut dyn Read,
 ) -> Result<(), MoveError> {
-    let embedded = Embedded::open(folder)?;
+    let embedded = open(folder, is_meant)?;
     let outcome = import_pieces(&embedded.client()?, queue, from).await;
     embedded.stop().await;
     outcome

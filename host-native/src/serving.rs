@@ -8,7 +8,7 @@ use burrow::config::{ClockSource, Settings};
 use burrow::engine::{Clock, Engine, ManualClock, StartError, StartReport, SystemClock};
 use burrow::server::{self, ManualTime};
 
-use crate::inspecting::{open_failure, restore_failure};
+use crate::inspecting::start_failure;
 use crate::running::{Open, RunError, runtime, stop_signal};
 use crate::{FAILED, fail};
 
@@ -75,8 +75,7 @@ fn absolute(path: &Path) -> String {
 
 fn exit_code(error: &ServingError) -> u8 {
     match error {
-        ServingError::Start(StartError::Open(error)) => open_failure(error),
-        ServingError::Start(StartError::Restore(error)) => restore_failure(error),
+        ServingError::Start(error) => start_failure(error),
         _ => FAILED,
     }
 }

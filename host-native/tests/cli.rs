@@ -71,7 +71,7 @@ fn wrong_usage_exits_with_2_and_says_what_is_wrong() {
             &["serve", "--config", "/nowhere/burrow.toml"],
             "/nowhere/burrow.toml",
         ),
-        (&["check"], "DIR"),
+        (&["check", "one", "two"], "two"),
     ];
     for (arguments, part) in cases {
         let output = burrow(arguments);
@@ -241,6 +241,19 @@ fn check_and_dump_show_what_a_stopped_server_has() {
         stdout(&dump)
     );
     assert_eq!(burrow(&["check", "/nowhere"]).status.code(), Some(1));
+    // Without a folder it is the one that a server has without one.
+    let elsewhere = tempfile::tempdir().unwrap();
+    for verb in ["check", "dump"] {
+        let mut command = plain(BINARY);
+        let output = command.arg(verb).current_dir(elsewhere.path()).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            stderr(&output).contains("burrow-data"),
+            "{}",
+            stderr(&output)
+        );
+    }
 }
 
 #[test]

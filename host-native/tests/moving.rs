@@ -97,6 +97,16 @@ fn a_queue_moves_between_folders_and_servers_and_stays_the_same() {
         .lines()
         .filter(|line| line.contains(r#""account":"other""#));
     assert_eq!(moved.count(), 1 + 17, "{lines:.2000}");
+
+    // A folder is made only for who says so.
+    let mistyped = folders[1].path().join("mistyped");
+    let output = import(mistyped.to_str().unwrap(), queue, &offline);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("--create"), "{}", errors(&output));
+    assert!(!mistyped.exists());
+    let mut made = burrow(&["import", "--create", mistyped.to_str().unwrap(), queue]);
+    let output = made.stdin(File::open(&offline).unwrap()).output().unwrap();
+    assert!(output.status.success(), "{}", errors(&output));
 }
 
 #[test]
@@ -221,4 +231,5 @@ fn time_stands_still_until_it_is_moved() {
     let mut client = Client::connect(ordinary.address());
     let answer = client.request("POST", "/clock?advance=1s", "");
     assert_eq!(answer.status, 404, "time is not for everybody");
+    assert!(answer.body.contains("--clock manual"), "{answer:?}");
 }

@@ -110,7 +110,7 @@ pub fn any_command(rng: &mut Rng) -> Command<'static> {
         account: any_name(rng).into(),
         queue: any_name(rng).into(),
     };
-    match rng.u8(..18) {
+    match rng.u8(..19) {
         0 => Command::ListAccounts { page: page(rng) },
         1 => Command::DeleteAccounts { page: page(rng) },
         2 => Command::ListQueues {
@@ -122,6 +122,7 @@ pub fn any_command(rng: &mut Rng) -> Command<'static> {
             page: page(rng),
         },
         4 => Command::GetSettings { queue },
+        18 => Command::GetStats { queue },
         5 => Command::PutSettings {
             queue,
             settings: settings(rng),

@@ -20,8 +20,20 @@ pub struct Recorded {
 /// # Panics
 /// If the file cannot be read.
 pub fn recorded() -> Vec<Recorded> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/wire.hex");
-    let text = std::fs::read_to_string(path).unwrap();
+    read("wire.hex")
+}
+
+/// Every failure, as the frame that a server sends.
+///
+/// # Panics
+/// If the file cannot be read.
+pub fn recorded_failures() -> Vec<Recorded> {
+    read("wire_failures.hex")
+}
+
+fn read(file: &str) -> Vec<Recorded> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
+    let text = std::fs::read_to_string(folder.join(file)).unwrap();
     let mut all: Vec<Recorded> = Vec::new();
     for line in text.lines() {
         let bytes = |hex: &str| -> Vec<u8> {

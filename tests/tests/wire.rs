@@ -49,7 +49,7 @@ fn every_command_comes_out_as_it_went_in() {
 fn every_reply_comes_out_as_it_went_in() {
     let mut rng = Rng::with_seed(2);
     let mut server = PureServer::new(Offer::default());
-    let mut kinds = [0; 10];
+    let mut kinds = [0; 11];
     for _ in 0..20_000 {
         let command = any_command(&mut rng);
         server.node.submit(server.now, command);
@@ -65,6 +65,7 @@ fn every_reply_comes_out_as_it_went_in() {
                 Ok(Reply::Imported { .. }) => 7,
                 Ok(Reply::Done) => 8,
                 Err(_) => 9,
+                Ok(Reply::Stats(_)) => 10,
             };
             kinds[place] += 1;
             if let Ok(Reply::Exported { piece, .. }) = &outcome {

@@ -75,6 +75,7 @@ impl Node {
                 self.queue_names(&account, &page).map(Reply::Names)
             }
             Command::DeleteQueues { account, page } => self.delete_queues(&account, &page),
+            Command::GetStats { queue } => self.get_stats(&queue),
             Command::GetSettings { queue } => self.get_settings(&queue),
             Command::PutSettings { queue, settings } => self.put_settings(&queue, settings),
             Command::ClearSettings { queue } => self.clear_settings(&queue),
@@ -265,7 +266,13 @@ impl Node {
             visible_at,
             positions: positions.into(),
         });
-        if visible_at == Some(0) {
+        // What is about to move, and so cannot be claimed, can be met once it is hidden.
+        let is_woken = match visible_at {
+            None => false,
+            Some(0) => true,
+            Some(_) => self.has_burials_due(queue),
+        };
+        if is_woken {
             self.wake(queue);
         }
     }
@@ -328,6 +335,13 @@ impl Node {
             });
         }
         Ok(())
+    }
+
+    fn get_stats(&mut self, queue: &QueueName<'_>) -> Outcome {
+        check::queue_name(queue)?;
+        let place = self.state.find_queue(&queue.account, &queue.queue);
+        let place = place.ok_or_else(|| self.missing(queue))?;
+        Ok(Reply::Stats(self.state.queue_stats(place)))
     }
 
     fn get_settings(&mut self, queue: &QueueName<'_>) -> Outcome {

@@ -289,6 +289,7 @@ impl Node {
             }
         }
         self.bury_due();
+        self.wake_postponed();
         self.serve_woken();
         self.time_out(self.state.clock);
     }

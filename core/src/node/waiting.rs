@@ -11,6 +11,9 @@ use crate::command::QueueName;
 use crate::refusal::{LimitName, Refusal};
 use crate::settings::Order;
 
+/// So many bytes are given to waiters in a millisecond, however short answers must be.
+const LEAST_SERVED_BYTES: u64 = 4 << 20;
+
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     waiters: BTreeMap<Ticket, Waiter>,
@@ -18,6 +21,12 @@ pub(super) struct Waiting {
     /// equal hashes share a list, which costs time and nothing else.
     lists: BTreeMap<u64, WaitList>,
     deadlines: BTreeSet<(u64, Ticket)>,
+    /// The instant at which somebody was served, or could have been, last, and the bytes that
+    /// were given then.
+    served_at: u64,
+    served_bytes: u64,
+    /// Queues that have something for others too, who are served in the next millisecond.
+    postponed: BTreeSet<(u64, u32)>,
 }
 
 #[derive(Debug)]
@@ -54,7 +63,16 @@ impl Waiting {
     }
 
     pub(super) fn next_deadline(&self) -> Option<u64> {
-        self.deadlines.first().map(|&(deadline, _)| deadline)
+        let first = self.deadlines.first().map(|&(deadline, _)| deadline);
+        let postponed = (!self.postponed.is_empty()).then_some(self.served_at + 1);
+        first.into_iter().chain(postponed).min()
+    }
+
+    fn count_served(&mut self, now: u64, bytes: u64) {
+        if now > self.served_at {
+            (self.served_at, self.served_bytes) = (now, 0);
+        }
+        self.served_bytes += bytes;
     }
 
     fn insert(&mut self, ticket: Ticket, waiter: Waiter) {
@@ -135,6 +153,19 @@ impl Node {
         Ok(())
     }
 
+    /// Wakes the queues that had something left in an earlier millisecond.
+    pub(super) fn wake_postponed(&mut self) {
+        if !self.waiting.postponed.is_empty() && self.state.clock > self.waiting.served_at {
+            let postponed = core::mem::take(&mut self.waiting.postponed);
+            // Some may have gone meanwhile.
+            let by_number = &self.state.by_number;
+            let left = postponed
+                .into_iter()
+                .filter(|(number, _)| by_number.contains_key(number));
+            self.woken.extend(left);
+        }
+    }
+
     /// Serves the waiters of all queues to which something happened, in order of the
     /// queues' numbers.
     pub(super) fn serve_woken(&mut self) {
@@ -178,9 +209,28 @@ impl Node {
             if claims && is_dry {
                 continue;
             }
+            if self.has_served_enough() {
+                self.waiting.count_served(self.state.clock, 0);
+                self.waiting.postponed.insert((number, queue));
+                return;
+            }
+            let before = self.replies.bytes();
             let is_served = self.try_waiter(ticket);
+            let given = self.replies.bytes() - before;
+            self.waiting.count_served(self.state.clock, given);
             is_dry = !is_served && (claims || is_dry);
         }
+    }
+
+    /// One message may be what thousands wait for who only look: what they are given in a
+    /// millisecond, and what of it nobody has taken yet, is as much as one answer may be.
+    fn has_served_enough(&self) -> bool {
+        let most = self.config.limits.max_answer_bytes.max(LEAST_SERVED_BYTES);
+        let given = match self.waiting.served_at == self.state.clock {
+            true => self.waiting.served_bytes,
+            false => 0,
+        };
+        given.max(self.replies.bytes()) >= most
     }
 
     /// The waiters with a marker that the queue has something behind, last come first.

@@ -37,6 +37,14 @@ impl ClockRequest {
     }
 }
 
+/// The answer where the clock is not manual.
+pub(super) fn moves_by_itself() -> Response {
+    Response::text(
+        404,
+        "Not found: this clock moves by itself; start with burrow serve --clock manual, the Worker with CLOCK=manual",
+    )
+}
+
 /// Reads a request to `/clock`; `None` if it is to another path.
 pub(super) fn read(request: &Request<'_>) -> Option<Result<ClockRequest, Response>> {
     let (path, query) = cut(request.target, b'?');

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::refused::{ForClients, status};
 use crate::command::Detail;
 use crate::refusal::Refusal;
-use crate::reply::{MessageList, MessageRef};
+use crate::reply::{MessageList, MessageRef, QueueStats};
 
 /// Bytes that a message takes in a list beside its id and body, as a rule.
 const MESSAGE_OVERHEAD_BYTES: usize = 48;
@@ -77,6 +77,22 @@ pub(super) fn write_message(out: &mut Vec<u8>, message: &MessageRef<'_>, view: V
         write_number(out, u64::from(message.attempts));
     }
     out.push(b'}');
+}
+
+/// How much is in a queue.
+pub(super) fn write_stats(out: &mut Vec<u8>, stats: &QueueStats) {
+    let QueueStats {
+        messages,
+        hidden,
+        bytes,
+    } = *stats;
+    let visible = messages.saturating_sub(hidden);
+    write_display(
+        out,
+        format_args!(
+            "{{\"messages\":{messages},\"visible\":{visible},\"hidden\":{hidden},\"bytes\":{bytes}}}"
+        ),
+    );
 }
 
 /// The results of a settle.

@@ -40,6 +40,7 @@ pub(super) enum Shape {
     /// The ids that were settled, in order.
     Settled(Vec<Box<str>>),
     Settings,
+    Stats,
     Exported,
     Imported,
     Done,
@@ -109,6 +110,7 @@ impl Shape {
                 json::write_settled(&mut body, ids, results)
             }
             (Self::Settings, Reply::Settings(settings)) => settings::write(&mut body, settings),
+            (Self::Stats, Reply::Stats(stats)) => json::write_stats(&mut body, stats),
             _ => return Response::text(500, "The reply is not one to this request"),
         }
         Response::json(200, body)

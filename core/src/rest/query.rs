@@ -27,6 +27,7 @@ pub(super) struct Query<'a> {
     wait: Option<&'a str>,
     claim: Option<&'a str>,
     settings: Option<&'a str>,
+    stats: Option<&'a str>,
     export: Option<&'a str>,
     import: Option<&'a str>,
     after: Option<&'a str>,
@@ -37,6 +38,8 @@ pub(super) struct Query<'a> {
 pub(super) enum Aspect {
     Messages,
     Settings,
+    /// How much is in it.
+    Stats,
     /// All of it, to be taken elsewhere.
     Export,
     /// All of it, from elsewhere.
@@ -65,6 +68,7 @@ impl<'a> Query<'a> {
                 "wait" => &mut parsed.wait,
                 "claim" => &mut parsed.claim,
                 "settings" => &mut parsed.settings,
+                "stats" => &mut parsed.stats,
                 "export" => &mut parsed.export,
                 "import" => &mut parsed.import,
                 "after" => &mut parsed.after,
@@ -80,6 +84,7 @@ impl<'a> Query<'a> {
             (Some(_), _, _) => Aspect::Settings,
             (None, Some(_), _) => Aspect::Export,
             (None, None, Some(_)) => Aspect::Import,
+            (None, None, None) if self.stats.is_some() => Aspect::Stats,
             (None, None, None) => Aspect::Messages,
         }
     }

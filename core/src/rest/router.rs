@@ -26,7 +26,8 @@ const PIECE_BYTES: u64 = 1 << 20;
 pub fn route<'a>(request: &Request<'a>, config: &RestConfig) -> Routed<'a> {
     let head = request.method == "HEAD";
     let origin = cors::permitted_origin(request, config);
-    let read = match clock::read(request).filter(|_| config.manual_clock) {
+    let read = match clock::read(request) {
+        Some(_) if !config.manual_clock => Err(clock::moves_by_itself()),
         Some(Ok(request)) => return Routed::Clock(request),
         Some(Err(response)) => Err(response),
         None => read(request, config, origin.is_some()),
@@ -87,7 +88,7 @@ fn allowed_methods(resource: &Resource<'_>, query: &Query<'_>) -> &'static str {
         Resource::Queue(_) => match query.aspect() {
             Aspect::Messages => "GET, HEAD, PUT, POST, DELETE",
             Aspect::Settings => "GET, HEAD, PUT, DELETE",
-            Aspect::Export => "GET, HEAD",
+            Aspect::Export | Aspect::Stats => "GET, HEAD",
             Aspect::Import => "PUT",
         },
         Resource::Message(..) => "GET, HEAD, PUT, POST, DELETE",
@@ -140,6 +141,7 @@ fn queue<'a>(
 ) -> Option<Read<'a>> {
     Some(match (query.aspect(), method) {
         (Aspect::Settings, "GET" | "PUT" | "DELETE") => queue_settings(method, queue, request),
+        (Aspect::Stats, "GET") => Ok((Command::GetStats { queue }, Shape::Stats)),
         (Aspect::Export, "GET") => export(queue, query),
         (Aspect::Import, "PUT") => {
             let piece = Cow::Borrowed(request.body);

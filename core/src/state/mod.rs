@@ -35,6 +35,7 @@ pub(crate) use queue::Queue;
 pub(crate) use record::NEVER;
 
 use crate::journal::change::Change;
+use crate::reply::QueueStats;
 use extents::Extents;
 use ids::Ids;
 use index::Index;
@@ -355,6 +356,18 @@ impl State {
             self.timers.pop_first();
             self.blocks[block].timer = NEVER;
             self.block_due(block, touched);
+        }
+    }
+
+    /// How much is in a queue. The blocks know how many of their messages are visible.
+    pub(crate) fn queue_stats(&self, queue: u32) -> QueueStats {
+        let queue = self.queue(queue);
+        let blocks = queue.blocks.values().map(|&block| &self.blocks[block]);
+        let visible = blocks.map(|block| u64::from(block.visible_count()));
+        QueueStats {
+            messages: queue.messages,
+            hidden: queue.messages - visible.sum::<u64>(),
+            bytes: queue.bytes,
         }
     }
 

@@ -43,6 +43,7 @@ const PUT_SETTINGS: u8 = 15;
 const CLEAR_SETTINGS: u8 = 16;
 const EXPORT: u8 = 17;
 const IMPORT: u8 = 18;
+const GET_STATS: u8 = 19;
 
 /// Whether a request is likely to be a [small](Command::is_small) one, by its first byte.
 pub(super) fn may_be_small(frame: &Frame<'_>) -> bool {
@@ -116,6 +117,10 @@ fn put_command(out: &mut Vec<u8>, command: &Command<'_>) {
             out.push(DELETE_QUEUES);
             put_text(out, account);
             put_page(out, page);
+        }
+        Command::GetStats { queue } => {
+            out.push(GET_STATS);
+            put_queue(out, queue);
         }
         Command::GetSettings { queue } => {
             out.push(GET_SETTINGS);
@@ -266,6 +271,9 @@ fn command<'a>(
         DELETE_QUEUES => Command::DeleteQueues {
             account: cow(reader)?,
             page: page(reader)?,
+        },
+        GET_STATS => Command::GetStats {
+            queue: queue(reader)?,
         },
         GET_SETTINGS => Command::GetSettings {
             queue: queue(reader)?,

@@ -12,7 +12,7 @@ use super::fields::{
 use crate::codec::{Reader, put_bytes, put_varint};
 use crate::ids::IdList;
 use crate::refusal::Refusal;
-use crate::reply::{Entry, MessageList, MessageRef, Reply};
+use crate::reply::{Entry, MessageList, MessageRef, QueueStats, Reply};
 
 const NAMES: u8 = 1;
 const MESSAGES: u8 = 2;
@@ -24,6 +24,7 @@ const EXPORTED: u8 = 7;
 const IMPORTED: u8 = 8;
 const DONE: u8 = 9;
 const MESSAGES_OF_MORE: u8 = 10;
+const STATS: u8 = 11;
 
 /// Stands for a settlement that was made, where else there is the code of a refusal.
 const SETTLED_WELL: u64 = 0;
@@ -56,6 +57,16 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply) {
             put_varint(out, results.len() as u64);
             results.iter().for_each(|result| put_result(out, result));
         }
+        Reply::Stats(QueueStats {
+            messages,
+            hidden,
+            bytes,
+        }) => {
+            out.push(STATS);
+            put_varint(out, *messages);
+            put_varint(out, *hidden);
+            put_varint(out, *bytes);
+        }
         Reply::Settings(settings) => {
             out.push(SETTINGS);
             put_settings(out, settings);
@@ -87,6 +98,11 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Reply, DecodeError> {
         },
         PUT_BATCH => Reply::PutBatch(ids(reader)?),
         SETTLED => Reply::Settled(list(reader, result)?),
+        STATS => Reply::Stats(QueueStats {
+            messages: number(reader)?,
+            hidden: number(reader)?,
+            bytes: number(reader)?,
+        }),
         SETTINGS => Reply::Settings(settings(reader)?),
         EXPORTED => {
             let next = Flags::read(reader, 1)?.optional(0, reader, number)?;

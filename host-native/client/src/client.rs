@@ -1,5 +1,6 @@
 //! The client: servers, deadlines, trying again.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -36,6 +37,18 @@ struct Inner {
     /// What the ids that this client gives begin with.
     origin: u64,
     given: AtomicU64,
+    tell: Option<Tell>,
+}
+
+type OnFirstFailure = dyn Fn(&Error, Duration) + Send + Sync;
+
+/// Whom to tell that a call is tried again.
+struct Tell(Box<OnFirstFailure>);
+
+impl fmt::Debug for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tell")
+    }
 }
 
 /// How a client is made.
@@ -46,6 +59,7 @@ pub struct Builder {
     deadline: Duration,
     max_in_flight: usize,
     trust: Trust,
+    tell: Option<Tell>,
 }
 
 impl Builder {
@@ -98,6 +112,16 @@ impl Builder {
         self
     }
 
+    /// Has `tell` called when a call has failed for the first time and is tried again: with the
+    /// reason, and the time for which it goes on.
+    pub fn on_first_failure(
+        mut self,
+        tell: impl Fn(&Error, Duration) + Send + Sync + 'static,
+    ) -> Self {
+        self.tell = Some(Tell(Box::new(tell)));
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -123,6 +147,7 @@ impl Builder {
                 waiting: Semaphore::new((places - (places / 4).max(1)).max(1)),
                 origin: fastrand::u64(..),
                 given: AtomicU64::new(0),
+                tell: self.tell,
             }),
         })
     }
@@ -142,6 +167,7 @@ impl Client {
             deadline: DEADLINE,
             max_in_flight: MAX_IN_FLIGHT,
             trust: Trust::default(),
+            tell: None,
         }
     }
 
@@ -246,6 +272,9 @@ impl Client {
             let pause = pause(attempt);
             if Instant::now() + pause >= until {
                 return Err(last);
+            }
+            if let (0, Some(Tell(tell))) = (attempt, &self.inner.tell) {
+                tell(&last, until.saturating_duration_since(Instant::now()));
             }
             sleep(pause).await;
         }

@@ -46,6 +46,25 @@
 //! harm: reads, puts (they carry an id, which the client gives if the caller does not),
 //! and what shows a claim. Never a claim or a pop.
 //!
+//! **Bounds.** Each call has a deadline, for all its tries and beside the time that it asks the
+//! server to wait; and there are never more calls under way than allowed, further ones wait
+//! their turn.
+//!
+//! ```
+//! # fn main() -> Result<(), burrow_client::Error> {
+//! use std::time::Duration;
+//! use burrow_client::Client;
+//!
+//! let client = Client::builder()
+//!     .server("burrow://127.0.0.1:8081")?
+//!     .deadline(Duration::from_secs(10))
+//!     .max_in_flight(64)
+//!     .on_first_failure(|error, left| eprintln!("{error}; trying again for {left:.0?}"))
+//!     .build()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! **Several servers.** Each queue lives on one of them, by rendezvous hashing of account and
 //! queue with the servers' names and weights: the same place as with a proxy that was told
 //! these. With [`Builder::failover`] above 1 the next in the queue's own order stand in for it:
@@ -56,7 +75,8 @@
 //! failover of all servers, or put a proxy in front, which moves them to where they belong.
 //!
 //! **Without a server.** A data folder is opened in the same process by
-//! `burrow::embedded::Embedded`, of the crate `burrow`, which gives a [`Client`] as well.
+//! `burrow::embedded::Embedded`, of the crate `burrow`, which gives a [`Client`] as well. The
+//! example `client` does all this on either.
 
 mod claims;
 mod client;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use burrow_core::{NewMessage, SettleAction, Update};
+use serde::Deserialize;
 
 /// A message to put.
 #[derive(Clone, Debug, Default)]
@@ -101,12 +102,35 @@ impl Settle {
     }
 }
 
-/// What is in a queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How much is in a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct QueueStats {
     pub messages: u64,
     pub visible: u64,
+    /// Claimed ones included.
     pub hidden: u64,
+    /// Bytes of ids and bodies.
+    pub bytes: u64,
+}
+
+impl QueueStats {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.visible += other.visible;
+        self.hidden += other.hidden;
+        self.bytes += other.bytes;
+    }
+}
+
+impl From<burrow_core::QueueStats> for QueueStats {
+    fn from(stats: burrow_core::QueueStats) -> Self {
+        Self {
+            messages: stats.messages,
+            visible: stats.messages.saturating_sub(stats.hidden),
+            hidden: stats.hidden,
+            bytes: stats.bytes,
+        }
+    }
 }
 
 pub(crate) fn ms(span: Duration) -> u64 {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use burrow_core::{
-    ClaimToken, Command, Detail, NewMessage, QueueName, Refusal, Selection, Settings, SettleAction,
+    ClaimToken, Command, Detail, NewMessage, QueueName, Selection, Settings, SettleAction,
     Settlement, Update,
 };
 use tokio::time::{Instant, sleep};
@@ -21,8 +21,6 @@ use crate::transport::{Answer, Message};
 
 /// With several servers, how long a wait on one of them goes on before the others are asked.
 pub(crate) const TURN_MS: u64 = 500;
-/// Messages that are looked at in one step where all are.
-const PAGE: u64 = 10_000;
 
 /// A queue of a [`Client`].
 #[derive(Clone, Debug)]
@@ -239,14 +237,19 @@ impl Queue {
         self.everywhere(&Command::ClearSettings { queue }).await
     }
 
-    /// Counts the queue's messages, by listing them without their bodies. Each page of the list
-    /// has the time of a call.
+    /// How much is in the queue, on all servers that it may be on.
     pub async fn stats(&self) -> Result<QueueStats, Error> {
         let mut stats = QueueStats::default();
         let (mut is_there, mut missing) = (false, None);
+        let queue = self.name.clone();
+        let (command, until) = (Command::GetStats { queue }, self.client.until(0));
         for server in self.servers() {
-            match self.count(server, &mut stats).await {
-                Ok(()) => is_there = true,
+            match self.client.call(&[server], &command, until).await {
+                Ok(Answer::Stats(own)) => {
+                    is_there = true;
+                    stats.add(own);
+                }
+                Ok(_) => return Err(unexpected()),
                 Err(error @ Error::NotFound(_)) => missing = Some(error),
                 Err(error) => return Err(error),
             }
@@ -429,35 +432,6 @@ impl Queue {
                 true => Detail::Attributes,
                 false => Detail::All,
             },
-        }
-    }
-
-    async fn count(&self, server: &Server, stats: &mut QueueStats) -> Result<(), Error> {
-        let mut listing = Listing {
-            limit: Some(PAGE),
-            hidden: true,
-            without_bodies: true,
-            ..Listing::default()
-        };
-        loop {
-            let until = self.client.until(0);
-            let page = match self.page(server, &listing, until).await {
-                Err(Error::NotFound(_)) if listing.marker.is_some() => return Ok(()),
-                // It is there, and empty.
-                Err(error) if error == Refusal::MessageNotFound.into() => return Ok(()),
-                outcome => outcome?,
-            };
-            for message in &page {
-                stats.messages += 1;
-                match message.hide_ms {
-                    0 => stats.visible += 1,
-                    _ => stats.hidden += 1,
-                }
-            }
-            let Some(last) = page.into_iter().last() else {
-                return Ok(());
-            };
-            listing.marker = Some(last.id);
         }
     }
 }

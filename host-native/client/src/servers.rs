@@ -31,6 +31,12 @@ impl Server {
         let (own_name, transport): (String, Arc<dyn Transport>) = if Wire::is_meant(spec.address) {
             let wire = Wire::new(spec.address)?;
             (wire.placed_name(), Arc::new(wire))
+        } else if !is_http(spec.address) {
+            let text = format!(
+                "{text}: a server is given as http://HOST:PORT or https://HOST:PORT, or by the wire \
+                 protocol as burrow://HOST:PORT or burrow+unix:///PATH"
+            );
+            return Err(Error::Invalid(text));
         } else {
             let rest = Rest::trusting(spec.address, trust)?;
             let url = spec.address.trim_end_matches('/').to_owned();
@@ -42,6 +48,15 @@ impl Server {
             transport,
         })
     }
+}
+
+fn is_http(url: &str) -> bool {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| {
+        ["http", "https"]
+            .iter()
+            .any(|own| scheme.eq_ignore_ascii_case(own))
+    })
 }
 
 /// The first `count` servers of a queue, the one that it lives on before those that stand

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use burrow_core::{ClaimToken, Command, MessageRef, Reply, Settings};
 
 use crate::error::Error;
+use crate::options::QueueStats;
 
 /// A call under way. Dropping it gives up a wait, and a claim whose answer has not left.
 pub type Calling<'a> = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send + 'a>>;
@@ -27,6 +28,7 @@ pub enum Answer {
     /// The ids, in the order of the command.
     PutBatch(Vec<String>),
     Settled(Vec<Result<(), Error>>),
+    Stats(QueueStats),
     Settings(Settings),
     Exported {
         piece: Vec<u8>,
@@ -83,6 +85,7 @@ impl From<Reply> for Answer {
                     .map(|result| result.map_err(Error::from))
                     .collect(),
             ),
+            Reply::Stats(stats) => Self::Stats(stats.into()),
             Reply::Settings(settings) => Self::Settings(settings),
             Reply::Exported { piece, next } => Self::Exported { piece, next },
             Reply::Imported { .. } | Reply::Done => Self::Done,

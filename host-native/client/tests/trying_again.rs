@@ -96,6 +96,29 @@ async fn an_acknowledgement_that_may_have_happened_has_when_nothing_is_left() {
 }
 
 #[tokio::test]
+async fn who_asked_is_told_once_that_a_call_is_tried_again() {
+    let server = told([not_done(), not_done(), unknown(), Ok(Answer::Done)]);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hearing = Arc::clone(&heard);
+    let client = Client::builder()
+        .transport("server", server.clone())
+        .deadline(Duration::from_secs(60))
+        .on_first_failure(move |error, left| {
+            hearing.lock().unwrap().push((error.clone(), left));
+        })
+        .build()
+        .unwrap();
+    let settled = client.queue("a", "q").clear_settings().await;
+    assert_eq!((settled, calls(&server).len()), (Ok(()), 4));
+    let heard = heard.lock().unwrap();
+    let [(error, left)] = heard.as_slice() else {
+        panic!("{heard:?}");
+    };
+    assert_eq!(Err(error.clone()), not_done());
+    assert!(*left <= Duration::from_secs(60) && *left > Duration::from_secs(1));
+}
+
+#[tokio::test]
 async fn the_deadline_ends_all_tries() {
     let server = told([not_done()]);
     let outcome = queue(std::slice::from_ref(&server))

@@ -57,6 +57,47 @@ async fn an_acknowledgement_does_not_stand_behind_those_who_wait() {
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
+/// Counts the calls that are under way, and how many there were at a time.
+#[derive(Debug, Default)]
+struct Busy {
+    present: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Transport for Busy {
+    fn call<'a>(&'a self, _: &'a Command<'a>) -> Calling<'a> {
+        Box::pin(async {
+            let present = self.present.fetch_add(1, SeqCst) + 1;
+            self.most.fetch_max(present, SeqCst);
+            tokio::task::yield_now().await;
+            self.present.fetch_sub(1, SeqCst);
+            Ok(Answer::Messages(Vec::new()))
+        })
+    }
+}
+
+#[tokio::test]
+async fn no_more_calls_are_under_way_than_allowed() {
+    let server = Arc::new(Busy::default());
+    let builder = Client::builder().transport("server", server.clone());
+    let client = builder.max_in_flight(8).build().unwrap();
+    let calls: Vec<_> = (0..100)
+        .map(|number| {
+            let queue = client.queue("a", "q");
+            let wait = if number % 2 == 0 {
+                LONG
+            } else {
+                Duration::ZERO
+            };
+            tokio::spawn(async move { queue.pop(Taking { limit: 1, wait }).await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap(), Ok(Vec::new()));
+    }
+    assert_eq!(server.most.load(SeqCst), 8);
+}
+
 /// Gives one message to claim, and answers an extension when it is told to.
 #[derive(Debug, Default)]
 struct Slow {
@@ -137,5 +178,12 @@ fn servers_have_names_of_their_own_and_weights_in_bounds() {
         &["h:1=http://h:1", "burrow://h:1"],
     ] {
         assert!(build(bad).is_err(), "{bad:?}");
+    }
+    for bad in ["h:1", "ftp://h:1", "htp://h", ""] {
+        let error = build(&[bad]).unwrap_err().to_string();
+        assert!(
+            error.contains("http://") && error.contains("burrow://"),
+            "{error}"
+        );
     }
 }

@@ -69,12 +69,15 @@ pub struct ServerSettings {
     pub log_level: LogLevel,
 }
 
+/// The folder of a server's data unless it is told another one.
+pub const DEFAULT_FOLDER: &str = "burrow-data";
+
 /// Where a server's data lies, and where its time comes from.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Data")]
 pub struct DataSettings {
     /// Folder of the data; it is made if it is not there
-    #[arg(long, value_name = "DIR", default_value = "burrow-data")]
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_FOLDER)]
     pub data: PathBuf,
     /// Keep everything in memory only: faster, and all is gone when the server stops
     #[arg(long, action = ArgAction::Set, default_value_t = false, value_name = "true|false",

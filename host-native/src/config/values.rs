@@ -38,6 +38,15 @@ pub enum ServerAddress {
     Unix(PathBuf),
 }
 
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => f.write_str(address),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// A server behind a proxy: `east=10.0.0.1:8081@3`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSpec {
@@ -185,25 +194,35 @@ pub(super) fn wire_addresses(text: &str) -> Result<WireAddresses, String> {
 /// Reads a server behind a proxy.
 pub(super) fn server_spec(text: &str) -> Result<ServerSpec, String> {
     let spec = Spec::read(text);
-    let address = spec.map_or("", |spec| spec.address);
-    let parsed = match address.strip_prefix("unix:") {
-        Some(path) => (!path.is_empty()).then(|| ServerAddress::Unix(path.into())),
-        None => address
-            .rsplit_once(':')
-            .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
-            .map(|_| ServerAddress::Tcp(address.to_owned())),
-    };
-    match (parsed, spec) {
+    let address = spec.and_then(|spec| server_address(spec.address));
+    match (address, spec) {
         (Some(address), Some(spec)) => Ok(ServerSpec {
-            name: spec.name.unwrap_or(spec.address).to_owned(),
+            name: spec.name.map_or_else(|| address.to_string(), str::to_owned),
             address,
             weight: spec.weight,
         }),
         _ => Err(format!(
-            "allowed is a host and a port, as 10.0.0.1:8081, or a socket's path, as \
-             unix:/run/burrow.sock; before it a name and =, behind it @ and a weight from 1 to {MAX_WEIGHT}"
+            "allowed is where a server speaks the wire protocol: 10.0.0.1:8081 or burrow://10.0.0.1:8081, or a \
+             socket's path, as unix:/run/burrow.sock; before it a name and =, behind it @ and a weight from 1 \
+             to {MAX_WEIGHT}"
         )),
     }
+}
+
+/// The address alone, or the URL that clients are told.
+fn server_address(text: &str) -> Option<ServerAddress> {
+    let path = text
+        .strip_prefix("unix:")
+        .or_else(|| text.strip_prefix("burrow+unix://"));
+    if let Some(path) = path {
+        return (!path.is_empty()).then(|| ServerAddress::Unix(path.into()));
+    }
+    let address = text
+        .strip_prefix("burrow://")
+        .map_or(text, |rest| rest.trim_end_matches('/'));
+    let (host, port) = address.rsplit_once(':')?;
+    let is_good = !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok();
+    is_good.then(|| ServerAddress::Tcp(address.to_owned()))
 }
 
 /// Reads the two names of a queue.
@@ -350,10 +369,21 @@ mod tests {
         assert_eq!(server_spec("[::1]:9"), spec("[::1]:9", tcp("[::1]:9"), 1));
         assert_eq!(server_spec("a=host:81@3"), spec("a", tcp("host:81"), 3));
         let unix = ServerAddress::Unix("/a=b".into());
-        assert_eq!(server_spec("b=unix:/a=b"), spec("b", unix, 1));
+        assert_eq!(server_spec("b=unix:/a=b"), spec("b", unix.clone(), 1));
+        // The name is the same as that of the address alone.
+        assert_eq!(
+            server_spec("burrow://host:81/@3"),
+            spec("host:81", tcp("host:81"), 3)
+        );
+        assert_eq!(
+            server_spec("burrow+unix:///a=b"),
+            spec("unix:/a=b", unix, 1)
+        );
         for bad in [
             "",
             "host",
+            "http://host:81",
+            "burrow://host",
             ":81",
             "host:x",
             "=host:81",

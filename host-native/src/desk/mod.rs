@@ -3,7 +3,6 @@
 //! The seam is as narrow as can be: a command goes in, and its outcome comes at once or is
 //! told to its recipient later. So the front-ends and their bounds are the same for both.
 
-mod commands;
 mod mailbox;
 mod numbers;
 mod waiting;
@@ -14,7 +13,6 @@ use std::sync::Arc;
 use burrow_core::{Command, Refusal, Reply};
 use tokio::sync::{oneshot, watch};
 
-pub(crate) use commands::queue_of;
 pub use mailbox::Mailbox;
 pub(crate) use numbers::NumberMap;
 pub(crate) use waiting::{Cancel, Deliveries, Outcome, Place, Recipient, Relay, Waiting};

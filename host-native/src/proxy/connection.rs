@@ -15,7 +15,8 @@ use super::lane::{Lane, Work};
 use crate::config::ServerAddress;
 use crate::server::Stream;
 
-/// Bytes that are read at once, at the least and at the most.
+/// Bytes that are read at once, at the least and at the most; so many are kept for what comes
+/// next.
 const SMALL_READ: usize = 16 << 10;
 const LARGE_READ: usize = 256 << 10;
 
@@ -100,6 +101,7 @@ impl Connection {
             timeout: checks.timeout,
             has_heard: true,
             asked_at: None,
+            has_let_others: false,
         };
         poll_fn(|cx| serving.poll(lane, cx)).await
     }
@@ -126,6 +128,8 @@ struct Serving {
     /// Something came since the last tick.
     has_heard: bool,
     asked_at: Option<Instant>,
+    /// Others have been let go first, since there is something to be sent.
+    has_let_others: bool,
 }
 
 impl Serving {
@@ -139,6 +143,14 @@ impl Serving {
             if !self.poll_send(cx)? {
                 return Poll::Pending;
             }
+            // Whoever submits wakes this task, which is then run before those who are about to
+            // submit: they go first, and what all of them have leaves in one write.
+            if !self.has_let_others && lane.has_work() {
+                self.has_let_others = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.has_let_others = false;
             match lane.take_work(cx, &mut self.sending) {
                 Work::Send => {}
                 Work::Nothing => return Poll::Pending,
@@ -155,7 +167,7 @@ impl Serving {
             Poll::Ready(0) => return Poll::Ready(Err(Broken::Closed)),
             Poll::Ready(bytes) => bytes,
             Poll::Pending => {
-                if self.decoder.unread() == 0 {
+                if self.decoder.unread() == 0 && self.decoder.received().capacity() > LARGE_READ {
                     self.decoder.release();
                 }
                 return Poll::Pending;

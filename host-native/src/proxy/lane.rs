@@ -5,7 +5,7 @@
 //! what has gathered meanwhile in one go. The server is never told more than it takes:
 //! what is beyond waits here, within a bound of bytes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
@@ -13,7 +13,7 @@ use std::task::{Context, Waker};
 use burrow_core::wire::{self, Offer};
 use burrow_core::{Command, Effect, Refusal};
 
-use crate::desk::{Cancel, Deliveries, Failure, Place, Recipient};
+use crate::desk::{Cancel, Deliveries, Failure, NumberMap, Place, Recipient};
 
 /// A connection, or one that is about to be made.
 pub(super) struct Lane {
@@ -35,7 +35,7 @@ struct Inside {
     last_id: u64,
     /// The last request that went to the socket. Those after it have certainly not happened.
     last_sent_id: u64,
-    pending: HashMap<u64, Pending>,
+    pending: NumberMap<u64, Pending>,
     /// The task, when it rests.
     waker: Option<Waker>,
 }
@@ -161,6 +161,12 @@ impl Lane {
             wake(inside);
         }
         is_idle
+    }
+
+    /// True if there is something to be sent.
+    pub(super) fn has_work(&self) -> bool {
+        let inside = self.lock();
+        !inside.is_closed && !inside.out.is_empty()
     }
 
     /// Swaps what is to be sent for `sending`, which must be empty. The context's task is

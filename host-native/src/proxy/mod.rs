@@ -110,11 +110,13 @@ async fn follow(
 
 impl Backend for Proxy {
     fn submit(&self, command: Command<'_>, recipient: &mut dyn FnMut() -> Recipient) -> Submitted {
-        match self.health() {
-            Health::Serving | Health::NotStoring { .. } => self.router.submit(command, recipient),
-            Health::Stopping | Health::Stopped { .. } => {
-                Submitted::Answered(Err(Failure::Stopping))
-            }
+        let is_stopped = matches!(
+            *self.health.borrow(),
+            Health::Stopping | Health::Stopped { .. }
+        );
+        match is_stopped {
+            true => Submitted::Answered(Err(Failure::Stopping)),
+            false => self.router.submit(command, recipient),
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use super::link::Link;
 use super::merge::call_all;
 use super::router::{Router, is_claim};
-use crate::desk::{Failure, Outcome, Recipient, Relay, queue_of};
+use crate::desk::{Failure, Outcome, Recipient, Relay};
 
 struct Watching {
     router: Arc<Router>,
@@ -90,7 +90,7 @@ impl Router {
             Command::Put { .. } | Command::PutBatch { .. } | Command::Import { .. }
         );
         let may_miss = self.links().len() > 1 && !is_put;
-        let (true, Some(queue)) = (is_claim || may_miss, queue_of(command)) else {
+        let (true, Some(queue)) = (is_claim || may_miss, command.queue()) else {
             return recipient;
         };
         let (account, queue) = (&*queue.account, &*queue.queue);

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::letters::Letters;
 use super::link::Link;
 use super::task::{self, Ending, Kept};
-use crate::desk::{Failure, Health, Outcome, Recipient, Submitted, Waiting, queue_of};
+use crate::desk::{Failure, Health, Outcome, Recipient, Submitted, Waiting};
 
 pub(super) struct Router {
     /// In order of name, which is the same for all proxies.
@@ -80,7 +80,7 @@ impl Router {
         if let [only] = &*self.links {
             return Ok(Route::One(only));
         }
-        let Some(queue) = queue_of(command) else {
+        let Some(queue) = command.queue() else {
             return Ok(Route::Many);
         };
         if matches!(
@@ -100,7 +100,7 @@ impl Router {
             Ok(command) => command,
             Err(failure) => return recipient.tell(Err(failure)),
         };
-        let claimed_from = queue_of(&command).filter(|_| is_claim(&command)).cloned();
+        let claimed_from = command.queue().filter(|_| is_claim(&command)).cloned();
         let outcome = tokio::select! {
             biased;
             outcome = self.carry_out(command, &ending) => outcome,
@@ -115,7 +115,7 @@ impl Router {
     }
 
     async fn carry_out(self: &Arc<Self>, command: Command<'_>, ending: &Ending) -> Outcome {
-        match queue_of(&command) {
+        match command.queue() {
             None => self.carry_out_everywhere(command).await,
             Some(queue) if self.is_spread(queue) => self.carry_out_spread(command, ending).await,
             Some(queue) => {

@@ -7,7 +7,7 @@
 //! A message may lie elsewhere than its id says: it was put when there were other servers,
 //! or came as a dead letter. So what is asked for by id and not found is looked for on all.
 
-use burrow_core::{Command, IdList, NewMessage, QueueName, Refusal, Reply, Settlement};
+use burrow_core::{Command, IdList, NewMessage, QueueName, QueueStats, Refusal, Reply, Settlement};
 
 use super::merge::{call_all, is_missing, more_exact, together};
 use super::router::Router;
@@ -39,6 +39,7 @@ impl Router {
                 ref queue, ref id, ..
             } => self.by_id(&self.preference(queue, id), &command).await,
             Command::Settle { queue, settlements } => self.settle(queue, settlements).await,
+            Command::GetStats { .. } => self.stats(&command).await,
             Command::GetSettings { .. } => {
                 let all: Vec<usize> = (0..self.links().len()).collect();
                 self.by_id(&all, &command).await
@@ -81,6 +82,22 @@ impl Router {
             }
         }
         Err(missing.unwrap_or(Refusal::QueueNotFound).into())
+    }
+
+    /// What all servers have together.
+    async fn stats(&self, command: &Command<'_>) -> Outcome {
+        self.require_all()?;
+        let told = call_all(self.links(), |_| Some(command.clone())).await;
+        let mut stats = QueueStats::default();
+        for reply in together(told)? {
+            let Reply::Stats(own) = reply else {
+                return Err(Failure::OutcomeUnknown);
+            };
+            stats.messages += own.messages;
+            stats.hidden += own.hidden;
+            stats.bytes += own.bytes;
+        }
+        Ok(Reply::Stats(stats))
     }
 
     /// Each server's part of the batch is one atomic step. The proxy gives the ids that the

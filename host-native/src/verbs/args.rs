@@ -47,7 +47,7 @@ pub(crate) enum Verb {
     /// Show, change or clear a queue's settings
     #[command(after_help = SETTINGS_HELP)]
     Settings(SettingsArgs),
-    /// Count the messages of a queue, or of every queue
+    /// How much is in a queue, or in every queue: messages, and bytes of their ids and bodies
     #[command(after_help = LOOK_HELP)]
     Stats(LsArgs),
     /// Run a command for each message: xargs for a queue
@@ -100,6 +100,9 @@ pub(crate) struct PutArgs {
     /// Each line is a message
     #[arg(long)]
     pub(crate) lines: bool,
+    /// Make the data folder if there is none
+    #[arg(long, requires = "data")]
+    pub(crate) create: bool,
     /// The message's id; takes the place of the one that has it
     #[arg(long, conflicts_with = "lines")]
     pub(crate) id: Option<String>,
@@ -213,6 +216,9 @@ pub(crate) struct SettingsArgs {
     /// Take all settings away
     #[arg(long)]
     pub(crate) clear: bool,
+    /// Make the data folder if there is none
+    #[arg(long, requires = "data")]
+    pub(crate) create: bool,
 }
 
 #[derive(Args, Debug)]
@@ -303,11 +309,19 @@ const LOOK_HELP: &str = concat!(
 
 const SETTINGS_HELP: &str = concat!(
     "Settings:
-  default_ttl, default_hide, max_attempts, dead_letter, max_messages, max_bytes,
-  order (fifo or lifo), retention. max_attempts and dead_letter go together.
+  default_ttl   seconds until a message expires, 0 = never, where its put does not say
+  default_hide  seconds until a message is visible, where its put does not say
+  max_attempts  claims of a message, at least 1; the next one gives it up instead
+  dead_letter   queue of the same account for what was given up; both or neither
+  max_messages  messages that the queue takes
+  max_bytes     bytes of ids and bodies that it takes, as a plain number
+  order         fifo or lifo
+  retention     seconds for which the id of a message that is gone serves as a marker
+  What is not set is as the server has it. Seconds may have a fraction, 0.25.
 
 Examples:
-  burrow settings shop/jobs max_attempts=5 dead_letter=failed
+  burrow settings shop/jobs
+  burrow settings shop/jobs max_attempts=5 dead_letter=failed default_ttl=86400
   burrow settings shop/jobs order=
 ",
     codes!()
@@ -318,6 +332,8 @@ const WORK_HELP: &str = concat!(
   Its input is the body; with --batch above 1, a line for each body. BURROW_ID,
   BURROW_ATTEMPTS, BURROW_QUEUE tell which message it is (with --batch: the first), and
   BURROW_COUNT how many. Exit code 0 acknowledges; anything else gives the messages back.
+  What commands print comes line by line; a last line without an end is ended before the
+  next command's, and on a terminal.
   Ctrl-C and SIGTERM end the commands with SIGTERM, after 5 seconds with SIGKILL, and give
   back what is not done. If this program is killed, its messages come back after --hide.
   A second one kills them at once and gives back nothing: that comes back after --hide.

@@ -88,13 +88,13 @@ pub(super) async fn stats(args: &LsArgs, client: &Client) -> Result<(), VerbErro
                 &mut out,
                 &json!({
                     "account": account, "queue": queue, "messages": stats.messages,
-                    "visible": stats.visible, "hidden": stats.hidden,
+                    "visible": stats.visible, "hidden": stats.hidden, "bytes": stats.bytes,
                 }),
             )?,
             false => writeln!(
                 out,
-                "{account}/{queue}\t{} messages\t{} visible\t{} hidden",
-                stats.messages, stats.visible, stats.hidden
+                "{account}/{queue}\t{} messages\t{} visible\t{} hidden\t{} bytes",
+                stats.messages, stats.visible, stats.hidden, stats.bytes
             )?,
         }
     }

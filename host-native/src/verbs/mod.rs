@@ -2,24 +2,28 @@
 
 mod args;
 mod look;
+mod output;
 mod put;
 mod take;
 mod work;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use burrow::embedded::Embedded;
 use burrow::engine::StartError;
+use burrow::storage::OpenError;
 use burrow_client::{Builder, Client, Error, Queue, Trust};
 
 pub(crate) use args::Verb;
 use args::{QueueArgs, Target};
 
-use crate::inspecting::{open_failure, restore_failure};
+use crate::inspecting::start_failure;
 use crate::{FAILED, USAGE, fail};
 
 /// There is nothing, also after waiting.
@@ -41,6 +45,8 @@ enum VerbError {
     Client(#[from] Error),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error(transparent)]
+    Open(#[from] OpenFailure),
     #[error("{0}")]
     Usage(String),
     #[error("{path}: {error}")]
@@ -66,8 +72,7 @@ impl VerbError {
         match self {
             Self::Client(Error::NotFound(_)) | Self::Nothing => NOTHING,
             Self::Client(Error::ClaimLost) => LOST,
-            Self::Start(StartError::Open(error)) => open_failure(error),
-            Self::Start(StartError::Restore(error)) => restore_failure(error),
+            Self::Start(error) | Self::Open(OpenFailure::Start(error)) => start_failure(error),
             Self::Usage(_) => USAGE,
             Self::CommandsFailed(_) => COMMANDS_FAILED,
             _ => FAILED,
@@ -91,23 +96,27 @@ fn run_verb(verb: Verb, url: Option<OsString>) -> Result<(), VerbError> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let bounds = Client::builder()
             .deadline(target.deadline)
-            .max_in_flight(most_calls(&verb));
+            .max_in_flight(most_calls(&verb))
+            .on_first_failure(tell_once());
         let Some(folder) = &target.data else {
             return carry_out(verb, &remote(bounds, &target, url)?).await;
         };
-        let embedded = match may_begin(&verb) {
-            true => Embedded::open(folder)?,
-            false => Embedded::open_existing(folder)?,
+        let embedded = match may_create(&verb) {
+            Some(is_meant) => open(folder, is_meant)?,
+            None => Embedded::open_existing(folder)?,
         };
         let own = Arc::new(embedded.clone());
         let client = bounds.transport("this process", own).build()?;
         let outcome = carry_out(verb, &client).await;
         embedded.stop().await;
         outcome
-    })
+    });
+    // What is written to somebody who does not read is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn carry_out(verb: Verb, client: &Client) -> Result<(), VerbError> {
@@ -128,6 +137,16 @@ async fn carry_out(verb: Verb, client: &Client) -> Result<(), VerbError> {
     }
 }
 
+/// Tells who waits why, once: half a minute without a word looks like a program that hangs.
+fn tell_once() -> impl Fn(&Error, Duration) {
+    let is_told = AtomicBool::new(false);
+    move |error, left| {
+        if !is_told.swap(true, Relaxed) {
+            eprintln!("burrow: {error}; trying again for {left:.0?}");
+        }
+    }
+}
+
 /// Calls at a time. Each of the workers may wait for messages, and another call of its own may
 /// extend their claims; a wait is never for a place.
 fn most_calls(verb: &Verb) -> usize {
@@ -139,12 +158,37 @@ fn most_calls(verb: &Verb) -> usize {
     }
 }
 
-/// True if a data folder may begin with what the verb does.
-fn may_begin(verb: &Verb) -> bool {
+/// Opens a data folder to put something into it. One is made only for who says so: a name that
+/// is mistyped would be one that nobody finds again.
+pub(crate) fn open(folder: &Path, is_meant: bool) -> Result<Embedded, OpenFailure> {
+    if is_meant {
+        return Ok(Embedded::open(folder)?);
+    }
+    Embedded::open_existing(folder).map_err(|error| match error {
+        StartError::Open(OpenError::NoData { path }) => OpenFailure::NoData(path),
+        StartError::Open(OpenError::Access { path, source, .. })
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            OpenFailure::NoData(path)
+        }
+        error => OpenFailure::Start(error),
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenFailure {
+    #[error("{path} holds no data of Burrow; with --create it is made", path = .0.display())]
+    NoData(PathBuf),
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// Of a verb that puts something: whether the data folder is to be made if need be.
+fn may_create(verb: &Verb) -> Option<bool> {
     match verb {
-        Verb::Put(_) => true,
-        Verb::Settings(args) => !args.changes.is_empty(),
-        _ => false,
+        Verb::Put(args) => Some(args.create),
+        Verb::Settings(args) if !args.changes.is_empty() => Some(args.create),
+        _ => None,
     }
 }
 

@@ -14,10 +14,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 use super::args::WorkArgs;
+use super::output::{Output, Printing};
 use super::{BETWEEN_TRIES, VerbError, is_outage};
 
 /// How long one request waits for messages.
@@ -33,6 +34,7 @@ struct Job {
     command: Vec<OsString>,
     claiming: Claiming,
     delay: Duration,
+    output: Arc<Output>,
     is_endless: bool,
     /// Messages whose command failed last. Not kept by one who never ends.
     failed: Mutex<BTreeSet<String>>,
@@ -66,6 +68,7 @@ pub(super) async fn work(args: WorkArgs, client: &Client) -> Result<(), VerbErro
         },
         command: args.command,
         delay: args.delay,
+        output: Arc::default(),
         is_endless: args.wait.is_none(),
         failed: Mutex::default(),
         stop,
@@ -152,7 +155,11 @@ impl Job {
     }
 
     async fn handle(&self, held: Held) -> Result<(), VerbError> {
-        let (mut child, feeding) = match self.start(&held) {
+        let Started {
+            mut child,
+            feeding,
+            printing,
+        } = match self.start(&held) {
             Ok(started) => started,
             Err(error) => {
                 self.unless_hurried(held.release(Duration::ZERO)).await?;
@@ -176,6 +183,10 @@ impl Job {
         };
         // A command need not read its input.
         feeding.abort();
+        tokio::select! {
+            () = printing.catch_up() => {}
+            () = self.told(2) => {}
+        }
         self.settle(held, status?).await
     }
 
@@ -238,12 +249,13 @@ impl Job {
             .min(LONGEST_DELAY.max(self.delay))
     }
 
-    fn start(&self, held: &Held) -> Result<(Child, tokio::task::JoinHandle<()>), VerbError> {
+    fn start(&self, held: &Held) -> Result<Started, VerbError> {
         let (program, arguments) = self
             .command
             .split_first()
             .ok_or_else(|| VerbError::Usage("no command is given".to_owned()))?;
         let first = held.messages().first();
+        let (output, printing) = self.output.of_command()?;
         let mut child = Command::new(program)
             .args(arguments)
             .env("BURROW_ID", first.map_or("", |first| &first.id))
@@ -254,6 +266,7 @@ impl Job {
             .env("BURROW_QUEUE", &self.name)
             .env("BURROW_COUNT", held.messages().len().to_string())
             .stdin(Stdio::piped())
+            .stdout(output)
             // A group of its own: Ctrl-C on a terminal is for this program to pass on.
             .process_group(0)
             .kill_on_drop(true)
@@ -276,8 +289,20 @@ impl Job {
                 let _ = stdin.write_all(&input).await;
             }
         });
-        Ok((child, feeding))
+        Ok(Started {
+            child,
+            feeding,
+            printing,
+        })
     }
+}
+
+/// A command that runs.
+struct Started {
+    child: Child,
+    /// Gives it its input.
+    feeding: JoinHandle<()>,
+    printing: Printing,
 }
 
 fn tell(held: &Held, text: &str) {

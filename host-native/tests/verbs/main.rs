@@ -81,7 +81,7 @@ fn every_verb(place: Place<'_>) {
     };
     assert_eq!((id, attempts, body), ("1", "1", "one"));
     let stats = told(&["stats", "a%2Fb/q"], 0);
-    assert_eq!(stats, "a/b/q\t4 messages\t3 visible\t1 hidden\n");
+    assert_eq!(stats, "a/b/q\t4 messages\t3 visible\t1 hidden\t54 bytes\n");
     told(&["extend", "a%2Fb/q", id, claim, "--hide=100"], 0);
     told(&["release", "a%2Fb/q", id, claim], 0);
     let again = told(&["claim", "a%2Fb/q", "--json"], 0);
@@ -115,7 +115,7 @@ fn every_verb(place: Place<'_>) {
     told(&["settings", "a%2Fb/empty", "order=lifo"], 0);
     assert_eq!(
         told(&["stats"], 0),
-        "a/b/empty\t0 messages\t0 visible\t0 hidden\n"
+        "a/b/empty\t0 messages\t0 visible\t0 hidden\t0 bytes\n"
     );
     told(&["stats", "a%2Fb/none"], 4);
     told(&["settings", "a%2Fb/empty", "--clear"], 0);
@@ -142,7 +142,7 @@ fn every_verb_works_on_a_server_and_on_a_data_folder() {
     every_verb(["--url", &url(&server)]);
     let folder = tempfile::tempdir().unwrap();
     let data = ["--data", folder.path().to_str().unwrap()];
-    told(data, &["put", "a/q", "first"], "", 0);
+    told(data, &["put", "a/q", "first", "--create"], "", 0);
     told(data, &["pop", "a/q"], "", 0);
     every_verb(data);
     let socket = folder.path().join("socket");
@@ -155,10 +155,15 @@ fn every_verb_works_on_a_server_and_on_a_data_folder() {
     wired(&|_| format!("burrow+unix://{}", socket.display()));
     let nobody = run(
         ["--url", "http://127.0.0.1:1"],
-        &["ls", "--deadline=0.2"],
+        &["ls", "--deadline=2"],
         b"",
     );
     assert_eq!(nobody.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&nobody.stderr);
+    let lines: Vec<&str> = errors.lines().collect();
+    // At once why it waits and for how long, in the end why it waits no more.
+    assert_eq!(lines.len(), 2, "{errors}");
+    assert!(lines[0].ends_with("; trying again for 2s"), "{errors}");
     told(["--url", "ftp://x"], &["ls"], "", 2);
     let no_certificate = concat!("--ca=", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     told(["--url", "https://x"], &["ls", no_certificate], "", 2);
@@ -199,7 +204,14 @@ fn the_content_type_is_given_back_where_there_is_no_http() {
     let place = ["--data", folder.path().to_str().unwrap()];
     told(
         place,
-        &["put", "a/q", "--content-type=a/b", "--id=1", "x"],
+        &[
+            "put",
+            "a/q",
+            "--create",
+            "--content-type=a/b",
+            "--id=1",
+            "x",
+        ],
         "",
         0,
     );
@@ -264,7 +276,7 @@ fn who_looks_sees_how_far_the_lines_are() {
     let (mut own, other) = terminal();
     let file = format!("@{}", lines.display());
     let place = ["--data", data.to_str().unwrap()];
-    let mut command = burrow(place, &["put", "a/q", "--lines", &file]);
+    let mut command = burrow(place, &["put", "a/q", "--create", "--lines", &file]);
     command.env("TERM", "xterm").stdout(Stdio::null());
     let mut put = command.stderr(other).spawn().unwrap();
     // The end that this process had of it.
@@ -305,7 +317,7 @@ fn signal(child: &Child, signal: Signal) {
 }
 
 #[test]
-fn only_what_puts_something_makes_a_data_folder() {
+fn only_who_says_so_makes_a_data_folder() {
     let folder = tempfile::tempdir().unwrap();
     let mistyped = folder.path().join("mistyped");
     for verb in [
@@ -315,12 +327,21 @@ fn only_what_puts_something_makes_a_data_folder() {
         &["pop", "a/q"],
         &["settings", "a/q"],
         &["work", "a/q", "--wait=0", "--", "true"],
+        &["put", "a/q", "x"],
+        &["settings", "a/q", "order=lifo"],
     ] {
         told(["--data", mistyped.to_str().unwrap()], verb, "", 1);
         told(["--data", folder.path().to_str().unwrap()], verb, "", 1);
     }
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 0);
+    let place = ["--data", mistyped.to_str().unwrap()];
+    let refused = run(place, &["put", "a/q", "x"], b"");
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert!(errors.contains("--create"), "{errors}");
+    let settings = ["settings", "a/q", "order=lifo", "--create"];
+    told(place, &settings, "", 0);
+    assert_eq!(told(place, &["ls"], "", 0), "a\n");
 }
 
 #[test]

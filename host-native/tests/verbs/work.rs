@@ -214,3 +214,46 @@ fn work_that_is_told_to_stop_twice_waits_for_nothing() {
     let told = String::from_utf8_lossy(&ended.stderr);
     assert!(told.contains("told to stop twice"), "{told}");
 }
+
+/// Lines stay whole, also those of commands that run at the same time, and what one command has
+/// written is not changed.
+#[test]
+fn what_commands_print_is_not_mixed_up() {
+    let server = server(&[]);
+    let url = url(&server);
+    let place = ["--url", url.as_str()];
+    let work = |arguments: &[&str], script: &str| {
+        let verb = ["work", "a/q", "--wait=0"];
+        let command = ["--", "sh", "-c", script];
+        told(place, &[&verb, arguments, &command].concat(), "", 0)
+    };
+    told(place, &["put", "a/q", "alone"], "", 0);
+    assert_eq!(work(&[], "cat"), "alone");
+    told(place, &["put", "a/q", "one", "two", "three"], "", 0);
+    assert_eq!(work(&[], "cat"), "one\ntwo\nthree");
+    let bodies: Vec<String> = (0..40).map(|number| format!("{number}.")).collect();
+    let mut put = vec!["put", "a/q"];
+    put.extend(bodies.iter().map(String::as_str));
+    told(place, &put, "", 0);
+    // In halves, so that the lines of one could come between those of another.
+    let halves = "read -r body; for part in 1 2; do printf \"<$body\"; echo \"$body>\"; done; printf \"$body\"";
+    let printed = work(&["--parallel=8"], halves);
+    let mut lines: Vec<&str> = printed.lines().collect();
+    lines.sort_unstable();
+    let mut wanted: Vec<String> = bodies
+        .iter()
+        .flat_map(|body| {
+            let whole = format!("<{body}{body}>");
+            [whole.clone(), whole, body.clone()]
+        })
+        .collect();
+    wanted.sort_unstable();
+    assert_eq!(lines, wanted);
+    // More than a pipe holds, and something that goes on printing when its command has ended.
+    told(place, &["put", "a/q", "x"], "", 0);
+    let much = work(
+        &[],
+        "yes | head -c 1000000; (sleep 3; echo late) 2>/dev/null &",
+    );
+    assert!(much == "y\n".repeat(500_000), "{} bytes", much.len());
+}

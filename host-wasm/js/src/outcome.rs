@@ -47,6 +47,12 @@ pub(crate) fn reply(reply: &Reply) -> JsValue {
             })
             .collect::<Array>()
             .into(),
+        Reply::Stats(stats) => object([
+            ("messages", number(stats.messages)),
+            ("hidden", number(stats.hidden)),
+            ("bytes", number(stats.bytes)),
+        ])
+        .into(),
         Reply::Settings(settings) => self::settings(settings).into(),
         Reply::Exported { piece, next } => object([
             ("piece", bytes(piece)),

@@ -377,9 +377,10 @@ impl Generator<'_> {
     }
 
     fn settings_command(&mut self, queue: QueueName<'static>) -> Command<'static> {
-        match self.rng.u32(0..4) {
+        match self.rng.u32(0..5) {
             0 => Command::GetSettings { queue },
             1 => Command::ClearSettings { queue },
+            2 => Command::GetStats { queue },
             _ => Command::PutSettings {
                 settings: self.settings(&queue),
                 queue,

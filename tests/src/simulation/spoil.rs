@@ -57,7 +57,8 @@ impl Generator<'_> {
                     settlements.resize(self.too_many(), settlement);
                 }
             },
-            Command::GetSettings { queue }
+            Command::GetStats { queue }
+            | Command::GetSettings { queue }
             | Command::ClearSettings { queue }
             | Command::Export { queue, .. }
             | Command::Import { queue, .. } => queue.queue = bad_id,

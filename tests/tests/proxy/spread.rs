@@ -114,6 +114,10 @@ fn batches_are_parted_and_their_results_are_in_order() {
     };
     assert_eq!(sorted(listed), sorted(ids.clone()));
 
+    let stats = json(&client.get(&format!("{QUEUE}?stats")));
+    let counted = ["messages", "visible", "hidden"].map(|name| stats[name].as_u64());
+    assert_eq!(counted, [Some(60), Some(60), Some(0)]);
+
     let mut settle: Vec<Value> = ids
         .iter()
         .map(|id| serde_json::json!({ "id": id, "delete": true }))

@@ -16,3 +16,4 @@ mod seed;
 mod size;
 mod support;
 mod wire;
+mod wire_record;

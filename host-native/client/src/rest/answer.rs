@@ -69,6 +69,7 @@ pub(super) fn read(command: &Command<'_>, head: &Parts, body: &[u8]) -> Result<A
             let results: Vec<Settled> = json(body)?;
             Ok(Answer::Settled(results.into_iter().map(settled).collect()))
         }
+        Command::GetStats { .. } => Ok(Answer::Stats(json(body)?)),
         Command::GetSettings { .. } => read_settings(body)
             .map(Answer::Settings)
             .map_err(|response| unreadable(String::from_utf8_lossy(&response.body))),

@@ -162,6 +162,7 @@ fn draft(command: &Command<'_>) -> Result<Draft, Error> {
             let items: Vec<Settled<'_>> = settlements.iter().map(Settled::of).collect();
             return Draft::new(Method::POST, path(queue)).json(&items);
         }
+        Command::GetStats { queue } => Draft::new(Method::GET, path(queue)).with("stats", ""),
         Command::GetSettings { queue } => settings(Method::GET, queue),
         Command::PutSettings {
             queue,

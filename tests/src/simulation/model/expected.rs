@@ -22,6 +22,12 @@ pub(crate) enum Expected {
     PutBatch(Vec<Id>),
     /// For each settlement that is refused, one of these.
     Settled(Vec<Result<(), Vec<Refusal>>>),
+    /// The bytes are not known while the length of an id is not.
+    Stats {
+        messages: u64,
+        hidden: u64,
+        bytes: Option<u64>,
+    },
     Settings(Settings),
     Done,
     /// One of these: where a command is wrong in several ways, any may be named.
@@ -104,6 +110,17 @@ impl Expected {
                         (result, actual) => result.is_ok() == actual.is_ok(),
                     };
                 results.len() == actual.len() && results.iter().zip(actual).all(same)
+            }
+            (
+                Self::Stats {
+                    messages,
+                    hidden,
+                    bytes,
+                },
+                Ok(Reply::Stats(actual)),
+            ) => {
+                let told = (actual.messages, actual.hidden);
+                told == (*messages, *hidden) && bytes.is_none_or(|bytes| bytes == actual.bytes)
             }
             (Self::Settings(settings), Ok(Reply::Settings(actual))) => settings == actual,
             (Self::Done, Ok(Reply::Done)) => true,

@@ -134,7 +134,9 @@ impl Model {
             Command::GetMessage { queue, id, .. }
             | Command::UpdateMessage { queue, id, .. }
             | Command::DeleteMessage { queue, id, .. } => self.missing(&Name::of(queue), Some(id)),
-            Command::GetSettings { queue } => self.missing(&Name::of(queue), None),
+            Command::GetStats { queue } | Command::GetSettings { queue } => {
+                self.missing(&Name::of(queue), None)
+            }
             Command::ListQueues { .. } | Command::DeleteQueues { .. } => {
                 Some(Refusal::AccountNotFound)
             }
@@ -184,6 +186,7 @@ impl Model {
                 detail,
             } => self.by_id(&Name::of(queue), id, *claim, &Deed::Delete, *detail),
             Command::Settle { queue, settlements } => self.settle(&Name::of(queue), settlements),
+            Command::GetStats { queue } => self.get_stats(&Name::of(queue)),
             Command::GetSettings { queue } => self.get_settings(&Name::of(queue)),
             Command::PutSettings { queue, settings } => {
                 let name = Name::of(queue);
@@ -435,6 +438,19 @@ impl Model {
         Ok(Expected::Settled(results.collect()))
     }
 
+    fn get_stats(&self, name: &Name) -> Outcome {
+        let queue = &self.state.queues[self.state.lookup(name)?];
+        let now = self.state.now;
+        let messages = || queue.messages.iter();
+        Ok(Expected::Stats {
+            messages: messages().count() as u64,
+            hidden: messages().filter(|message| message.hidden(now)).count() as u64,
+            bytes: messages()
+                .all(|message| message.id.bytes().is_some())
+                .then(|| queue.bytes()),
+        })
+    }
+
     fn get_settings(&self, name: &Name) -> Outcome {
         let index = self.state.lookup(name)?;
         Ok(Expected::Settings(
@@ -482,6 +498,7 @@ fn scope(command: &Command<'_>) -> Scope {
         | Command::UpdateMessage { queue, .. }
         | Command::DeleteMessage { queue, .. }
         | Command::Settle { queue, .. }
+        | Command::GetStats { queue }
         | Command::GetSettings { queue }
         | Command::PutSettings { queue, .. }
         | Command::ClearSettings { queue }

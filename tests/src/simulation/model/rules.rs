@@ -72,7 +72,8 @@ pub(crate) fn wrong(command: &Command<'_>, limits: &Limits) -> Vec<Refusal> {
             reasons.queue(queue);
             reasons.batch(settlements.len());
         }
-        Command::GetSettings { queue }
+        Command::GetStats { queue }
+        | Command::GetSettings { queue }
         | Command::ClearSettings { queue }
         | Command::Export { queue, .. }
         | Command::Import { queue, .. } => reasons.queue(queue),
