@@ -439,9 +439,7 @@ fn a_second_signal_ends_it_at_once() {
     stuck.send("PUT /v1.0/a/q/m HTTP/1.1\r\nhost: burrow\r\ncontent-length: 10\r\n\r\nhalf");
     assert_serves(&server);
     server.signal(Signal::SIGTERM);
-    while !server.logs().contains("stopping") {
-        thread::sleep(Duration::from_millis(1));
-    }
+    server.assert_logs("stopping");
     server.signal(Signal::SIGINT);
     let status = server.wait_at_most(PATIENCE).expect("it ends");
     assert_eq!(status.code(), Some(1), "{}", server.logs());

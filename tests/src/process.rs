@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::prctl;
 use nix::sys::signal::{self, Signal};
@@ -269,6 +269,19 @@ impl Server {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Waits until this was written there: what a process has done is seen before what it wrote.
+    pub fn assert_logs(&self, text: &str) {
+        let started = Instant::now();
+        while !self.logs().contains(text) {
+            assert!(
+                started.elapsed() < PATIENCE,
+                "no {text:?}:\n{}",
+                self.logs()
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub fn signal(&self, signal: Signal) {

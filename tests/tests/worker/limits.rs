@@ -45,6 +45,5 @@ fn a_variable_that_makes_no_sense_stops_the_worker() {
     let mut worker = Worker::start(&[("MAX_QUEUE_MESSAGES", "many")]);
     let answer = worker.call("GET", "/v1.0", b"");
     assert_eq!(answer.status, 500);
-    let logs = worker.server.logs();
-    assert!(logs.contains("MAX_QUEUE_MESSAGES = many"), "{logs}");
+    worker.server.assert_logs("MAX_QUEUE_MESSAGES = many");
 }
