@@ -28,8 +28,8 @@ pub use command::{
     Command, Detail, NewMessage, Page, QueueName, Selection, SettleAction, Settlement, Update,
 };
 pub use config::{
-    BURIAL_BYTES, Config, ENTRY_BYTES, JournalConfig, Limits, MAX_CONTENT_TYPE_BYTES, MAX_ID_BYTES,
-    MIN_MARKERS_PER_QUEUE,
+    BURIAL_BYTES, BURIAL_INSTANTS, Config, ENTRY_BYTES, JournalConfig, Limits,
+    MAX_CONTENT_TYPE_BYTES, MAX_ID_BYTES, MIN_MARKERS_PER_QUEUE,
 };
 pub use effect::Effect;
 pub use ids::IdList;
