@@ -134,7 +134,7 @@ impl Default for JournalConfig {
     fn default() -> Self {
         Self {
             enabled: true,
-            checkpoint_bytes: 4 << 20,
+            checkpoint_bytes: 2 << 20,
             extent_bytes: 256 << 10,
             claim_delay_ms: 0,
         }

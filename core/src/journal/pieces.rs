@@ -3,9 +3,8 @@
 use alloc::vec::Vec;
 
 use super::change::StoredMessage;
-use super::records::{
-    put_instant, put_message, put_record, put_settings, read_instant, read_message, read_settings,
-};
+use super::message::{put_message, read_message};
+use super::records::{put_instant, put_record, put_settings, read_instant, read_settings};
 use crate::codec::{Reader, put_bytes, put_varint, unzigzag, zigzag};
 use crate::settings::Settings;
 use crate::state::{Marker, State, View};

@@ -5,12 +5,14 @@ use alloc::vec::Vec;
 use super::RestoreError;
 use super::blob::{self, Records};
 use super::change::{Change, StoredMessage};
+use super::message::{Form, IdRoom};
 use super::pieces::{
     self, COPIED, CURSOR, Copied, Cursor, END, Ending, Expected, MARKERS, MESSAGES, NOT_KEPT, QUEUE,
 };
-use super::records::{self, CLOCK, Decoded, PUT};
+use super::records::{self, CLOCK, Decoded, PUT, PUT_AGAIN, PUT_HEX};
 use super::restore::{Plan, read_clock};
 use super::writer::DEFERRAL_LEASE_MS;
+use crate::config::MAX_ID_BYTES;
 use crate::state::extents::{COPY, stored_size};
 use crate::state::{Loaded, MAX_BLOCKS, State, Touched, stamp_of};
 
@@ -66,6 +68,7 @@ impl Walk {
             clock: header.clock,
             home: header.first_home,
             copy: header.first_copy,
+            form: None,
         };
         if replaying {
             self.advance(header.clock);
@@ -88,13 +91,13 @@ impl Walk {
         Ok(())
     }
 
-    fn record(
+    fn record<'a>(
         &mut self,
-        records: &Records<'_>,
+        records: &Records<'a>,
         replaying: bool,
         kind: u8,
-        payload: &[u8],
-        place: &mut Position,
+        payload: &'a [u8],
+        place: &mut Position<'a>,
     ) -> Result<(), RestoreError> {
         let unreadable = || records.damaged("a record cannot be read");
         match kind {
@@ -144,8 +147,11 @@ impl Walk {
                 }
             }
             MESSAGES | MARKERS => {}
-            PUT if !replaying => {
-                let decoded = records::decode(kind, payload, place.clock).ok_or_else(unreadable)?;
+            PUT | PUT_AGAIN | PUT_HEX if !replaying => {
+                let mut room = [0; MAX_ID_BYTES];
+                let decoded = place
+                    .decode(kind, payload, &mut room)
+                    .ok_or_else(unreadable)?;
                 let home = place.home;
                 place.home += 1;
                 if let Change::Put { message, .. } = decoded.change {
@@ -154,7 +160,10 @@ impl Walk {
                 }
             }
             _ if replaying => {
-                let decoded = records::decode(kind, payload, place.clock).ok_or_else(unreadable)?;
+                let mut room = [0; MAX_ID_BYTES];
+                let decoded = place
+                    .decode(kind, payload, &mut room)
+                    .ok_or_else(unreadable)?;
                 self.replay(decoded, place)
                     .map_err(|problem| records.damaged(problem))?;
             }
@@ -297,7 +306,11 @@ impl Walk {
     }
 
     /// Makes a change again, as far as it is to what is covered.
-    fn replay(&mut self, decoded: Decoded<'_>, place: &mut Position) -> Result<(), &'static str> {
+    fn replay(
+        &mut self,
+        decoded: Decoded<'_>,
+        place: &mut Position<'_>,
+    ) -> Result<(), &'static str> {
         let Decoded { number, mut change } = decoded;
         if let Change::QueueOpened { account, name, .. } = &change {
             self.state.next_queue = self.state.next_queue.max(number + 1);
@@ -432,11 +445,27 @@ impl Walk {
     }
 }
 
-/// Where in the journal the walk is: the instant, and the homes of the next bodies.
-struct Position {
+/// Where in the journal the walk is: the instant, the homes of the next bodies, and the form of
+/// the last message that was put.
+struct Position<'a> {
     clock: u64,
     home: u64,
     copy: u64,
+    form: Option<Form<'a>>,
+}
+
+impl<'b> Position<'b> {
+    fn decode<'s>(
+        &mut self,
+        kind: u8,
+        payload: &'b [u8],
+        room: &'s mut IdRoom,
+    ) -> Option<Decoded<'s>>
+    where
+        'b: 's,
+    {
+        records::decode(kind, payload, self.clock, &mut self.form, room)
+    }
 }
 
 fn set_queue(change: &mut Change<'_>, place: u32) {
