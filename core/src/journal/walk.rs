@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::RestoreError;
-use super::blob::{self, Records};
+use super::blob;
 use super::change::{Change, StoredMessage};
 use super::message::{Form, IdRoom};
 use super::pieces::{
@@ -15,6 +15,8 @@ use super::writer::DEFERRAL_LEASE_MS;
 use crate::config::MAX_ID_BYTES;
 use crate::state::extents::{COPY, stored_size};
 use crate::state::{Loaded, MAX_BLOCKS, State, Touched, stamp_of};
+
+const UNREADABLE: &str = "a record cannot be read";
 
 /// A walk over all blobs in order.
 #[derive(Debug)]
@@ -74,7 +76,8 @@ impl Walk {
             self.advance(header.clock);
         }
         while let Some((kind, payload)) = records.next()? {
-            self.record(&records, replaying, kind, payload, &mut place)?;
+            self.record(replaying, kind, payload, &mut place)
+                .map_err(|problem| records.damaged(problem))?;
         }
         self.state.next_position = self.state.next_position.max(place.home);
         self.state.next_copy = self.state.next_copy.max(place.copy);
@@ -91,81 +94,89 @@ impl Walk {
         Ok(())
     }
 
+    /// Goes over one record. An error says what is wrong with it.
     fn record<'a>(
         &mut self,
-        records: &Records<'a>,
         replaying: bool,
         kind: u8,
         payload: &'a [u8],
         place: &mut Position<'a>,
-    ) -> Result<(), RestoreError> {
-        let unreadable = || records.damaged("a record cannot be read");
+    ) -> Result<(), &'static str> {
         match kind {
             CLOCK => {
-                read_clock(payload, &mut place.clock).ok_or_else(unreadable)?;
+                read_clock(payload, &mut place.clock).ok_or(UNREADABLE)?;
                 if replaying {
                     self.advance(place.clock);
                 }
+                Ok(())
             }
-            COPIED => {
-                let copied = pieces::read_copy(payload, place.clock).ok_or_else(unreadable)?;
-                let home = place.copy;
-                place.copy += 1;
-                if self.in_checkpoint && replaying {
-                    self.load_copied(&copied, home)
-                        .map_err(|problem| records.damaged(problem))?;
-                } else {
-                    self.body(home, &copied.message)
-                        .map_err(|problem| records.damaged(problem))?;
+            COPIED | MARKERS | CURSOR | QUEUE | END | MESSAGES => {
+                self.of_checkpoint(replaying, kind, payload, place)
+            }
+            PUT | PUT_AGAIN | PUT_HEX if !replaying => {
+                let mut room = [0; MAX_ID_BYTES];
+                let decoded = place.decode(kind, payload, &mut room).ok_or(UNREADABLE)?;
+                let home = place.home;
+                place.home += 1;
+                match decoded.change {
+                    Change::Put { message, .. } => self.body(home, &message),
+                    _ => Ok(()),
                 }
             }
-            // Of a checkpoint that was not completed, the changes tell all.
-            MARKERS if !replaying || self.in_checkpoint => {
+            _ if replaying => {
+                let mut room = [0; MAX_ID_BYTES];
+                let decoded = place.decode(kind, payload, &mut room).ok_or(UNREADABLE)?;
+                self.replay(decoded, place)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A record of a checkpoint's piece: of the one that is restored from, of an earlier one, or
+    /// of one that was not completed, about which the changes tell all.
+    fn of_checkpoint(
+        &mut self,
+        replaying: bool,
+        kind: u8,
+        payload: &[u8],
+        place: &mut Position<'_>,
+    ) -> Result<(), &'static str> {
+        let is_told = replaying && self.in_checkpoint;
+        match kind {
+            COPIED => {
+                let copied = pieces::read_copy(payload, place.clock).ok_or(UNREADABLE)?;
+                let home = place.copy;
+                place.copy += 1;
+                if is_told {
+                    self.load_copied(&copied, home)?;
+                } else {
+                    self.body(home, &copied.message)?;
+                }
+            }
+            MARKERS if !replaying || is_told => {
                 let each = |marker| self.state.load_marker(marker);
-                let checkpoint = pieces::read_markers(payload, each).ok_or_else(unreadable)?;
+                let checkpoint = pieces::read_markers(payload, each).ok_or(UNREADABLE)?;
                 if checkpoint != NOT_KEPT {
                     self.told_markers = Some(checkpoint);
                 }
             }
             CURSOR => {
-                let cursor = pieces::read_cursor(payload).ok_or_else(unreadable)?;
-                if replaying && self.in_checkpoint {
+                let cursor = pieces::read_cursor(payload).ok_or(UNREADABLE)?;
+                if is_told {
                     self.cursor = cursor;
                 }
             }
             QUEUE => {
-                let queue = pieces::read_queue(payload).ok_or_else(unreadable)?;
-                if replaying && self.in_checkpoint {
-                    self.open_planned(queue.number)
-                        .map_err(|problem| records.damaged(problem))?;
+                let queue = pieces::read_queue(payload).ok_or(UNREADABLE)?;
+                if is_told {
+                    self.open_planned(queue.number)?;
                 }
             }
             END => {
-                let ending = pieces::read_end(payload).ok_or_else(unreadable)?;
+                let ending = pieces::read_end(payload).ok_or(UNREADABLE)?;
                 if ending.start == self.start {
                     self.end_checkpoint(&ending);
                 }
-            }
-            MESSAGES | MARKERS => {}
-            PUT | PUT_AGAIN | PUT_HEX if !replaying => {
-                let mut room = [0; MAX_ID_BYTES];
-                let decoded = place
-                    .decode(kind, payload, &mut room)
-                    .ok_or_else(unreadable)?;
-                let home = place.home;
-                place.home += 1;
-                if let Change::Put { message, .. } = decoded.change {
-                    self.body(home, &message)
-                        .map_err(|problem| records.damaged(problem))?;
-                }
-            }
-            _ if replaying => {
-                let mut room = [0; MAX_ID_BYTES];
-                let decoded = place
-                    .decode(kind, payload, &mut room)
-                    .ok_or_else(unreadable)?;
-                self.replay(decoded, place)
-                    .map_err(|problem| records.damaged(problem))?;
             }
             _ => {}
         }
