@@ -35,7 +35,7 @@ pub use effect::Effect;
 pub use ids::IdList;
 pub use node::{Node, Stats, Ticket};
 pub use refusal::{Field, LimitName, Problem, Refusal};
-pub use reply::{MessageList, MessageRef, Reply};
+pub use reply::{MessageList, MessageRef, NameList, Reply};
 pub use settings::{Order, Settings};
 pub use time::{MAX_SPAN_MS, Timestamp};
 pub use token::{ClaimToken, InvalidToken};
