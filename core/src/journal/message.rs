@@ -2,7 +2,8 @@
 //!
 //! A message that is put is mostly like the one before: of the same queue, new, with the same
 //! time to live. Then its record is a `PUT_AGAIN`, which has only an id and a body. An id of
-//! hexadecimal digits, as the node's own are, takes half of its bytes there (`PUT_HEX`).
+//! a multiple of eight hexadecimal digits, as the node's own are, takes half of its bytes there
+//! (`PUT_HEX`).
 
 use alloc::vec::Vec;
 
@@ -117,34 +118,48 @@ pub(crate) fn encode_put(
 }
 
 fn put_again(out: &mut Vec<u8>, id: &[u8], body: &[u8]) {
-    let is_hex = id.len().is_multiple_of(2) && id.iter().all(|&digit| value_of(digit).is_some());
-    let (kind, id_bytes) = if is_hex {
-        (PUT_HEX, id.len() / 2)
-    } else {
-        (PUT_AGAIN, id.len())
-    };
-    let length = varint_len(id_bytes as u64) + id_bytes + body.len();
+    let record = out.len();
+    let (eights, others) = id.as_chunks::<8>();
+    if others.is_empty() {
+        put_again_head(out, PUT_HEX, id.len() / 2, body.len());
+        let is_hex = eights.iter().all(|digits| {
+            let packed = pack(*digits);
+            out.extend_from_slice(&packed.unwrap_or_default());
+            packed.is_some()
+        });
+        if is_hex {
+            return out.extend_from_slice(body);
+        }
+        out.truncate(record);
+    }
+    put_again_head(out, PUT_AGAIN, id.len(), body.len());
+    out.extend_from_slice(id);
+    out.extend_from_slice(body);
+}
+
+fn put_again_head(out: &mut Vec<u8>, kind: u8, id_bytes: usize, body_bytes: usize) {
+    let length = varint_len(id_bytes as u64) + id_bytes + body_bytes;
     out.reserve(length + PUT_HEAD_BYTES);
     out.push(kind);
     put_varint(out, length as u64);
     put_varint(out, id_bytes as u64);
-    if is_hex {
-        let (pairs, _) = id.as_chunks::<2>();
-        out.extend(pairs.iter().map(|&[high, low]| {
-            value_of(high).unwrap_or_default() << 4 | value_of(low).unwrap_or_default()
-        }));
-    } else {
-        out.extend_from_slice(id);
-    }
-    out.extend_from_slice(body);
 }
 
-fn value_of(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// Eight hexadecimal digits as four bytes, all at once; `None` if they are not digits, or large
+/// letters.
+fn pack(digits: [u8; 8]) -> Option<[u8; 4]> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let digits = u64::from_le_bytes(digits);
+    // A letter has the bit 64, and a low half of 1 for ten.
+    let values = (digits & (15 * ONES)) + ((digits >> 6) & ONES) * 9;
+    let letters = ((values + 6 * ONES) >> 4) & ONES;
+    if values & (0xf0 * ONES) != 0 || values + 48 * ONES + letters * 39 != digits {
+        return None;
     }
+    let bytes = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff;
+    let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
+    let [a, b, _, _, c, d, ..] = pairs.to_le_bytes();
+    Some([a, b, c, d])
 }
 
 /// Room for an id that was written in another form than it has.
@@ -284,8 +299,8 @@ mod tests {
         let puts: [(u64, Option<u64>, StoredMessage<'_>, u64, u8); 13] = [
             (1, None, plain, CLOCK, PUT),
             (1, None, message("m2", b"", 5_000), CLOCK, PUT_AGAIN),
-            (1, None, message("00af09", b"", 5_000), CLOCK, PUT_HEX),
-            (1, None, message("00aF", b"x", 5_000), CLOCK, PUT_AGAIN),
+            (1, None, message("00af09bc", b"", 5_000), CLOCK, PUT_HEX),
+            (1, None, message("00aF09bc", b"x", 5_000), CLOCK, PUT_AGAIN),
             // A later one with the same time to live.
             (
                 1,
@@ -351,6 +366,21 @@ mod tests {
                 (read.expires_at, read.visible_at),
                 (message.expires_at, message.visible_at)
             );
+        }
+    }
+
+    #[test]
+    fn eight_digits_are_packed_and_nothing_else_is() {
+        assert_eq!(pack(*b"0189abef"), Some([0x01, 0x89, 0xab, 0xef]));
+        assert_eq!(pack(*b"00000000"), Some([0; 4]));
+        assert_eq!(pack(*b"ffffffff"), Some([0xff; 4]));
+        for place in 0..8 {
+            for byte in 0..=255 {
+                let mut digits = *b"0189abef";
+                digits[place] = byte;
+                let is_digit = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+                assert_eq!(pack(digits).is_some(), is_digit, "{digits:?}");
+            }
         }
     }
 
