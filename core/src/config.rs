@@ -88,6 +88,8 @@ pub const ENTRY_BYTES: u64 = 64;
 /// Bytes of ids and bodies after which no more messages of a queue go to its dead-letter queue
 /// in one millisecond.
 pub const BURIAL_BYTES: u64 = 128 << 10;
+/// Of how many missed instants one call moves the exhausted messages, at the most.
+pub const BURIAL_INSTANTS: usize = 8;
 
 /// Markers that are kept for each queue whatever their age, while `max_markers` allows.
 pub const MIN_MARKERS_PER_QUEUE: u64 = 10_000;
@@ -132,7 +134,7 @@ impl Default for JournalConfig {
     fn default() -> Self {
         Self {
             enabled: true,
-            checkpoint_bytes: 4 << 20,
+            checkpoint_bytes: 2 << 20,
             extent_bytes: 256 << 10,
             claim_delay_ms: 0,
         }

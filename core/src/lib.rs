@@ -28,14 +28,14 @@ pub use command::{
     Command, Detail, NewMessage, Page, QueueName, Selection, SettleAction, Settlement, Update,
 };
 pub use config::{
-    BURIAL_BYTES, Config, ENTRY_BYTES, JournalConfig, Limits, MAX_CONTENT_TYPE_BYTES, MAX_ID_BYTES,
-    MIN_MARKERS_PER_QUEUE,
+    BURIAL_BYTES, BURIAL_INSTANTS, Config, ENTRY_BYTES, JournalConfig, Limits,
+    MAX_CONTENT_TYPE_BYTES, MAX_ID_BYTES, MIN_MARKERS_PER_QUEUE,
 };
 pub use effect::Effect;
 pub use ids::IdList;
 pub use node::{Node, Stats, Ticket};
 pub use refusal::{Field, LimitName, Problem, Refusal};
-pub use reply::{MessageList, MessageRef, QueueStats, Reply};
+pub use reply::{MessageList, MessageRef, NameList, QueueStats, Reply};
 pub use settings::{Order, Settings};
 pub use time::{MAX_SPAN_MS, Timestamp};
 pub use token::{ClaimToken, InvalidToken};

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::ops::Range;
+use core::ops::{Deref, Range};
 
 use crate::config::ENTRY_BYTES;
 use crate::ids::IdList;
@@ -14,7 +14,7 @@ use crate::token::ClaimToken;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// Accounts or queues, in order of name; never empty.
-    Names(Vec<Box<str>>),
+    Names(NameList),
     /// Messages that matched, in the queue's order; never empty.
     Messages(MessageList),
     /// The message is stored.
@@ -61,6 +61,49 @@ pub struct QueueStats {
     pub hidden: u64,
     /// Bytes of ids and bodies.
     pub bytes: u64,
+}
+
+/// Names of a reply, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NameList {
+    names: Vec<Box<str>>,
+    has_more: bool,
+}
+
+impl NameList {
+    /// A list of these names; `has_more`: it ends because the answer is full.
+    pub fn new(names: Vec<Box<str>>, has_more: bool) -> Self {
+        Self { names, has_more }
+    }
+
+    /// True if the answer ended before the command's own limit because it was full, and there
+    /// are more names behind it.
+    pub fn has_more(&self) -> bool {
+        self.has_more
+    }
+}
+
+impl From<Vec<Box<str>>> for NameList {
+    fn from(names: Vec<Box<str>>) -> Self {
+        Self::new(names, false)
+    }
+}
+
+impl Deref for NameList {
+    type Target = [Box<str>];
+
+    fn deref(&self) -> &[Box<str>] {
+        &self.names
+    }
+}
+
+impl IntoIterator for NameList {
+    type Item = Box<str>;
+    type IntoIter = alloc::vec::IntoIter<Box<str>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.names.into_iter()
+    }
 }
 
 /// Messages of a reply, in one buffer. What each holds depends on the command's

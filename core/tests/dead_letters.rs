@@ -215,6 +215,41 @@ fn one_claim_moves_only_so_many_and_the_others_follow() {
     assert!(due.is_none_or(|due| due >= NOW.after_ms(1_000)), "{due:?}");
 }
 
+/// A process that stood still for minutes does not make up for all that in one call.
+#[test]
+fn a_host_that_comes_late_is_told_that_more_is_due_at_once() {
+    const EACH: usize = 10;
+    const CALL: usize = EACH * BURIAL_INSTANTS;
+    let mut node = node(Config {
+        burials_at_once: EACH as u64,
+        ..Config::default()
+    });
+    for number in 0..EACH + 2 * CALL + 5 {
+        put(&mut node, "q", &format!("m{number}"), b"x");
+    }
+    let at = exhaust(&mut node, NOW, "q");
+    assert!(ask(&mut node, at, claim(Some(1), "q", 1)).is_err());
+    let moved = |node: &Node, left: u64| {
+        let (count, late) = (node.stats().messages, node.deadline());
+        assert_eq!(count, (EACH + 2 * CALL + 5) as u64, "none gets lost");
+        assert_eq!(late.is_some_and(|due| due <= at.after_ms(60_000)), left > 0);
+    };
+    let late = at.after_ms(60_000);
+    node.handle_deadline(late);
+    moved(&node, 2);
+    // A command is a call, too.
+    assert_eq!(list(&mut node, late, "dead").len(), EACH + 2 * CALL);
+    moved(&node, 1);
+    let claimed = ask(&mut node, late, claim(None, "q", 1_000));
+    assert_eq!(
+        claimed,
+        Err(Refusal::MessageNotFound),
+        "nobody can claim them"
+    );
+    moved(&node, 0);
+    assert_eq!(list(&mut node, late, "dead").len(), EACH + 2 * CALL + 5);
+}
+
 #[test]
 fn one_claim_moves_only_so_many_bytes() {
     let mut node = node(Config::default());

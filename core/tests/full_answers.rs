@@ -97,3 +97,50 @@ fn the_wire_protocol_tells_it_too() {
         assert_eq!((list.matched(), list.has_more()), (2, has_more));
     }
 }
+
+#[test]
+fn a_list_of_names_that_is_full_says_it_too() {
+    let mut service = service();
+    for queue in 1..=5 {
+        ask(&mut service, "PUT", &format!("/v1.0/a/{queue}/m"));
+    }
+    let mut cut = |method: &str, target: &str, status: u16, body: &str| {
+        let response = ask(&mut service, method, target);
+        assert_eq!(response.status, status, "{target}");
+        assert_eq!(String::from_utf8_lossy(&response.body), body, "{target}");
+        response.header("Burrow-More") == Some("true")
+    };
+    assert!(cut("GET", "/v1.0/a", 200, r#"["1","2"]"#));
+    assert!(cut("GET", "/v1.0/a?limit=3", 200, r#"["1","2"]"#));
+    assert!(!cut("GET", "/v1.0/a?limit=2", 200, r#"["1","2"]"#));
+    assert!(!cut("GET", "/v1.0/a?marker=3", 200, r#"["4","5"]"#));
+    assert!(cut("GET", "/v1.0/a?detail=none", 204, ""));
+    assert!(!cut("GET", "/v1.0", 200, r#"["a"]"#));
+    assert!(
+        cut("DELETE", "/v1.0/a", 204, ""),
+        "no more than are told are gone"
+    );
+    assert!(!cut("GET", "/v1.0/a?marker=2&limit=2", 200, r#"["3","4"]"#));
+    assert!(cut("DELETE", "/v1.0/a?detail=id", 200, r#"["3","4"]"#));
+    assert!(!cut("DELETE", "/v1.0/a?detail=id", 200, r#"["5"]"#));
+}
+
+#[test]
+fn a_full_list_of_names_is_read_as_it_was_written() {
+    for has_more in [false, true] {
+        let names = NameList::new(vec!["a".into(), "b".into()], has_more);
+        let outcome = Ok(Reply::Names(names));
+        let mut bytes = Vec::new();
+        wire::encode_outcome(&mut bytes, 1, &outcome);
+        let code = if has_more { 11 } else { 1 };
+        assert_eq!(
+            bytes,
+            *[b"\x08\0\0\0\x11\x01", &[code][..], b"\x02\x01a\x01b"].concat()
+        );
+        let mut decoder = Decoder::new(u32::MAX);
+        decoder.received().extend_from_slice(&bytes);
+        let frame = decoder.next_frame().expect("it is sound");
+        let decoded = wire::decode_answer(&frame.expect("it is whole"));
+        assert_eq!(decoded, Ok(Answer::Outcome { id: 1, outcome }));
+    }
+}

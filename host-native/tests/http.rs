@@ -4,7 +4,6 @@ mod support;
 
 use std::io::Write;
 use std::thread;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};

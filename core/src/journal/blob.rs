@@ -1,13 +1,14 @@
 //! The envelope of a blob: a header, records, a checksum.
 //!
 //! ```text
-//! "BRW1"  sequence  clock  checkpoint  first home  first copy   records ...   CRC-32
+//! "BRW2"  sequence  clock  checkpoint  first home  first copy   records ...   CRC-32
 //!   4        8        8        8           8           8                         4
 //! ```
 //! All integers are little-endian. A record is a kind byte, the length of its payload
 //! (varint) and the payload. Fields are only ever added behind the last one of a payload,
 //! and an absent field has its default, so what is stored stays readable; a change that an
-//! old reader would misread gets a new magic.
+//! old reader would misread gets a new magic: an earlier one, "BRW1", had no records of
+//! messages that are like the one before (`PUT_AGAIN`, `PUT_HEX`).
 
 use alloc::vec::Vec;
 
@@ -15,7 +16,11 @@ use super::RestoreError;
 use crate::codec::Reader;
 use crate::crc;
 
-const MAGIC: &[u8; 4] = b"BRW1";
+const MAGIC: &[u8; 4] = b"BRW2";
+/// The last byte of the magic tells the version.
+const VERSION_AT: usize = 3;
+const OLDEST_VERSION: u8 = b'1';
+const VERSION: u8 = MAGIC[VERSION_AT];
 const HEADER_BYTES: usize = 44;
 const CHECKPOINT_AT: usize = 20;
 const CHECKSUM_BYTES: usize = 4;
@@ -76,24 +81,25 @@ pub(crate) fn open(sequence: u64, blob: &[u8]) -> Result<(Header, Records<'_>), 
         .split_at_checked(blob.len().saturating_sub(CHECKSUM_BYTES))
         .filter(|(content, _)| content.len() >= HEADER_BYTES)
         .ok_or(damaged(blob.len(), "it ends within the header"))?;
-    if let Some(version) = content.strip_prefix(b"BRW").and_then(|rest| rest.first())
-        && version != &MAGIC[3]
-        && crc::hash(content).to_le_bytes() == checksum
-    {
-        return Err(RestoreError::Newer {
-            sequence,
-            version: u32::from(*version),
-            supported: u32::from(MAGIC[3]),
-        });
-    }
-    if !content.starts_with(MAGIC) {
-        return Err(damaged(0, "it does not begin as a blob"));
-    }
-    if crc::hash(content).to_le_bytes() != checksum {
-        return Err(damaged(
-            content.len(),
-            "its checksum does not match its content",
-        ));
+    let version = content
+        .strip_prefix(&MAGIC[..VERSION_AT])
+        .and_then(|rest| rest.first().copied());
+    let is_known = version.is_some_and(|version| (OLDEST_VERSION..=VERSION).contains(&version));
+    let is_whole = crc::hash(content).to_le_bytes() == checksum;
+    match version {
+        Some(version) if is_whole && !is_known => {
+            return Err(RestoreError::Newer {
+                sequence,
+                version: u32::from(version),
+                supported: u32::from(VERSION),
+            });
+        }
+        _ if !is_known => return Err(damaged(0, "it does not begin as a blob")),
+        _ if !is_whole => {
+            let problem = "its checksum does not match its content";
+            return Err(damaged(content.len(), problem));
+        }
+        _ => {}
     }
     let mut reader = Reader::new(content.get(MAGIC.len()..).unwrap_or_default());
     let mut field = || reader.u64().unwrap_or_default();
@@ -163,5 +169,42 @@ impl<'a> Records<'a> {
             offset: self.start + self.reader.offset(),
             problem,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(version: u8) -> Vec<u8> {
+        let header = Header {
+            sequence: 7,
+            clock: 1,
+            checkpoint: 0,
+            first_home: 1,
+            first_copy: crate::state::extents::COPY,
+        };
+        let mut blob = Vec::new();
+        header.encode(&mut blob);
+        blob[VERSION_AT] = version;
+        seal(&mut blob);
+        blob
+    }
+
+    #[test]
+    fn earlier_versions_are_read_and_later_ones_named() {
+        for version in [b'1', b'2'] {
+            assert_eq!(open(7, &stored(version)).unwrap().0.sequence, 7);
+        }
+        let newer = RestoreError::Newer {
+            sequence: 7,
+            version: u32::from(b'3'),
+            supported: u32::from(b'2'),
+        };
+        assert_eq!(open(7, &stored(b'3')).err(), Some(newer));
+        let mut bad = stored(b'3');
+        bad[10] ^= 1;
+        let is_damage = matches!(open(7, &bad), Err(RestoreError::Damaged { offset: 0, .. }));
+        assert!(is_damage, "a version that is not certain");
     }
 }

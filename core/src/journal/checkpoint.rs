@@ -114,6 +114,7 @@ impl Checkpoint {
                 state.stamps_from,
                 state.next_queue,
                 state.seed,
+                state.markers.len(),
             ] {
                 put_varint(&mut payload, field);
             }

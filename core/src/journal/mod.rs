@@ -7,6 +7,7 @@
 mod blob;
 pub(crate) mod change;
 mod checkpoint;
+mod message;
 pub(crate) mod piece;
 mod pieces;
 mod records;

@@ -11,7 +11,8 @@
 use alloc::vec::Vec;
 
 use super::change::StoredMessage;
-use super::records::{put_message, put_record, put_settings, read_message, read_settings};
+use super::message::{put_message, read_message};
+use super::records::{put_record, put_settings, read_settings};
 use crate::codec::{Reader, put_varint};
 use crate::crc;
 use crate::reply::MessageRef;

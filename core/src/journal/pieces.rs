@@ -3,9 +3,8 @@
 use alloc::vec::Vec;
 
 use super::change::StoredMessage;
-use super::records::{
-    put_instant, put_message, put_record, put_settings, read_instant, read_message, read_settings,
-};
+use super::message::{put_message, read_message};
+use super::records::{put_instant, put_record, put_settings, read_instant, read_settings};
 use crate::codec::{Reader, put_bytes, put_varint, unzigzag, zigzag};
 use crate::settings::Settings;
 use crate::state::{Marker, State, View};
@@ -343,6 +342,8 @@ pub(crate) struct Ending {
     pub(crate) stamps_from: u64,
     pub(crate) next_queue: u64,
     pub(crate) seed: u64,
+    /// How many there were, 0 if it was not told.
+    pub(crate) markers: u64,
 }
 
 pub(crate) fn read_end(payload: &[u8]) -> Option<Ending> {
@@ -353,5 +354,9 @@ pub(crate) fn read_end(payload: &[u8]) -> Option<Ending> {
         stamps_from: reader.varint().filter(|&n| n < 1 << 62)?,
         next_queue: reader.varint().filter(|&n| n < 1 << 62)?,
         seed: reader.varint()?,
+        markers: match reader.is_empty() {
+            true => 0,
+            false => reader.varint()?,
+        },
     })
 }

@@ -3,8 +3,11 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use super::change::{Change, StoredMessage};
-use crate::codec::{Reader, put_bytes, put_varint, unzigzag, varint_len, zigzag};
+use super::change::Change;
+use super::message::{
+    Form, IdRoom, LastForm, absolute, encode_put, read_again, read_message, relative,
+};
+use crate::codec::{Reader, put_bytes, put_varint, unzigzag, zigzag};
 use crate::settings::{Order, Settings};
 use crate::state::{NEVER, stamp_of};
 
@@ -19,16 +22,11 @@ pub(crate) const UNCLAIMED: u8 = 8;
 pub(crate) const UPDATED: u8 = 9;
 pub(crate) const REMOVED: u8 = 10;
 pub(crate) const MOVED: u8 = 11;
+pub(crate) const PUT_AGAIN: u8 = 12;
+pub(crate) const PUT_HEX: u8 = 13;
 
 /// Positions of one record, at the most; more are split over several.
 const MAX_POSITIONS: usize = 1 << 20;
-
-/// The kind of a record and its length, at the most.
-const PUT_HEAD_BYTES: usize = 1 + 10;
-
-const HAS_EXPIRY: u8 = 1;
-const HAS_VISIBLE_AT: u8 = 2;
-const HAS_CONTENT_TYPE: u8 = 4;
 
 /// Appends a record with this payload.
 pub(crate) fn put_record(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
@@ -54,30 +52,23 @@ fn put_record_with(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)
 }
 
 /// Appends a change to the queue `number`, as of the instant `clock`.
-pub(crate) fn encode(out: &mut Vec<u8>, change: &Change<'_>, number: u64, clock: u64) {
+pub(crate) fn encode(
+    out: &mut Vec<u8>,
+    change: &Change<'_>,
+    number: u64,
+    clock: u64,
+    last: &mut LastForm,
+) {
     match change {
         Change::Put {
             replaces, message, ..
-        } => encode_put(out, number, *replaces, message, clock),
+        } => encode_put(out, number, *replaces, message, clock, last),
         Change::Claimed {
             visible_at,
             fence,
             positions,
             ..
-        } => {
-            for (part, fence) in positions
-                .chunks(MAX_POSITIONS)
-                .zip((*fence..).step_by(MAX_POSITIONS))
-            {
-                let mut head = Vec::new();
-                put_instant(&mut head, *visible_at, clock);
-                put_varint(
-                    &mut head,
-                    zigzag(fence.wrapping_sub(stamp_of(clock)) as i64),
-                );
-                put_list(out, CLAIMED, number, &head, part);
-            }
-        }
+        } => encode_claimed(out, number, (*visible_at, *fence), positions, clock),
         Change::Unclaimed { positions, .. } => {
             put_lists(out, UNCLAIMED, number, &[], positions);
         }
@@ -123,97 +114,28 @@ pub(crate) fn encode(out: &mut Vec<u8>, change: &Change<'_>, number: u64, clock:
     }
 }
 
+fn encode_claimed(
+    out: &mut Vec<u8>,
+    number: u64,
+    (visible_at, fence): (u64, u64),
+    positions: &[u64],
+    clock: u64,
+) {
+    let fences = (fence..).step_by(MAX_POSITIONS);
+    for (part, fence) in positions.chunks(MAX_POSITIONS).zip(fences) {
+        let mut head = Vec::new();
+        put_instant(&mut head, visible_at, clock);
+        put_varint(
+            &mut head,
+            zigzag(fence.wrapping_sub(stamp_of(clock)) as i64),
+        );
+        put_list(out, CLAIMED, number, &head, part);
+    }
+}
+
 /// Appends the removal of the messages at these positions of the queue `number`.
 pub(crate) fn encode_removed(out: &mut Vec<u8>, number: u64, positions: &[u64]) {
     put_lists(out, REMOVED, number, &[], positions);
-}
-
-/// A body is written straight to its place: it may be large.
-fn encode_put(
-    out: &mut Vec<u8>,
-    number: u64,
-    replaces: Option<u64>,
-    message: &StoredMessage<'_>,
-    clock: u64,
-) {
-    let replaces = replaces.unwrap_or(0);
-    let length = varint_len(number) + varint_len(replaces) + message_len(message, clock);
-    out.reserve(length + PUT_HEAD_BYTES);
-    out.push(PUT);
-    put_varint(out, length as u64);
-    put_varint(out, number);
-    put_varint(out, replaces);
-    put_message(out, message, clock);
-}
-
-fn message_len(message: &StoredMessage<'_>, clock: u64) -> usize {
-    let text = |bytes: &[u8]| varint_len(bytes.len() as u64) + bytes.len();
-    let instant = |at: u64| varint_len(relative(at, clock));
-    let mut length = 1 + text(message.id) + text(message.body);
-    if message.expires_at != NEVER {
-        length += instant(message.expires_at);
-    }
-    if message.visible_at != 0 {
-        length += instant(message.visible_at);
-    }
-    length + message.content_type.map_or(0, text)
-}
-
-pub(crate) fn put_message(out: &mut Vec<u8>, message: &StoredMessage<'_>, clock: u64) {
-    let flag = |condition: bool, flag: u8| if condition { flag } else { 0 };
-    out.push(
-        flag(message.expires_at != NEVER, HAS_EXPIRY)
-            | flag(message.visible_at != 0, HAS_VISIBLE_AT)
-            | flag(message.content_type.is_some(), HAS_CONTENT_TYPE),
-    );
-    put_bytes(out, message.id);
-    if message.expires_at != NEVER {
-        put_varint(out, relative(message.expires_at, clock));
-    }
-    if message.visible_at != 0 {
-        put_varint(out, relative(message.visible_at, clock));
-    }
-    if let Some(content_type) = message.content_type {
-        put_bytes(out, content_type);
-    }
-    put_bytes(out, message.body);
-}
-
-pub(crate) fn read_message<'a>(reader: &mut Reader<'a>, clock: u64) -> Option<StoredMessage<'a>> {
-    let flags = reader.byte()?;
-    let id = reader
-        .text()
-        .filter(|id| !id.is_empty() && id.len() <= crate::config::MAX_ID_BYTES)?;
-    let mut instant = |flag: u8, absent: u64| {
-        if flags & flag == 0 {
-            Some(absent)
-        } else {
-            absolute(reader.varint()?, clock)
-        }
-    };
-    let expires_at = instant(HAS_EXPIRY, NEVER)?;
-    let visible_at = instant(HAS_VISIBLE_AT, 0)?;
-    let content_type = if flags & HAS_CONTENT_TYPE == 0 {
-        None
-    } else {
-        Some(reader.text()?.as_bytes())
-    };
-    Some(StoredMessage {
-        id: id.as_bytes(),
-        body: reader.bytes()?,
-        content_type,
-        expires_at,
-        visible_at,
-    })
-}
-
-fn relative(instant: u64, clock: u64) -> u64 {
-    zigzag(instant.wrapping_sub(clock) as i64)
-}
-
-fn absolute(relative: u64, clock: u64) -> Option<u64> {
-    let instant = clock.checked_add_signed(unzigzag(relative))?;
-    (instant != NEVER && instant != 0).then_some(instant)
 }
 
 /// An instant that may be `NEVER` (1) or 0 (0).
@@ -343,25 +265,29 @@ pub(crate) struct Decoded<'a> {
 }
 
 /// Reads a change; `None` if the payload is not one. Kinds that are no change are the
-/// caller's.
-pub(crate) fn decode<'a>(kind: u8, payload: &'a [u8], clock: u64) -> Option<Decoded<'a>> {
+/// caller's. `form` is that of the blob's last put so far, and is kept up to date.
+pub(crate) fn decode<'s, 'b: 's>(
+    kind: u8,
+    payload: &'b [u8],
+    clock: u64,
+    form: &mut Option<Form<'b>>,
+    room: &'s mut IdRoom,
+) -> Option<Decoded<'s>> {
     let mut reader = Reader::new(payload);
-    let number = reader.varint()?;
+    if let PUT_AGAIN | PUT_HEX = kind {
+        let form = (*form)?;
+        let change = Change::Put {
+            queue: 0,
+            replaces: None,
+            message: read_again(kind, &mut reader, &form, clock, room)?,
+        };
+        let number = form.number;
+        return Some(Decoded { number, change });
+    }
+    let number = reader.varint().filter(|&number| number < 1 << 62)?;
     let queue = 0;
     let change = match kind {
-        QUEUE_OPENED => {
-            let mut name = || {
-                reader
-                    .text()
-                    .filter(|name| !name.is_empty())
-                    .map(Cow::Borrowed)
-            };
-            Change::QueueOpened {
-                number,
-                account: name()?,
-                name: name()?,
-            }
-        }
+        QUEUE_OPENED => decode_opened(&mut reader, number)?,
         QUEUE_CLOSED => Change::QueueClosed { queue },
         SETTINGS_PUT => Change::SettingsPut {
             queue,
@@ -370,47 +296,20 @@ pub(crate) fn decode<'a>(kind: u8, payload: &'a [u8], clock: u64) -> Option<Deco
         SETTINGS_CLEARED => Change::SettingsCleared { queue },
         PUT => {
             let replaces = Some(reader.varint()?).filter(|&position| position != 0);
+            let message = read_message(&mut reader, clock)?;
+            *form = Some(Form::of(number, &message, clock));
             Change::Put {
                 queue,
                 replaces,
-                message: read_message(&mut reader, clock)?,
+                message,
             }
         }
-        CLAIMED => {
-            let visible_at = read_instant(&mut reader, clock)?;
-            let fence = stamp_of(clock)
-                .checked_add_signed(unzigzag(reader.varint()?))
-                .filter(|&fence| fence != 0 && fence < 1 << 62)?;
-            Change::Claimed {
-                queue,
-                visible_at,
-                fence,
-                positions: read_positions(&mut reader)?.into(),
-            }
-        }
+        CLAIMED => decode_claimed(&mut reader, clock)?,
         UNCLAIMED => Change::Unclaimed {
             queue,
             positions: read_positions(&mut reader)?.into(),
         },
-        UPDATED => {
-            let flags = reader.byte()?;
-            let expires_at = if flags & 1 == 0 {
-                None
-            } else {
-                Some(read_instant(&mut reader, clock)?)
-            };
-            let visible_at = if flags & 2 == 0 {
-                None
-            } else {
-                Some(read_instant(&mut reader, clock)?)
-            };
-            Change::Updated {
-                queue,
-                expires_at,
-                visible_at,
-                positions: read_positions(&mut reader)?.into(),
-            }
-        }
+        UPDATED => decode_updated(&mut reader, clock)?,
         MOVED => Change::Moved {
             queue,
             position: reader.varint()?,
@@ -423,5 +322,44 @@ pub(crate) fn decode<'a>(kind: u8, payload: &'a [u8], clock: u64) -> Option<Deco
         },
         _ => return None,
     };
-    (number < 1 << 62).then_some(Decoded { number, change })
+    Some(Decoded { number, change })
+}
+
+fn decode_opened<'a>(reader: &mut Reader<'a>, number: u64) -> Option<Change<'a>> {
+    let mut name = || reader.text().filter(|name| !name.is_empty());
+    Some(Change::QueueOpened {
+        number,
+        account: name()?.into(),
+        name: name()?.into(),
+    })
+}
+
+fn decode_claimed<'a>(reader: &mut Reader<'a>, clock: u64) -> Option<Change<'a>> {
+    let visible_at = read_instant(reader, clock)?;
+    let fence = stamp_of(clock)
+        .checked_add_signed(unzigzag(reader.varint()?))
+        .filter(|&fence| fence != 0 && fence < 1 << 62)?;
+    Some(Change::Claimed {
+        queue: 0,
+        visible_at,
+        fence,
+        positions: read_positions(reader)?.into(),
+    })
+}
+
+fn decode_updated<'a>(reader: &mut Reader<'a>, clock: u64) -> Option<Change<'a>> {
+    let flags = reader.byte()?;
+    let mut instant = |flag: u8| {
+        Some(if flags & flag == 0 {
+            None
+        } else {
+            Some(read_instant(reader, clock)?)
+        })
+    };
+    Some(Change::Updated {
+        queue: 0,
+        expires_at: instant(1)?,
+        visible_at: instant(2)?,
+        positions: read_positions(reader)?.into(),
+    })
 }

@@ -20,8 +20,9 @@ use crate::config::Config;
 use crate::settings::Settings;
 use crate::state::State;
 
-/// Room is made in advance for no more messages than these, about 25 MB: what is read may be damaged.
-const MOST_EXPECTED: u64 = 4 << 20;
+/// Room is made in advance for no more messages and markers than these, about 75 MB: what is
+/// read may be damaged.
+const MOST_EXPECTED: u64 = 12 << 20;
 
 /// A state as the journal tells it, and where the journal goes on.
 #[derive(Debug)]
@@ -60,7 +61,9 @@ pub(crate) fn restore(config: &Config, load: &mut dyn Load) -> Result<Restored, 
         0 => header.first_home,
         _ => bodies.fold(0, u64::saturating_add),
     };
-    state.expect_messages(expected.min(MOST_EXPECTED));
+    let markers = plan.ending.map_or(0, |ending| ending.markers);
+    let most = MOST_EXPECTED.min(config.limits.max_markers.saturating_add(expected));
+    state.expect(expected.saturating_add(markers).min(most));
     let mut walk = Walk::new(state, plan, start);
     let mut report = RestoreReport {
         last_sequence: last,

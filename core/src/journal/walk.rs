@@ -3,16 +3,20 @@
 use alloc::vec::Vec;
 
 use super::RestoreError;
-use super::blob::{self, Records};
+use super::blob;
 use super::change::{Change, StoredMessage};
+use super::message::{Form, IdRoom};
 use super::pieces::{
     self, COPIED, CURSOR, Copied, Cursor, END, Ending, Expected, MARKERS, MESSAGES, NOT_KEPT, QUEUE,
 };
-use super::records::{self, CLOCK, Decoded, PUT};
+use super::records::{self, CLOCK, Decoded, PUT, PUT_AGAIN, PUT_HEX};
 use super::restore::{Plan, read_clock};
 use super::writer::DEFERRAL_LEASE_MS;
+use crate::config::MAX_ID_BYTES;
 use crate::state::extents::{COPY, stored_size};
 use crate::state::{Loaded, MAX_BLOCKS, State, Touched, stamp_of};
+
+const UNREADABLE: &str = "a record cannot be read";
 
 /// A walk over all blobs in order.
 #[derive(Debug)]
@@ -66,12 +70,14 @@ impl Walk {
             clock: header.clock,
             home: header.first_home,
             copy: header.first_copy,
+            form: None,
         };
         if replaying {
             self.advance(header.clock);
         }
         while let Some((kind, payload)) = records.next()? {
-            self.record(&records, replaying, kind, payload, &mut place)?;
+            self.record(replaying, kind, payload, &mut place)
+                .map_err(|problem| records.damaged(problem))?;
         }
         self.state.next_position = self.state.next_position.max(place.home);
         self.state.next_copy = self.state.next_copy.max(place.copy);
@@ -88,75 +94,89 @@ impl Walk {
         Ok(())
     }
 
-    fn record(
+    /// Goes over one record. An error says what is wrong with it.
+    fn record<'a>(
         &mut self,
-        records: &Records<'_>,
         replaying: bool,
         kind: u8,
-        payload: &[u8],
-        place: &mut Position,
-    ) -> Result<(), RestoreError> {
-        let unreadable = || records.damaged("a record cannot be read");
+        payload: &'a [u8],
+        place: &mut Position<'a>,
+    ) -> Result<(), &'static str> {
         match kind {
             CLOCK => {
-                read_clock(payload, &mut place.clock).ok_or_else(unreadable)?;
+                read_clock(payload, &mut place.clock).ok_or(UNREADABLE)?;
                 if replaying {
                     self.advance(place.clock);
                 }
+                Ok(())
             }
-            COPIED => {
-                let copied = pieces::read_copy(payload, place.clock).ok_or_else(unreadable)?;
-                let home = place.copy;
-                place.copy += 1;
-                if self.in_checkpoint && replaying {
-                    self.load_copied(&copied, home)
-                        .map_err(|problem| records.damaged(problem))?;
-                } else {
-                    self.body(home, &copied.message)
-                        .map_err(|problem| records.damaged(problem))?;
+            COPIED | MARKERS | CURSOR | QUEUE | END | MESSAGES => {
+                self.of_checkpoint(replaying, kind, payload, place)
+            }
+            PUT | PUT_AGAIN | PUT_HEX if !replaying => {
+                let mut room = [0; MAX_ID_BYTES];
+                let decoded = place.decode(kind, payload, &mut room).ok_or(UNREADABLE)?;
+                let home = place.home;
+                place.home += 1;
+                match decoded.change {
+                    Change::Put { message, .. } => self.body(home, &message),
+                    _ => Ok(()),
                 }
             }
-            // Of a checkpoint that was not completed, the changes tell all.
-            MARKERS if !replaying || self.in_checkpoint => {
+            _ if replaying => {
+                let mut room = [0; MAX_ID_BYTES];
+                let decoded = place.decode(kind, payload, &mut room).ok_or(UNREADABLE)?;
+                self.replay(decoded, place)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A record of a checkpoint's piece: of the one that is restored from, of an earlier one, or
+    /// of one that was not completed, about which the changes tell all.
+    fn of_checkpoint(
+        &mut self,
+        replaying: bool,
+        kind: u8,
+        payload: &[u8],
+        place: &mut Position<'_>,
+    ) -> Result<(), &'static str> {
+        let is_told = replaying && self.in_checkpoint;
+        match kind {
+            COPIED => {
+                let copied = pieces::read_copy(payload, place.clock).ok_or(UNREADABLE)?;
+                let home = place.copy;
+                place.copy += 1;
+                if is_told {
+                    self.load_copied(&copied, home)?;
+                } else {
+                    self.body(home, &copied.message)?;
+                }
+            }
+            MARKERS if !replaying || is_told => {
                 let each = |marker| self.state.load_marker(marker);
-                let checkpoint = pieces::read_markers(payload, each).ok_or_else(unreadable)?;
+                let checkpoint = pieces::read_markers(payload, each).ok_or(UNREADABLE)?;
                 if checkpoint != NOT_KEPT {
                     self.told_markers = Some(checkpoint);
                 }
             }
             CURSOR => {
-                let cursor = pieces::read_cursor(payload).ok_or_else(unreadable)?;
-                if replaying && self.in_checkpoint {
+                let cursor = pieces::read_cursor(payload).ok_or(UNREADABLE)?;
+                if is_told {
                     self.cursor = cursor;
                 }
             }
             QUEUE => {
-                let queue = pieces::read_queue(payload).ok_or_else(unreadable)?;
-                if replaying && self.in_checkpoint {
-                    self.open_planned(queue.number)
-                        .map_err(|problem| records.damaged(problem))?;
+                let queue = pieces::read_queue(payload).ok_or(UNREADABLE)?;
+                if is_told {
+                    self.open_planned(queue.number)?;
                 }
             }
             END => {
-                let ending = pieces::read_end(payload).ok_or_else(unreadable)?;
+                let ending = pieces::read_end(payload).ok_or(UNREADABLE)?;
                 if ending.start == self.start {
                     self.end_checkpoint(&ending);
                 }
-            }
-            MESSAGES | MARKERS => {}
-            PUT if !replaying => {
-                let decoded = records::decode(kind, payload, place.clock).ok_or_else(unreadable)?;
-                let home = place.home;
-                place.home += 1;
-                if let Change::Put { message, .. } = decoded.change {
-                    self.body(home, &message)
-                        .map_err(|problem| records.damaged(problem))?;
-                }
-            }
-            _ if replaying => {
-                let decoded = records::decode(kind, payload, place.clock).ok_or_else(unreadable)?;
-                self.replay(decoded, place)
-                    .map_err(|problem| records.damaged(problem))?;
             }
             _ => {}
         }
@@ -297,7 +317,11 @@ impl Walk {
     }
 
     /// Makes a change again, as far as it is to what is covered.
-    fn replay(&mut self, decoded: Decoded<'_>, place: &mut Position) -> Result<(), &'static str> {
+    fn replay(
+        &mut self,
+        decoded: Decoded<'_>,
+        place: &mut Position<'_>,
+    ) -> Result<(), &'static str> {
         let Decoded { number, mut change } = decoded;
         if let Change::QueueOpened { account, name, .. } = &change {
             self.state.next_queue = self.state.next_queue.max(number + 1);
@@ -432,11 +456,27 @@ impl Walk {
     }
 }
 
-/// Where in the journal the walk is: the instant, and the homes of the next bodies.
-struct Position {
+/// Where in the journal the walk is: the instant, the homes of the next bodies, and the form of
+/// the last message that was put.
+struct Position<'a> {
     clock: u64,
     home: u64,
     copy: u64,
+    form: Option<Form<'a>>,
+}
+
+impl<'b> Position<'b> {
+    fn decode<'s>(
+        &mut self,
+        kind: u8,
+        payload: &'b [u8],
+        room: &'s mut IdRoom,
+    ) -> Option<Decoded<'s>>
+    where
+        'b: 's,
+    {
+        records::decode(kind, payload, self.clock, &mut self.form, room)
+    }
 }
 
 fn set_queue(change: &mut Change<'_>, place: u32) {

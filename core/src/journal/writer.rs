@@ -7,6 +7,7 @@ use super::Batch;
 use super::blob::{self, Header};
 use super::change::Change;
 use super::checkpoint::Checkpoint;
+use super::message::LastForm;
 use super::records::{self, CLOCK};
 use crate::codec::put_varint;
 use crate::config::JournalConfig;
@@ -20,7 +21,7 @@ const CHECKPOINT_SHARE: u64 = 4;
 const BYTES_PER_MESSAGE: u64 = 8;
 const BYTES_PER_HIDDEN: u64 = 128;
 const BYTES_PER_QUEUE: u64 = 512;
-const MOST_FOR_THE_WALK: u64 = 64;
+const MOST_FOR_THE_WALK: u64 = 128;
 
 /// What a batch has room for when it is begun.
 const LEAST_RESERVED_BYTES: usize = 256;
@@ -37,6 +38,7 @@ pub(crate) struct Writer {
     open: Vec<u8>,
     /// Bytes of the last batch: the next is often like it.
     last_bytes: usize,
+    last_form: LastForm,
     /// Removals that are to be written next, with the number of their queue. Those that
     /// follow each other, as in a batch of acknowledgements, share a record.
     removed: Option<(u64, Vec<u64>)>,
@@ -65,6 +67,7 @@ impl Writer {
             config,
             open: Vec::new(),
             last_bytes: 0,
+            last_form: LastForm::default(),
             removed: None,
             dirty: false,
             clock: 0,
@@ -161,7 +164,13 @@ impl Writer {
             return;
         }
         self.write_removed();
-        records::encode(&mut self.open, change, number, self.clock);
+        records::encode(
+            &mut self.open,
+            change,
+            number,
+            self.clock,
+            &mut self.last_form,
+        );
     }
 
     fn write_removed(&mut self) {
@@ -219,6 +228,7 @@ impl Writer {
             .clamp(LEAST_RESERVED_BYTES, MOST_RESERVED_BYTES);
         self.open.reserve(like_last);
         header.encode(&mut self.open);
+        self.last_form.clear();
         self.clock = state.clock;
     }
 

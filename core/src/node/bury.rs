@@ -2,7 +2,8 @@
 //!
 //! A claim may come across any number of them, and each is written anew. So in one instant
 //! only so many of a queue's messages move; those that are known to follow do in the instants
-//! after it, in which nobody can claim them either.
+//! after it, in which nobody can claim them either. A host that comes late has missed many
+//! instants: a call makes up for a few of them, and the next ones for the others.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -12,7 +13,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Node;
-use crate::config::{BURIAL_BYTES, MAX_ID_BYTES};
+use crate::config::{BURIAL_BYTES, BURIAL_INSTANTS, MAX_ID_BYTES};
 use crate::journal::change::{Change, StoredMessage};
 use crate::journal::piece::Moved;
 use crate::state::{MAX_BLOCKS, Place, id_of};
@@ -86,19 +87,25 @@ impl Node {
         self.burials.0.insert(number, burial);
     }
 
-    /// Moves what is due by the present, instant by instant, and in each queue by queue.
+    /// Moves what is due by the present, instant by instant, and in each queue by queue: the
+    /// shares of a few instants. Of what is left the deadline tells.
     pub(super) fn bury_due(&mut self) {
         if self.burials.0.is_empty() {
             return;
         }
         let clock = self.state.clock;
-        while let Some(at) = self.burials.next_deadline().filter(|&at| at <= clock) {
+        for _ in 0..BURIAL_INSTANTS {
+            let Some(at) = self.burials.next_deadline().filter(|&at| at <= clock) else {
+                break;
+            };
             let due: Vec<u64> = self.burials.due(at).collect();
             for number in due {
                 self.bury_at(number, at);
             }
         }
-        self.burials.0.retain(|_, burial| burial.at == clock);
+        self.burials
+            .0
+            .retain(|_, burial| burial.at == clock || !burial.rest.is_empty());
     }
 
     /// Moves the share of a queue at the instant `at`.

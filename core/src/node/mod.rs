@@ -165,7 +165,10 @@ impl Node {
     }
 
     /// Lets what has become due by `now` happen. Calling it early, late or twice does no
-    /// harm: what a command sees never depends on it.
+    /// harm: what a command sees never depends on it, but for dead letters that have not
+    /// moved yet. Of these one call moves the shares of [`BURIAL_INSTANTS`](crate::BURIAL_INSTANTS)
+    /// milliseconds, so that it takes no long time where more were missed; until all have
+    /// moved the deadline has come already.
     pub fn handle_deadline(&mut self, now: Timestamp) {
         self.advance(now);
     }

@@ -6,11 +6,12 @@ use core::ops::Bound;
 
 use super::{Node, check};
 use crate::command::Page;
+use crate::config::ENTRY_BYTES;
 use crate::journal::change::Change;
 use crate::refusal::{Field, Refusal};
-use crate::reply::Reply;
+use crate::reply::{NameList, Reply};
 
-type Names = Result<Vec<Box<str>>, Refusal>;
+type Names = Result<NameList, Refusal>;
 
 impl Node {
     pub(super) fn account_names(&self, page: &Page<'_>) -> Names {
@@ -19,8 +20,8 @@ impl Node {
             .state
             .accounts
             .range::<str, _>(behind(page))
-            .map(|(name, _)| name.clone());
-        let names: Vec<_> = names.take(at_most(page)).collect();
+            .map(|(name, _)| name);
+        let names = self.list(names, page);
         if names.is_empty() {
             Err(Refusal::AccountNotFound)
         } else {
@@ -38,8 +39,8 @@ impl Node {
         let names = account
             .queues
             .range::<str, _>(behind(page))
-            .map(|(name, _)| name.clone());
-        let names: Vec<_> = names.take(at_most(page)).collect();
+            .map(|(name, _)| name);
+        let names = self.list(names, page);
         if names.is_empty() {
             Err(Refusal::QueueNotFound)
         } else {
@@ -49,7 +50,7 @@ impl Node {
 
     pub(super) fn delete_accounts(&mut self, page: &Page<'_>) -> Result<Reply, Refusal> {
         let names = self.account_names(page)?;
-        for name in &names {
+        for name in names.iter() {
             let queues: Vec<u32> = self
                 .state
                 .account(name)
@@ -73,6 +74,20 @@ impl Node {
             .collect();
         self.close_all(queues);
         Ok(Reply::Names(names))
+    }
+
+    /// The first of these names: as many as are asked for, and as fit into an answer.
+    fn list<'n>(&self, mut names: impl Iterator<Item = &'n Box<str>>, page: &Page<'_>) -> NameList {
+        let limit = at_most(page);
+        let mut listed = Vec::new();
+        let mut bytes = 0;
+        while listed.len() < limit && bytes < self.config.limits.max_answer_bytes {
+            let Some(name) = names.next() else { break };
+            bytes += ENTRY_BYTES + name.len() as u64;
+            listed.push(name.clone());
+        }
+        let has_more = listed.len() < limit && names.next().is_some();
+        NameList::new(listed, has_more)
     }
 
     fn close_all(&mut self, queues: Vec<u32>) {

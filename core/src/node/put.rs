@@ -26,6 +26,32 @@ struct Growth {
     own_bytes: u64,
 }
 
+impl Growth {
+    /// Whether there is room for it where so many messages and bytes are held, and so many may be.
+    fn fits(
+        &self,
+        [messages, bytes]: [LimitName; 2],
+        [held_messages, held_bytes]: [u64; 2],
+        [max_messages, max_bytes]: [u64; 2],
+    ) -> Result<(), Refusal> {
+        let own = (self.own_messages, self.own_bytes);
+        for (limit, held, more, own, maximum) in [
+            (messages, held_messages, self.messages, own.0, max_messages),
+            (bytes, held_bytes, self.bytes, own.1, max_bytes),
+        ] {
+            if more > 0 && held.saturating_add_signed(more) > maximum {
+                // By waiting there will be room, but not for what is too large by itself.
+                return Err(if own > maximum {
+                    Refusal::TooLarge { limit, maximum }
+                } else {
+                    Refusal::Exhausted { limit, maximum }
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Node {
     pub(super) fn put_one(
         &mut self,
@@ -164,55 +190,26 @@ impl Node {
             settings.and_then(|settings| settings.max_bytes()),
             limits.max_queue_bytes,
         );
-        let rules = [
+        let levels = [
             (
-                LimitName::QueueMessages,
-                queue.map_or(0, |queue| queue.messages),
-                (growth.messages, growth.own_messages),
-                max_messages,
+                [LimitName::QueueMessages, LimitName::QueueBytes],
+                queue.map_or([0, 0], |queue| [queue.messages, queue.bytes]),
+                [max_messages, max_bytes],
             ),
             (
-                LimitName::QueueBytes,
-                queue.map_or(0, |queue| queue.bytes),
-                (growth.bytes, growth.own_bytes),
-                max_bytes,
+                [LimitName::AccountMessages, LimitName::AccountBytes],
+                account.map_or([0, 0], |account| [account.messages, account.bytes]),
+                [limits.max_account_messages, limits.max_account_bytes],
             ),
             (
-                LimitName::AccountMessages,
-                account.map_or(0, |account| account.messages),
-                (growth.messages, growth.own_messages),
-                limits.max_account_messages,
-            ),
-            (
-                LimitName::AccountBytes,
-                account.map_or(0, |account| account.bytes),
-                (growth.bytes, growth.own_bytes),
-                limits.max_account_bytes,
-            ),
-            (
-                LimitName::NodeMessages,
-                self.state.messages,
-                (growth.messages, growth.own_messages),
-                limits.max_messages,
-            ),
-            (
-                LimitName::NodeBytes,
-                self.state.bytes,
-                (growth.bytes, growth.own_bytes),
-                limits.max_bytes,
+                [LimitName::NodeMessages, LimitName::NodeBytes],
+                [self.state.messages, self.state.bytes],
+                [limits.max_messages, limits.max_bytes],
             ),
         ];
-        for (limit, held, (more, own), maximum) in rules {
-            if more > 0 && held.saturating_add_signed(more) > maximum {
-                // By waiting there will be room, but not for what is too large by itself.
-                return Err(if own > maximum {
-                    Refusal::TooLarge { limit, maximum }
-                } else {
-                    Refusal::Exhausted { limit, maximum }
-                });
-            }
-        }
-        Ok(())
+        levels
+            .into_iter()
+            .try_for_each(|(names, held, maxima)| growth.fits(names, held, maxima))
     }
 
     /// Puts one message that was admitted; tells the id if it was given here, and whether

@@ -12,7 +12,7 @@ use super::response::{BYTES, Response};
 use super::settings;
 use crate::command::Detail;
 use crate::refusal::Refusal;
-use crate::reply::{MessageList, Reply};
+use crate::reply::{MessageList, NameList, Reply};
 
 /// Tells with a piece of a queue that there is more, and the `after` to ask for it with.
 const NEXT_PIECE: &str = "Burrow-Next";
@@ -67,8 +67,8 @@ impl Shape {
     fn render(&self, reply: &Reply) -> Response {
         let mut body = Vec::new();
         match (self, reply) {
-            (Self::Names(Detail::None), Reply::Names(_))
-            | (
+            (Self::Names(detail), Reply::Names(names)) => return render_names(names, *detail),
+            (
                 Self::Messages(View {
                     detail: Detail::None,
                     ..
@@ -90,10 +90,6 @@ impl Shape {
             (Self::Message(detail), Reply::Messages(messages)) => {
                 return render_message(messages, *detail);
             }
-            (Self::Names(Detail::Id), Reply::Names(names)) => {
-                json::write_ids(&mut body, names.iter().map(AsRef::as_ref))
-            }
-            (Self::Names(_), Reply::Names(names)) => json::write_id_objects(&mut body, names),
             (Self::Messages(view), Reply::Messages(messages)) => {
                 json::write_messages(&mut body, messages, *view);
                 let mut response = Response::json(200, body);
@@ -115,6 +111,25 @@ impl Shape {
         }
         Response::json(200, body)
     }
+}
+
+fn render_names(names: &NameList, detail: Detail) -> Response {
+    let mut body = Vec::new();
+    let mut response = match detail {
+        Detail::None => Response::empty(204),
+        Detail::Id => {
+            json::write_ids(&mut body, names.iter().map(AsRef::as_ref));
+            Response::json(200, body)
+        }
+        _ => {
+            json::write_id_objects(&mut body, names);
+            Response::json(200, body)
+        }
+    };
+    if names.has_more() {
+        response.headers.push((MORE, "true".into()));
+    }
+    response
 }
 
 fn render_message(messages: &MessageList, detail: Detail) -> Response {
@@ -228,7 +243,7 @@ mod tests {
 
     #[test]
     fn without_detail_there_is_no_body_and_no_content_type() {
-        let names = || Reply::Names(["a".into()].into());
+        let names = || Reply::Names(alloc::vec!["a".into()].into());
         for (shape, reply) in [
             (Shape::Names(Detail::None), names()),
             (Shape::Message(Detail::None), one_message(b"", None)),

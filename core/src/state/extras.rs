@@ -78,8 +78,12 @@ impl Extras {
     /// Adds the extra of a slot that has none; the block has so many slots.
     pub(super) fn insert(&mut self, extra: Extra, slots: usize) {
         let slot = usize::from(extra.slot);
-        if self.numbers.len() < slots {
-            self.numbers.reserve_exact(slots - self.numbers.len());
+        let more = slots.saturating_sub(self.numbers.len());
+        if self.numbers.capacity() - self.numbers.len() < more {
+            // A block that is being filled has a slot more each time.
+            self.numbers.reserve_exact(more.max(self.numbers.len() / 4));
+        }
+        if more > 0 {
             self.numbers.resize(slots, 0);
         }
         self.reserve(1);

@@ -357,9 +357,12 @@ impl Markers {
     }
 
     /// Adds what a restore reads from such a blob, unless it is known already from the
-    /// changes that the restore has made again.
+    /// changes that the restore has made again, or from another blob that tells it. An earlier
+    /// one of an id that was used again since is not needed: it would only count for its queue,
+    /// at the cost of another.
     pub(super) fn insert_saved(&mut self, marker: Marker, now: u64, names: &mut Names<'_>) {
-        if self.find(marker.key, names.ids) != Some(marker.position) {
+        let known = self.find(marker.key, names.ids);
+        if known.is_none_or(|position| position < marker.position) {
             self.insert(marker, now, names);
         }
     }
@@ -445,6 +448,28 @@ mod tests {
             "old, and not among the last 10,000"
         );
         assert!(markers.len() < 12_000);
+    }
+
+    /// A blob that an extent needs tells its markers although a later one tells them as well.
+    #[test]
+    fn what_is_told_twice_is_there_once_also_if_its_id_was_used_twice() {
+        let mut markers = Bed::new(1_000_000);
+        for told in [
+            marker(1, 7, 70, 10),
+            marker(1, 7, 80, 10),
+            marker(1, 8, 90, 10),
+        ]
+        .repeat(3)
+        {
+            let mut names = Names {
+                ids: &mut markers.ids,
+                blocks: &markers.blocks,
+            };
+            markers.markers.insert_saved(told, 0, &mut names);
+        }
+        assert_eq!(markers.len(), 3);
+        assert_eq!(markers.find(1 << 32 | 7), Some(80));
+        assert_eq!(markers.find(1 << 32 | 8), Some(90));
     }
 
     #[test]

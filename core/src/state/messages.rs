@@ -165,8 +165,8 @@ impl State {
         }
     }
 
-    /// So many messages are about to be loaded.
-    pub(crate) fn expect_messages(&mut self, count: u64) {
+    /// So many messages and markers are about to be loaded.
+    pub(crate) fn expect(&mut self, count: u64) {
         self.ids.reserve(usize::try_from(count).unwrap_or(0));
     }
 

@@ -12,7 +12,7 @@ use super::fields::{
 use crate::codec::{Reader, put_bytes, put_varint};
 use crate::ids::IdList;
 use crate::refusal::Refusal;
-use crate::reply::{Entry, MessageList, MessageRef, QueueStats, Reply};
+use crate::reply::{Entry, MessageList, MessageRef, NameList, QueueStats, Reply};
 
 const NAMES: u8 = 1;
 const MESSAGES: u8 = 2;
@@ -25,6 +25,7 @@ const IMPORTED: u8 = 8;
 const DONE: u8 = 9;
 const MESSAGES_OF_MORE: u8 = 10;
 const STATS: u8 = 11;
+const NAMES_OF_MORE: u8 = 12;
 
 /// Stands for a settlement that was made, where else there is the code of a refusal.
 const SETTLED_WELL: u64 = 0;
@@ -32,7 +33,11 @@ const SETTLED_WELL: u64 = 0;
 pub(super) fn put(out: &mut Vec<u8>, reply: &Reply) {
     match reply {
         Reply::Names(names) => {
-            out.push(NAMES);
+            out.push(if names.has_more() {
+                NAMES_OF_MORE
+            } else {
+                NAMES
+            });
             put_names(out, names);
         }
         Reply::Messages(list) => {
@@ -87,7 +92,8 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply) {
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<Reply, DecodeError> {
     Ok(match reader.byte().ok_or(DecodeError::Malformed)? {
-        NAMES => Reply::Names(list(reader, boxed)?),
+        NAMES => Reply::Names(NameList::new(list(reader, boxed)?, false)),
+        NAMES_OF_MORE => Reply::Names(NameList::new(list(reader, boxed)?, true)),
         MESSAGES => Reply::Messages(messages(reader)?),
         MESSAGES_OF_MORE => Reply::Messages(MessageList {
             has_more: true,

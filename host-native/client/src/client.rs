@@ -1,5 +1,6 @@
 //! The client: servers, deadlines, trying again.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -184,34 +185,56 @@ impl Client {
 
     /// The accounts of all servers, in order.
     pub async fn accounts(&self) -> Result<Vec<String>, Error> {
-        let page = Page::default();
-        self.names(&Command::ListAccounts { page }).await
+        self.names(|page| Command::ListAccounts { page }).await
     }
 
     /// The queues of an account on all servers, in order.
     pub async fn queues(&self, account: &str) -> Result<Vec<String>, Error> {
-        let page = Page::default();
-        let account = account.into();
-        self.names(&Command::ListQueues { account, page }).await
+        let account = Cow::Borrowed(account);
+        self.names(|page| Command::ListQueues {
+            account: account.clone(),
+            page,
+        })
+        .await
     }
 
     /// Removes all queues of an account with their messages and settings; tells their names.
     pub async fn purge_account(&self, account: &str) -> Result<Vec<String>, Error> {
-        let page = Page::default();
-        let account = account.into();
-        self.names(&Command::DeleteQueues { account, page }).await
+        let account = Cow::Borrowed(account);
+        self.names(|page| Command::DeleteQueues {
+            account: account.clone(),
+            page,
+        })
+        .await
     }
 
-    async fn names(&self, command: &Command<'_>) -> Result<Vec<String>, Error> {
+    /// The names of all servers, answer by answer: each has a bound.
+    async fn names<'c>(
+        &self,
+        command: impl Fn(Page<'static>) -> Command<'c>,
+    ) -> Result<Vec<String>, Error> {
         let mut all = Vec::new();
         let mut missing = None;
         let until = self.until(0);
         for server in &self.inner.servers {
-            match self.call(&[server], command, until).await {
-                Ok(Answer::Names(names)) => all.extend(names),
-                Ok(_) => return Err(unexpected()),
-                Err(error @ Error::NotFound(_)) => missing = Some(error),
-                Err(error) => return Err(error),
+            let mut page = Page::default();
+            loop {
+                match self.call(&[server], &command(page), until).await {
+                    Ok(Answer::Names { names, has_more }) => {
+                        page = Page {
+                            marker: names.last().cloned().map(Cow::Owned),
+                            limit: None,
+                        };
+                        all.extend(names);
+                        if has_more && page.marker.is_some() {
+                            continue;
+                        }
+                    }
+                    Ok(_) => return Err(unexpected()),
+                    Err(error @ Error::NotFound(_)) => missing = Some(error),
+                    Err(error) => return Err(error),
+                }
+                break;
             }
         }
         all.sort_unstable();

@@ -19,7 +19,11 @@ pub trait Transport: Debug + Send + Sync {
 /// What a command is answered.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    Names(Vec<String>),
+    Names {
+        names: Vec<String>,
+        /// The list ends because the answer is full.
+        has_more: bool,
+    },
     Messages(Vec<Message>),
     /// False if it took the place of a message with the same id.
     Put {
@@ -71,9 +75,11 @@ impl From<MessageRef<'_>> for Message {
 
 impl From<Reply> for Answer {
     fn from(reply: Reply) -> Self {
-        let owned = |names: Vec<Box<str>>| names.into_iter().map(String::from).collect();
         match reply {
-            Reply::Names(names) => Self::Names(owned(names)),
+            Reply::Names(names) => Self::Names {
+                has_more: names.has_more(),
+                names: names.into_iter().map(String::from).collect(),
+            },
             Reply::Messages(messages) => {
                 Self::Messages(messages.iter().map(Message::from).collect())
             }

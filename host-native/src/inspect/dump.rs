@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use burrow_core::journal::RestoreError;
 use burrow_core::{
-    Command, Config, Detail, MessageRef, Node, Order, Page, QueueName, Refusal, Reply, Selection,
-    Settings, Timestamp,
+    Command, Config, Detail, MessageRef, NameList, Node, Order, Page, QueueName, Refusal, Reply,
+    Selection, Settings, Timestamp,
 };
 use serde::{Serialize, Serializer};
 
@@ -83,7 +83,7 @@ impl Dump<'_> {
     fn accounts(&mut self) -> Result<(), DumpError> {
         let mut marker = None;
         while let Some(names) = self.names(marker.take(), |page| Command::ListAccounts { page })? {
-            for account in &names {
+            for account in names.iter() {
                 self.queues(account)?;
             }
             marker = names.into_iter().next_back();
@@ -97,7 +97,7 @@ impl Dump<'_> {
             account: account.into(),
             page,
         })? {
-            for queue in &names {
+            for queue in names.iter() {
                 self.queue(account, queue)?;
             }
             marker = names.into_iter().next_back();
@@ -110,7 +110,7 @@ impl Dump<'_> {
         &mut self,
         marker: Option<Box<str>>,
         list: impl FnOnce(Page<'a>) -> Command<'a>,
-    ) -> Result<Option<Vec<Box<str>>>, DumpError> {
+    ) -> Result<Option<NameList>, DumpError> {
         let page = Page {
             marker: marker.map(|name| Cow::Owned(name.into())),
             limit: Some(PAGE),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burrow_core::{Command, Page, Refusal, Reply};
+use burrow_core::{Command, NameList, Page, Refusal, Reply};
 
 use super::link::Link;
 use super::router::Router;
@@ -22,7 +22,10 @@ impl Router {
             (true, Some(_)) => self.delete_some(&command, page).await,
             _ => {
                 let outcomes = call_all(self.links(), |_| Some(command.clone())).await;
-                merge_names(outcomes, page.limit)
+                match is_delete {
+                    true => deleted_names(outcomes),
+                    false => merge_names(outcomes, page.limit),
+                }
             }
         }
     }
@@ -60,7 +63,7 @@ impl Router {
                 _ => Command::DeleteAccounts { page },
             })
         });
-        merge_names(deleted.await, page.limit)
+        deleted_names(deleted.await)
     }
 
     pub(super) fn require_all(&self) -> Result<(), Failure> {
@@ -115,21 +118,45 @@ pub(super) fn together(outcomes: Vec<Outcome>) -> Result<Vec<Reply>, Failure> {
     }
 }
 
+/// The first names of all servers, as many as are asked for. Where the list of a server ends
+/// because it is full, the whole ends: behind its last name there may be others of it.
 fn merge_names(outcomes: Vec<Outcome>, limit: Option<u64>) -> Outcome {
-    let mut names = Vec::new();
-    for reply in together(outcomes)? {
-        match reply {
-            Reply::Names(own) => names.extend(own),
-            _ => return Err(Failure::OutcomeUnknown),
-        }
+    let lists = name_lists(outcomes)?;
+    let full = lists.iter().filter(|own| own.has_more());
+    let end = full.filter_map(|own| own.last().cloned()).min();
+    let mut names = in_order(lists);
+    if let Some(end) = &end {
+        names.truncate(names.partition_point(|name| name <= end));
     }
+    let limit = limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    });
+    let has_more = end.is_some() && names.len() < limit;
+    names.truncate(limit);
+    Ok(Reply::Names(NameList::new(names, has_more)))
+}
+
+/// All names that were deleted.
+fn deleted_names(outcomes: Vec<Outcome>) -> Outcome {
+    let lists = name_lists(outcomes)?;
+    let has_more = lists.iter().any(NameList::has_more);
+    Ok(Reply::Names(NameList::new(in_order(lists), has_more)))
+}
+
+fn name_lists(outcomes: Vec<Outcome>) -> Result<Vec<NameList>, Failure> {
+    let lists = together(outcomes)?.into_iter().map(|reply| match reply {
+        Reply::Names(own) => Ok(own),
+        _ => Err(Failure::OutcomeUnknown),
+    });
+    lists.collect()
+}
+
+fn in_order(lists: Vec<NameList>) -> Vec<Box<str>> {
+    let mut names: Vec<_> = lists.into_iter().flatten().collect();
     names.sort_unstable();
     // An account is on every server that has a queue of it.
     names.dedup();
-    if let Some(limit) = limit {
-        names.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    }
-    Ok(Reply::Names(names))
+    names
 }
 
 pub(super) fn is_missing(refusal: &Refusal) -> bool {
@@ -156,10 +183,13 @@ pub(super) fn more_exact(one: Option<Refusal>, other: Refusal) -> Option<Refusal
 mod tests {
     use super::*;
 
+    fn listed(names: &[&str], has_more: bool) -> Outcome {
+        let names = names.iter().map(|name| (*name).into()).collect();
+        Ok(Reply::Names(NameList::new(names, has_more)))
+    }
+
     fn names(names: &[&str]) -> Outcome {
-        Ok(Reply::Names(
-            names.iter().map(|name| (*name).into()).collect(),
-        ))
+        listed(names, false)
     }
 
     #[test]
@@ -167,6 +197,19 @@ mod tests {
         let parts = || vec![names(&["b", "d"]), names(&["a", "b", "e"])];
         assert_eq!(merge_names(parts(), None), names(&["a", "b", "d", "e"]));
         assert_eq!(merge_names(parts(), Some(3)), names(&["a", "b", "d"]));
+    }
+
+    #[test]
+    fn a_list_ends_with_the_first_server_whose_list_is_full() {
+        let parts = || vec![listed(&["b", "d"], true), names(&["a", "c", "e"])];
+        assert_eq!(
+            merge_names(parts(), None),
+            listed(&["a", "b", "c", "d"], true)
+        );
+        assert_eq!(merge_names(parts(), Some(4)), names(&["a", "b", "c", "d"]));
+        let parts = || vec![listed(&["b", "d"], true), listed(&["a", "c"], true)];
+        assert_eq!(merge_names(parts(), None), listed(&["a", "b", "c"], true));
+        assert_eq!(deleted_names(parts()), listed(&["a", "b", "c", "d"], true));
     }
 
     #[test]

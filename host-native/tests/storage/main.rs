@@ -2,5 +2,6 @@
 
 mod crash;
 mod damage;
+mod history;
 mod long_history;
 mod support;

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use burrow_core::rest::Response;
 use burrow_core::{
-    ClaimToken, LimitName, MessageList, NewMessage, Page, QueueName, Refusal, Reply, Selection,
-    SettleAction, Settlement, Update, service,
+    ClaimToken, LimitName, MessageList, NameList, NewMessage, Page, QueueName, Refusal, Reply,
+    Selection, SettleAction, Settlement, Update, service,
 };
 
 use crate::bindings::burrow::queue::types as wit;
@@ -142,7 +142,7 @@ pub(crate) fn refusal(refusal: Refusal) -> wit::Error {
     }
 }
 
-pub(crate) fn names(names: Vec<alloc::boxed::Box<str>>) -> Vec<String> {
+pub(crate) fn names(names: NameList) -> Vec<String> {
     names.into_iter().map(Into::into).collect()
 }
 

@@ -151,13 +151,16 @@ pub fn health(request: &Request<'_>) -> Response {
 
 /// A node that answers at once.
 fn forgetful() -> Node {
-    Node::new(Config {
+    let mut config = Config {
         journal: JournalConfig {
             enabled: false,
             ..JournalConfig::default()
         },
         ..Config::default()
-    })
+    };
+    // What was removed is told, however much it is.
+    config.limits.max_answer_bytes = u64::MAX;
+    Node::new(config)
 }
 
 #[cfg(test)]

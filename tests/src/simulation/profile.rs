@@ -96,7 +96,7 @@ fn config(rng: &mut Rng, style: Style, given_ids: bool) -> Config {
         default_hide_ms: *pick(rng, &[0, 0, 0, 10]),
         marker_retention_ms: *pick(rng, &[0, 100, 3_600_000]),
         burials_at_once: if style == Style::Big {
-            256
+            *pick(rng, &[4, 256])
         } else {
             *pick(rng, &[1, 1, 3, 256])
         },

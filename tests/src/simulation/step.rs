@@ -74,7 +74,7 @@ impl World {
             .map(Timestamp::as_millis)
             .filter(|at| *at <= last)
         {
-            self.clock = at;
+            self.clock = self.clock.max(at);
             self.handle_deadline()?;
         }
         Ok(())

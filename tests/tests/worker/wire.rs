@@ -53,7 +53,7 @@ fn commands_go_and_answers_come_as_they_are_ready() {
     let outcome = Ok(Reply::Put { created: true });
     let id = written;
     assert_eq!(*second, Answer::Outcome { id, outcome });
-    let names = Ok(Reply::Names(vec!["shop".into()]));
+    let names = Ok(Reply::Names(vec!["shop".into()].into()));
     assert_eq!(client.call(&other), names);
     // HTTP and the wire have the same queues.
     let ids = worker.expect(200, "GET", "/v1.0/shop/jobs?match_hidden=true", b"");

@@ -40,6 +40,9 @@ struct Settled {
     error: String,
 }
 
+/// Tells that a list ends because the answer is full.
+const MORE: &str = "burrow-more";
+
 /// Reads what the server says to the command.
 pub(super) fn read(command: &Command<'_>, head: &Parts, body: &[u8]) -> Result<Answer, Error> {
     if !head.status.is_success() {
@@ -56,7 +59,10 @@ pub(super) fn read(command: &Command<'_>, head: &Parts, body: &[u8]) -> Result<A
         Command::ListAccounts { .. }
         | Command::DeleteAccounts { .. }
         | Command::ListQueues { .. }
-        | Command::DeleteQueues { .. } => Ok(Answer::Names(json(body)?)),
+        | Command::DeleteQueues { .. } => Ok(Answer::Names {
+            names: json(body)?,
+            has_more: head.headers.get(MORE).is_some_and(|more| more == "true"),
+        }),
         Command::ListMessages { .. }
         | Command::UpdateMessages { .. }
         | Command::DeleteMessages { .. } => messages(json(body)?),

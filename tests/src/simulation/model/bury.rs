@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use burrow_core::BURIAL_BYTES;
+use burrow_core::{BURIAL_BYTES, BURIAL_INSTANTS};
 
 use super::Model;
 use super::state::{Claim, Message, Name, Queue};
@@ -65,11 +65,19 @@ impl Model {
         moved
     }
 
-    /// Moves what is due, each at its instant, the oldest queue's first.
+    /// True if dead letters are left of instants that were missed.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.burials_at().is_some_and(|at| at <= self.state.now)
+    }
+
+    /// Moves what is due, each at its instant, the oldest queue's first: that of a few instants.
     pub(super) fn bury_due(&mut self) {
         let now = self.state.now;
+        let queues = &self.state.queues;
+        self.burials
+            .retain(|burial| queues.iter().any(|queue| queue.number == burial.queue));
         self.burials.sort_by_key(|burial| burial.queue);
-        loop {
+        for _ in 0..BURIAL_INSTANTS {
             let waiting = self.burials.iter().filter(|burial| !burial.rest.is_empty());
             let Some(at) = waiting.map(|burial| burial.at + 1).min() else {
                 break;
@@ -85,6 +93,9 @@ impl Model {
                 self.burials.push(burial);
             }
         }
+        let left = usize::from(self.is_behind());
+        self.events
+            .push(("dead letters left by a call that was late", left));
         let queues = &self.state.queues;
         self.burials.retain(|burial| {
             let exists = queues.iter().any(|queue| queue.number == burial.queue);

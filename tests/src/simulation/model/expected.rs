@@ -9,7 +9,7 @@ use super::state::{Claim, Id, Message, Name};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Expected {
-    Names(Vec<Rc<str>>),
+    Names(Vec<Rc<str>>, bool),
     Messages {
         name: Name,
         detail: Detail,
@@ -79,10 +79,10 @@ impl Expected {
     ) -> Result<(), String> {
         let same = match (self, actual) {
             (Self::Refused(any), Err(refusal)) => any.contains(refusal),
-            (Self::Names(names), Ok(Reply::Names(actual))) => names
-                .iter()
-                .map(|name| &**name)
-                .eq(actual.iter().map(|name| &**name)),
+            (Self::Names(names, has_more), Ok(Reply::Names(actual))) => {
+                let names = names.iter().map(|name| &**name);
+                names.eq(actual.iter().map(|name| &**name)) && *has_more == actual.has_more()
+            }
             (
                 Self::Messages {
                     name,

@@ -13,8 +13,8 @@ mod waiting;
 use std::rc::Rc;
 
 use burrow_core::{
-    ClaimToken, Command, Config, Detail, NewMessage, Page, Refusal, Settings, SettleAction,
-    Settlement, Ticket, Update,
+    ClaimToken, Command, Config, Detail, ENTRY_BYTES, NewMessage, Page, Refusal, Settings,
+    SettleAction, Settlement, Ticket, Update,
 };
 
 pub(crate) use expected::{Expected, Learned, Shown};
@@ -221,14 +221,34 @@ impl Model {
             .queues
             .iter()
             .map(|queue| queue.name.account.clone());
-        page_of(names, page)
-            .ok_or(Refusal::AccountNotFound)
-            .map(Expected::Names)
+        self.page_of(names, page).ok_or(Refusal::AccountNotFound)
+    }
+
+    /// The first names that are asked for, until the answer is full.
+    fn page_of(&self, names: impl Iterator<Item = Rc<str>>, page: &Page<'_>) -> Option<Expected> {
+        let mut names: Vec<_> = names
+            .filter(|name| page.marker.as_ref().is_none_or(|marker| **name > **marker))
+            .collect();
+        names.sort();
+        names.dedup();
+        names.truncate(page.limit.map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        }));
+        let mut bytes = 0;
+        let fits = |name: &&Rc<str>| {
+            let is_full = bytes >= self.config.limits.max_answer_bytes;
+            bytes += ENTRY_BYTES + name.len() as u64;
+            !is_full
+        };
+        let shown = names.iter().take_while(fits).count();
+        let has_more = shown < names.len();
+        names.truncate(shown);
+        (!names.is_empty()).then_some(Expected::Names(names, has_more))
     }
 
     fn delete_accounts(&mut self, page: &Page<'_>) -> Outcome {
         let listed = self.list_accounts(page)?;
-        if let Expected::Names(names) = &listed {
+        if let Expected::Names(names, _) = &listed {
             self.delete_queues_where(|name| names.contains(&name.account));
         }
         Ok(listed)
@@ -242,14 +262,12 @@ impl Model {
         let names = names
             .filter(|name| &*name.account == account)
             .map(|name| name.queue.clone());
-        page_of(names, page)
-            .ok_or(Refusal::QueueNotFound)
-            .map(Expected::Names)
+        self.page_of(names, page).ok_or(Refusal::QueueNotFound)
     }
 
     fn delete_queues(&mut self, account: &str, page: &Page<'_>) -> Outcome {
         let listed = self.list_queues(account, page)?;
-        if let Expected::Names(names) = &listed {
+        if let Expected::Names(names, _) = &listed {
             self.delete_queues_where(|name| {
                 &*name.account == account && names.contains(&name.queue)
             });
@@ -471,18 +489,6 @@ fn expiry(now: u64, ttl_ms: u64) -> Option<u64> {
 }
 
 /// The names that the page covers, in order; none if there are none.
-fn page_of(names: impl Iterator<Item = Rc<str>>, page: &Page<'_>) -> Option<Vec<Rc<str>>> {
-    let mut names: Vec<_> = names
-        .filter(|name| page.marker.as_ref().is_none_or(|marker| **name > **marker))
-        .collect();
-    names.sort();
-    names.dedup();
-    names.truncate(page.limit.map_or(usize::MAX, |limit| {
-        usize::try_from(limit).unwrap_or(usize::MAX)
-    }));
-    (!names.is_empty()).then_some(names)
-}
-
 fn scope(command: &Command<'_>) -> Scope {
     match command {
         Command::ListAccounts { .. } | Command::DeleteAccounts { .. } => Scope::Node,

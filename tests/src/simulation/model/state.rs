@@ -336,15 +336,17 @@ impl State {
     }
 
     /// False if it is left open whether the marker is still remembered: once the node has
-    /// removed more messages than it may remember, or the queue more than it must.
+    /// removed more messages than it may remember, or the queue more than it must. What is
+    /// there may be gone as well by the time at which the marker is used.
     pub(crate) fn marker_is_certain(&self, name: &Name, marker: &str, limits: &Limits) -> bool {
         let removed = |graves: &&Rc<Graves>| graves.entries.len() as u64;
         let in_node: u64 = self.graves.iter().map(|graves| removed(&graves)).sum();
-        let in_queue = self
-            .graves
-            .iter()
-            .find(|graves| graves.name == *name)
-            .map_or(0, |graves| removed(&graves));
+        let in_node = in_node + self.messages().count() as u64;
+        let graves = self.graves.iter().find(|graves| graves.name == *name);
+        let there = self
+            .index(name)
+            .map_or(0, |index| self.queues[index].messages.len() as u64);
+        let in_queue = graves.map_or(0, |graves| removed(&graves)) + there;
         let remembered = in_node <= limits.max_markers && in_queue <= MIN_MARKERS_PER_QUEUE;
         remembered || self.is_alive(name, marker) || self.grave(name, marker).is_none()
     }
