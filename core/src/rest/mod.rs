@@ -24,6 +24,7 @@ mod path;
 mod percent;
 mod plan;
 mod query;
+mod reader;
 mod refused;
 mod response;
 mod router;
