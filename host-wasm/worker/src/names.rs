@@ -5,9 +5,12 @@
 use std::cell::RefCell;
 
 use futures_util::lock::Mutex;
-use worker::{Env, Request, Response, Result, SqlStorage, State};
+use worker::Env;
+use worker::web_sys::{Request, Response};
+use worker::worker_sys::{DurableObjectState, SqlStorage};
 
 use crate::directory::{self, Read, Wanted};
+use crate::error::Result;
 use crate::http::{Described, respond};
 use crate::places::{self, ADVANCE, About, Asked, IS_ALIVE, REMOVE, YES};
 use crate::sql::{execute, has_table, query, text};
@@ -30,13 +33,13 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    pub(crate) fn new(state: &State) -> Self {
-        Self {
-            sql: state.storage().sql(),
+    pub(crate) fn new(state: &DurableObjectState) -> Result<Self> {
+        Ok(Self {
+            sql: state.storage()?.sql(),
             read: RefCell::new(None),
             seen: RefCell::new(None),
             line: Mutex::new(()),
-        }
+        })
     }
 
     pub(crate) fn all(&self) -> Result<Vec<String>> {
@@ -45,8 +48,8 @@ impl Names {
         }
         let mut names = Vec::new();
         if has_table(&self.sql, "names")? {
-            for row in query(&self.sql, "SELECT name FROM names ORDER BY name", vec![])? {
-                names.push(text(row.first())?.to_owned());
+            for row in query(&self.sql, "SELECT name FROM names ORDER BY name", &[])? {
+                names.push(text(&row, 0)?);
             }
         }
         *self.read.borrow_mut() = Some(names.clone());
@@ -67,8 +70,8 @@ impl Names {
             before_first.await?;
         }
         let create = "CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY) WITHOUT ROWID";
-        execute(&self.sql, create, vec![])?;
-        execute(&self.sql, "INSERT INTO names VALUES (?)", vec![name.into()])?;
+        execute(&self.sql, create, &[])?;
+        execute(&self.sql, "INSERT INTO names VALUES (?)", &[name.into()])?;
         *self.read.borrow_mut() = None;
         Ok(())
     }
@@ -83,7 +86,7 @@ impl Names {
             return Ok(());
         }
         let delete = "DELETE FROM names WHERE name = ?";
-        execute(&self.sql, delete, vec![name.into()])?;
+        execute(&self.sql, delete, &[name.into()])?;
         *self.read.borrow_mut() = None;
         if self.all()?.is_empty() {
             when_empty.await?;

@@ -130,32 +130,32 @@ impl Rows {
 
     /// The free blobs, as they are stored: a list of first and last ones, as JSON.
     pub fn free_text(&self) -> String {
-        let ranges = self
-            .free
-            .iter()
-            .map(|range| format!("[{},{}]", range.start(), range.end()));
-        format!("[{}]", ranges.collect::<Vec<_>>().join(","))
+        let mut text = String::from("[");
+        for range in &self.free {
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(&format!("[{},{}]", range.start(), range.end()));
+        }
+        text.push(']');
+        text
     }
 
     /// Takes over what [`free_text`](Self::free_text) gave. False if it is not that.
     pub fn set_free(&mut self, text: &str) -> bool {
-        let Some(inner) = text
-            .strip_prefix('[')
-            .and_then(|text| text.strip_suffix(']'))
-        else {
-            return false;
-        };
-        for range in inner.split_inclusive(']') {
-            let range = range.trim_start_matches(',').strip_prefix('[');
-            let range = range.and_then(|range| range.strip_suffix(']')?.split_once(','));
-            let Some((Ok(first), Ok(last))) =
-                range.map(|(first, last)| (first.parse(), last.parse()))
-            else {
-                return false;
-            };
-            self.drop_blobs(first..=last);
+        let (mut numbers, mut number) = (Vec::new(), None);
+        for byte in text.bytes() {
+            if byte.is_ascii_digit() {
+                let before = number.unwrap_or(0_u64).wrapping_mul(10);
+                number = Some(before.wrapping_add(u64::from(byte - b'0')));
+            } else {
+                numbers.extend(number.take());
+            }
         }
-        true
+        for [first, last] in numbers.as_chunks().0 {
+            self.drop_blobs(*first..=*last);
+        }
+        self.free_text() == text
     }
 
     fn count(&self, range: &RangeInclusive<u64>) -> u64 {
