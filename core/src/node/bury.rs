@@ -275,7 +275,7 @@ fn other_id(id: &[u8], fence: u64, tried: u64) -> Vec<u8> {
     if tried > 0 {
         suffix.push_str(&format!("-{tried}"));
     }
-    let mut other = String::from_utf8_lossy(id).into_owned();
+    let mut other = String::from(core::str::from_utf8(id).unwrap_or_default());
     other.truncate(other.floor_char_boundary(MAX_ID_BYTES - suffix.len()));
     other.push_str(&suffix);
     other.into_bytes()

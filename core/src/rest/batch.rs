@@ -5,9 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use super::base64;
 use super::input::{Items, need_text, read_span, read_text};
 use super::reader::Reader;
 use super::response::Response;
@@ -67,10 +65,8 @@ fn decode<'a>(body: Cow<'a, str>, encoding: Option<&str>) -> Result<Cow<'a, [u8]
             Cow::Owned(text) => Cow::Owned(text.into_bytes()),
         }),
         Some("base64") => {
-            let bytes = STANDARD.decode(body.as_bytes());
-            bytes
-                .map(Cow::Owned)
-                .map_err(|error| format!("body is not base64: {error}"))
+            let bytes = base64::decode(body.as_bytes()).map(Cow::Owned);
+            bytes.ok_or_else(|| String::from("body is not base64"))
         }
         Some(other) => Err(format!("encoding is not base64: {other}")),
     }
@@ -143,7 +139,7 @@ mod tests {
             ),
             (
                 br#"[{"body":"*","encoding":"base64"}]"#,
-                "messages[0]: body is not base64: ",
+                "messages[0]: body is not base64",
             ),
             (
                 br#"[{"body":"","encoding":"hex"}]"#,

@@ -5,9 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::fmt::Write as _;
 
-use base64::display::Base64Display;
-use base64::engine::general_purpose::STANDARD;
-
+use super::base64;
 use super::reader::plain_bytes;
 use super::refused::{ForClients, status};
 use crate::command::Detail;
@@ -140,13 +138,11 @@ fn write_body(out: &mut Vec<u8>, body: &[u8]) {
     out.extend_from_slice(b",\"body\":");
     match core::str::from_utf8(body) {
         Ok(text) => write_string(out, text),
-        Err(_) => write_display(
-            out,
-            format_args!(
-                "\"{}\",\"encoding\":\"base64\"",
-                Base64Display::new(body, &STANDARD)
-            ),
-        ),
+        Err(_) => {
+            out.push(b'"');
+            base64::encode(out, body);
+            out.extend_from_slice(b"\",\"encoding\":\"base64\"");
+        }
     }
 }
 

@@ -15,6 +15,7 @@
 //! assert_eq!(response.body, br#"["v1.0"]"#);
 //! ```
 
+mod base64;
 mod batch;
 mod clock;
 mod cors;
