@@ -53,13 +53,11 @@ impl Directory {
         let (below, queue) = (self.below(about), &about.queue);
         match question {
             "register" => {
-                let tell_root = self.tell_root(question, about);
-                self.names.add(queue, tell_root).await?;
+                self.names.add(queue, Some(&below)).await?;
                 Ok(String::new())
             }
             "forget" => {
-                let tell_root = self.tell_root(question, about);
-                self.names.drop(queue, tell_root).await?;
+                self.names.drop(queue, Some(&below)).await?;
                 Ok(String::new())
             }
             "has-other" => Ok(self.names.any(&below, Some(queue)).await?.to_string()),
@@ -68,11 +66,6 @@ impl Directory {
             ADVANCE => Ok(self.names.advance(&below).await?.to_string()),
             _ => Err(Error::from("this is nothing to ask an account")),
         }
-    }
-
-    async fn tell_root(&self, what: &str, about: &About) -> Result<()> {
-        let root = places::root(&self.env)?;
-        root.ask(what, about, &[]).await.map(drop)
     }
 
     fn below<'a>(&'a self, about: &'a About) -> Below<'a> {

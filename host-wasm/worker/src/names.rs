@@ -56,18 +56,15 @@ impl Names {
         Ok(names)
     }
 
-    pub(crate) async fn add(
-        &self,
-        name: &str,
-        before_first: impl Future<Output = Result<()>>,
-    ) -> Result<()> {
+    /// Adds a name. Before the first, `root` is told.
+    pub(crate) async fn add(&self, name: &str, root: Option<&Below<'_>>) -> Result<()> {
         let _turn = self.line.lock().await;
         let names = self.all()?;
         if names.iter().any(|known| known == name) {
             return Ok(());
         }
         if names.is_empty() {
-            before_first.await?;
+            tell("register", root).await?;
         }
         let create = "CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY) WITHOUT ROWID";
         execute(&self.sql, create, &[])?;
@@ -76,11 +73,8 @@ impl Names {
         Ok(())
     }
 
-    pub(crate) async fn drop(
-        &self,
-        name: &str,
-        when_empty: impl Future<Output = Result<()>>,
-    ) -> Result<()> {
+    /// Takes a name off. When none is left, `root` is told.
+    pub(crate) async fn drop(&self, name: &str, root: Option<&Below<'_>>) -> Result<()> {
         let _turn = self.line.lock().await;
         if !self.all()?.iter().any(|known| known == name) {
             return Ok(());
@@ -89,7 +83,7 @@ impl Names {
         execute(&self.sql, delete, &[name.into()])?;
         *self.read.borrow_mut() = None;
         if self.all()?.is_empty() {
-            when_empty.await?;
+            tell("forget", root).await?;
         }
         Ok(())
     }
@@ -172,6 +166,14 @@ impl Names {
         }
         Ok(sum)
     }
+}
+
+/// Tells the list of accounts of an account, which is given as it asks.
+async fn tell(what: &str, of: Option<&Below<'_>>) -> Result<()> {
+    if let Some(below) = of {
+        places::root(below.env)?.ask(what, below.about, &[]).await?;
+    }
+    Ok(())
 }
 
 /// The objects whose names a directory has.

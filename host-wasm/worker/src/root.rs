@@ -55,10 +55,9 @@ impl Directory {
     }
 
     async fn asked(&self, question: &str, about: &About) -> Result<String> {
-        let nothing_else = async { Ok(()) };
         match question {
-            "register" => self.names.add(&about.account, nothing_else).await?,
-            "forget" => self.names.drop(&about.account, nothing_else).await?,
+            "register" => self.names.add(&about.account, None).await?,
+            "forget" => self.names.drop(&about.account, None).await?,
             "now" => return Ok(self.now()?.as_millis().to_string()),
             _ => return Err(Error::from("this is nothing to ask the list of accounts")),
         }

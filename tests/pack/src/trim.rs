@@ -1,7 +1,7 @@
 //! Leaves out of a module what the script that it is bundled with does not call: bindings of crates are
 //! exports, which the linker has to keep, and so are functions that only such bindings have the address of.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -14,10 +14,14 @@ use walrus::{
 
 use crate::arrange;
 
+/// The names by which bindings know each other, and nobody else.
+const OF_BINDINGS: [&str; 2] = ["__wb", "wasm_bindgen_"];
+
 /// Removes the exports whose names the script does not have, and all that only they need. What is left is
 /// arranged so that it packs well.
-pub(crate) fn trim(path: &Path, script: &Path) -> anyhow::Result<()> {
-    let script = fs::read_to_string(script).with_context(|| script.display().to_string())?;
+pub(crate) fn trim(path: &Path, script_path: &Path) -> anyhow::Result<()> {
+    let in_script = || script_path.display().to_string();
+    let script = fs::read_to_string(script_path).with_context(in_script)?;
     let mut config = ModuleConfig::new();
     config
         .generate_name_section(false)
@@ -31,8 +35,33 @@ pub(crate) fn trim(path: &Path, script: &Path) -> anyhow::Result<()> {
     }
     clear_table(&mut module);
     passes::gc::run(&mut module);
+    module.customs.remove_raw("target_features");
+    fs::write(script_path, shorten(&mut module, &script)).with_context(in_script)?;
     let arranged = arrange::arrange(&module.emit_wasm())?;
     fs::write(path, arranged).with_context(|| path.display().to_string())
+}
+
+/// Gives bindings short names, in the module and in the script, which is given.
+fn shorten(module: &mut Module, script: &str) -> String {
+    let mut short = HashMap::new();
+    let imports = module.imports.iter_mut().map(|import| &mut import.name);
+    let exports = module.exports.iter_mut().map(|export| &mut export.name);
+    for name in imports.chain(exports) {
+        if OF_BINDINGS.iter().any(|start| name.starts_with(start)) {
+            let next = format!("${}", short.len());
+            let given: &String = short.entry(name.clone()).or_insert(next);
+            name.clone_from(given);
+        }
+    }
+    let is_part = |character: char| character.is_ascii_alphanumeric() || "_$".contains(character);
+    let mut shortened = String::new();
+    for piece in script.split_inclusive(|character| !is_part(character)) {
+        let name = piece.trim_end_matches(|character| !is_part(character));
+        let behind = piece.strip_prefix(name).unwrap_or_default();
+        shortened.push_str(short.get(name).map_or(name, String::as_str));
+        shortened.push_str(behind);
+    }
+    shortened
 }
 
 /// Takes functions out of the table whose places no code and no data names. A number that happens to be that
