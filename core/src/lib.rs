@@ -19,6 +19,7 @@ mod reply;
 pub mod rest;
 pub mod service;
 mod settings;
+mod sort;
 mod state;
 mod time;
 mod token;

@@ -23,13 +23,12 @@
 //! assert_eq!((answered, response.status), (ticket, 201));
 //! ```
 
-use alloc::collections::BTreeMap;
-
 use crate::command::Command;
 use crate::node::{Node, Ticket};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::rest::{ClockRequest, Plan, Request, Response, RestConfig, Routed, route};
+use crate::state::Numbered;
 use crate::time::Timestamp;
 
 /// See the [module](self).
@@ -38,7 +37,7 @@ pub struct Service {
     node: Node,
     rest: RestConfig,
     /// How the replies that are still to come are rendered; none for typed commands.
-    plans: BTreeMap<Ticket, Plan>,
+    plans: Numbered<Plan>,
 }
 
 /// What became of a request.
@@ -69,7 +68,7 @@ impl Service {
         Self {
             node,
             rest,
-            plans: BTreeMap::new(),
+            plans: Numbered::default(),
         }
     }
 
@@ -90,7 +89,7 @@ impl Service {
             Routed::Clock(request) => Handled::Clock(request),
             Routed::Submit(command, plan) => {
                 let ticket = self.node.submit(now, command);
-                self.plans.insert(ticket, plan);
+                self.plans.insert(ticket.number(), plan);
                 Handled::Pending(ticket)
             }
         }
@@ -104,7 +103,7 @@ impl Service {
     /// The next outcome that may leave, of requests and commands alike.
     pub fn poll(&mut self) -> Option<(Ticket, Outcome)> {
         let (ticket, result) = self.node.poll_reply()?;
-        let outcome = match self.plans.remove(&ticket) {
+        let outcome = match self.plans.remove(ticket.number()) {
             Some(plan) => Outcome::Response(plan.respond(result)),
             None => Outcome::Reply(result),
         };
@@ -124,6 +123,6 @@ impl Service {
     /// The client went away: see [`Node::cancel`].
     pub fn cancel(&mut self, ticket: Ticket) {
         self.node.cancel(ticket);
-        self.plans.remove(&ticket);
+        self.plans.remove(ticket.number());
     }
 }

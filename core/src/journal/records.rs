@@ -47,7 +47,12 @@ fn put_record_with(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)
     } else {
         let mut encoded = Vec::with_capacity(10);
         put_varint(&mut encoded, length as u64);
-        out.splice(length_at..=length_at, encoded);
+        let (start, end) = (length_at + 1, out.len());
+        out.resize(end + encoded.len() - 1, 0);
+        out.copy_within(start..end, length_at + encoded.len());
+        if let Some(place) = out.get_mut(length_at..length_at + encoded.len()) {
+            place.copy_from_slice(&encoded);
+        }
     }
 }
 

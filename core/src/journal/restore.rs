@@ -6,7 +6,6 @@
 //! where it is found; from the checkpoint's first blob on, changes to what is covered are
 //! made again.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -18,7 +17,8 @@ use super::{Load, RestoreError, RestoreReport};
 use crate::codec::Reader;
 use crate::config::Config;
 use crate::settings::Settings;
-use crate::state::State;
+use crate::sort::sort;
+use crate::state::{Numbered, State};
 
 /// Room is made in advance for no more messages and markers than these, about 75 MB: what is
 /// read may be damaged.
@@ -113,7 +113,7 @@ fn require_all(sequences: &[u64], start: u64, last: u64) -> Result<(), RestoreEr
 pub(super) struct Plan {
     /// Ordered by home.
     pub(super) expected: Vec<Expected>,
-    pub(super) queues: BTreeMap<u64, QueueEntry>,
+    pub(super) queues: Numbered<QueueEntry>,
     pub(super) ending: Option<Ending>,
 }
 
@@ -140,7 +140,7 @@ fn read_checkpoint(load: &mut dyn Load, start: u64, last: u64) -> Result<Plan, R
             };
             understood.ok_or_else(|| records.damaged("a record of a checkpoint cannot be read"))?;
             if plan.ending.is_some_and(|ending| ending.start == start) {
-                plan.expected.sort_unstable_by_key(|expected| expected.home);
+                plan.sort();
                 return Ok(plan);
             }
         }
@@ -160,6 +160,18 @@ impl Plan {
             settings: queue.settings,
         };
         self.queues.insert(queue.number, entry);
+    }
+
+    /// Orders what is expected by home.
+    fn sort(&mut self) {
+        let homes = self.expected.iter().map(|expected| expected.home);
+        let mut order: Vec<(u64, u64)> = homes.zip(0..).collect();
+        sort(&mut order);
+        let ordered = order.iter().filter_map(|&(_, place)| {
+            let place = usize::try_from(place).ok()?;
+            self.expected.get(place).cloned()
+        });
+        self.expected = ordered.collect();
     }
 }
 

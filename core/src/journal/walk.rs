@@ -284,7 +284,7 @@ impl Walk {
         let entry = self
             .plan
             .queues
-            .remove(&number)
+            .remove(number)
             .ok_or("it names a queue that is not there")?;
         if self.state.find_queue(&entry.account, &entry.name).is_some() {
             return Err("a queue is there twice");

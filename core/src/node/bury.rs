@@ -7,7 +7,7 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -16,11 +16,11 @@ use super::Node;
 use crate::config::{BURIAL_BYTES, BURIAL_INSTANTS, MAX_ID_BYTES};
 use crate::journal::change::{Change, StoredMessage};
 use crate::journal::piece::Moved;
-use crate::state::{MAX_BLOCKS, Place, id_of};
+use crate::state::{MAX_BLOCKS, Numbered, Place, id_of};
 
 /// What is under way, by the queue's number.
 #[derive(Debug, Default)]
-pub(super) struct Burials(BTreeMap<u64, Burial>);
+pub(super) struct Burials(Numbered<Burial>);
 
 #[derive(Debug, Default)]
 struct Burial {
@@ -35,19 +35,33 @@ struct Burial {
 impl Burials {
     /// The next instant in which messages are to move.
     pub(super) fn next_deadline(&self) -> Option<u64> {
-        let waiting = self.0.values().filter(|burial| !burial.rest.is_empty());
-        waiting.map(|burial| burial.at.saturating_add(1)).min()
+        let burials = self.0.iter_from(0);
+        let waiting = burials.filter(|(_, burial)| !burial.rest.is_empty());
+        waiting.map(|(_, burial)| burial.at.saturating_add(1)).min()
     }
 
     /// The queues of which messages are to move at this instant.
     fn due(&self, at: u64) -> impl Iterator<Item = u64> {
-        let burials = self.0.iter();
+        let burials = self.0.iter_from(0);
         let due = burials.filter(move |(_, burial)| !burial.rest.is_empty() && burial.at < at);
-        due.map(|(&number, _)| number)
+        due.map(|(number, _)| number)
     }
 
     pub(super) fn forget(&mut self, queue: u64) {
-        self.0.remove(&queue);
+        self.0.remove(queue);
+    }
+
+    /// Forgets those with nothing to move, and another instant than this.
+    fn keep(&mut self, at: u64) {
+        let over: Vec<u64> = self
+            .0
+            .iter_from(0)
+            .filter(|(_, burial)| burial.at != at && burial.rest.is_empty())
+            .map(|(number, _)| number)
+            .collect();
+        for number in over {
+            self.0.remove(number);
+        }
     }
 }
 
@@ -69,7 +83,7 @@ impl Node {
     /// is used up.
     pub(super) fn has_burials_due(&self, queue: u32) -> bool {
         let number = self.state.queue(queue).number;
-        let burial = self.burials.0.get(&number);
+        let burial = self.burials.0.get(number);
         burial.is_some_and(|burial| !burial.rest.is_empty())
     }
 
@@ -80,11 +94,11 @@ impl Node {
             return;
         }
         let number = self.state.queue(queue).number;
-        let mut burial = self.burials.0.remove(&number).unwrap_or_default();
+        let mut burial = self.burials.0.remove(number).unwrap_or_default();
         burial.begin(self.state.clock);
         burial.rest = positions.into();
         self.bury_some(queue, &mut burial);
-        self.burials.0.insert(number, burial);
+        self.burials.0.insert(number, *burial);
     }
 
     /// Moves what is due by the present, instant by instant, and in each queue by queue: the
@@ -103,14 +117,12 @@ impl Node {
                 self.bury_at(number, at);
             }
         }
-        self.burials
-            .0
-            .retain(|_, burial| burial.at == clock || !burial.rest.is_empty());
+        self.burials.keep(clock);
     }
 
     /// Moves the share of a queue at the instant `at`.
     fn bury_at(&mut self, number: u64, at: u64) {
-        let Some(mut burial) = self.burials.0.remove(&number) else {
+        let Some(mut burial) = self.burials.0.remove(number) else {
             return;
         };
         let Some(&queue) = self.state.by_number.get(&number) else {
@@ -122,7 +134,7 @@ impl Node {
             // Who waits may have met others meanwhile.
             self.wake(queue);
         }
-        self.burials.0.insert(number, burial);
+        self.burials.0.insert(number, *burial);
     }
 
     /// Moves as many as the instant still allows. What cannot be claimed any more for another
@@ -268,7 +280,7 @@ fn other_id(id: &[u8], fence: u64, tried: u64) -> Vec<u8> {
     if tried > 0 {
         suffix.push_str(&format!("-{tried}"));
     }
-    let mut other = String::from_utf8_lossy(id).into_owned();
+    let mut other = String::from(core::str::from_utf8(id).unwrap_or_default());
     other.truncate(other.floor_char_boundary(MAX_ID_BYTES - suffix.len()));
     other.push_str(&suffix);
     other.into_bytes()

@@ -12,7 +12,7 @@ mod transfer;
 mod undo;
 mod waiting;
 
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
 
 use crate::command::Command;
 use crate::config::Config;
@@ -97,8 +97,8 @@ pub struct Node {
     replies: Replies,
     waiting: Waiting,
     next_ticket: u64,
-    /// Queues whose waiters may have something to get, by number and place.
-    woken: BTreeSet<(u64, u32)>,
+    /// Queues whose waiters may have something to get: their places, by number.
+    woken: BTreeMap<u64, u32>,
     burials: Burials,
 }
 
@@ -148,7 +148,7 @@ impl Node {
             replies: Replies::default(),
             waiting: Waiting::default(),
             next_ticket: 1,
-            woken: BTreeSet::new(),
+            woken: BTreeMap::new(),
             burials: Burials::default(),
         }
     }
@@ -284,10 +284,10 @@ impl Node {
         if is_due {
             let mut touched = Touched::default();
             self.state.let_happen(&mut touched);
-            for queue in touched.woken {
+            for queue in touched.woken.into_values() {
                 self.wake(queue);
             }
-            for queue in touched.emptied {
+            for queue in touched.emptied.into_values() {
                 self.close_if_idle(queue, true);
             }
         }
@@ -315,7 +315,7 @@ impl Node {
 
     fn wake(&mut self, queue: u32) {
         if !self.waiting.is_empty() {
-            self.woken.insert((self.state.queue(queue).number, queue));
+            self.woken.insert(self.state.queue(queue).number, queue);
         }
     }
 
@@ -329,7 +329,7 @@ impl Node {
             self.journal.append(&self.state, &change, passive);
         }
         let number = self.state.queue(queue).number;
-        self.woken.remove(&(number, queue));
+        self.woken.remove(&number);
         self.burials.forget(number);
         self.state.evolve(&change);
     }

@@ -93,7 +93,7 @@ impl Node {
     fn close_all(&mut self, queues: Vec<u32>) {
         for queue in queues {
             let number = self.state.queue(queue).number;
-            self.woken.remove(&(number, queue));
+            self.woken.remove(&number);
             self.burials.forget(number);
             self.apply(&Change::QueueClosed { queue });
         }

@@ -1,9 +1,11 @@
 //! Creating and replacing messages, within the limits.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
+
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Node, check};
 use crate::command::{NewMessage, QueueName};
@@ -67,7 +69,7 @@ impl Node {
         let messages = [message];
         let place = self.admit(queue, &messages)?;
         let [message] = messages;
-        let (_, created) = self.put_at(place, &message, &BTreeSet::new());
+        let (_, created) = self.put_at(place, &message, &ById::new(&[], self.state.seed));
         self.wake(place);
         Ok(Reply::Put { created })
     }
@@ -85,11 +87,10 @@ impl Node {
         let place = self.admit(queue, &messages)?;
         // Ids are given so that none of this batch has them either.
         let mixed = messages.iter().any(|message| message.id.is_none());
-        let chosen: BTreeSet<&str> = messages
-            .iter()
-            .filter(|_| mixed)
-            .filter_map(|message| message.id.as_deref())
-            .collect();
+        let mut chosen = ById::new(&messages, self.state.seed);
+        for place in (0..messages.len() as u32).filter(|_| mixed) {
+            chosen.insert(place);
+        }
         let given = messages
             .iter()
             .filter_map(|message| Some((place, message.id.as_deref()?)));
@@ -141,8 +142,8 @@ impl Node {
     /// What the messages add exactly, replacements considered, also within the batch.
     fn growth(&self, place: Option<u32>, messages: &[NewMessage<'_>]) -> Growth {
         let mut growth = Growth::default();
-        let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
-        for message in messages {
+        let mut seen = ById::new(messages, self.state.seed);
+        for (index, message) in (0..).zip(messages) {
             let size = size(message);
             growth.bytes += size as i64;
             growth.own_bytes += size;
@@ -151,7 +152,7 @@ impl Node {
                 growth.messages += 1;
                 continue;
             };
-            let earlier = seen.insert(id, size);
+            let earlier = seen.insert(index).map(self::size);
             if let Some(earlier) = earlier {
                 growth.own_bytes -= earlier;
                 growth.own_messages -= 1;
@@ -218,7 +219,7 @@ impl Node {
         &mut self,
         queue: u32,
         message: &NewMessage<'_>,
-        chosen: &BTreeSet<&str>,
+        chosen: &ById<'_>,
     ) -> (Option<Box<str>>, bool) {
         let given = if message.id.is_none() {
             Some(self.free_id(queue, chosen))
@@ -269,17 +270,61 @@ impl Node {
 
     /// An id that no message of the queue has, and none of `chosen`: a stamp, and a suffix
     /// in the odd case that a client has chosen just that.
-    fn free_id(&mut self, queue: u32, chosen: &BTreeSet<&str>) -> Box<str> {
+    fn free_id(&mut self, queue: u32, chosen: &ById<'_>) -> Box<str> {
         let stamp = self.state.take_id_stamp();
         let mut id = id_of(stamp);
         let mut suffix = 0u64;
-        while chosen.contains(id.as_str())
-            || self.state.find_message(queue, id.as_bytes()).is_some()
-        {
+        while chosen.contains(&id) || self.state.find_message(queue, id.as_bytes()).is_some() {
             suffix += 1;
             id = format!("{}-{suffix}", id_of(stamp));
         }
         id.into()
+    }
+}
+
+/// Messages of a batch by their ids; of those with the same one the last.
+struct ById<'m> {
+    messages: &'m [NewMessage<'m>],
+    seed: u64,
+    places: HashTable<u32>,
+}
+
+impl<'m> ById<'m> {
+    /// None of the messages yet.
+    fn new(messages: &'m [NewMessage<'m>], seed: u64) -> Self {
+        Self {
+            messages,
+            seed,
+            places: HashTable::new(),
+        }
+    }
+
+    /// Adds the message at this place, and gives the one that had its id.
+    fn insert(&mut self, place: u32) -> Option<&'m NewMessage<'m>> {
+        let messages = self.messages;
+        let id_at = |place: u32| messages.get(place as usize)?.id.as_deref();
+        let id = id_at(place)?;
+        let hash = |id: &str| xxh3_64_with_seed(id.as_bytes(), self.seed);
+        let there = self
+            .places
+            .find_mut(hash(id), |&there| id_at(there) == Some(id));
+        if let Some(there) = there {
+            let former = core::mem::replace(there, place);
+            return messages.get(former as usize);
+        }
+        self.places.insert_unique(hash(id), place, |&place| {
+            hash(id_at(place).unwrap_or_default())
+        });
+        None
+    }
+
+    fn contains(&self, id: &str) -> bool {
+        let hash = xxh3_64_with_seed(id.as_bytes(), self.seed);
+        let is_it = |&place: &u32| {
+            let message = self.messages.get(place as usize);
+            message.is_some_and(|message| message.id.as_deref() == Some(id))
+        };
+        self.places.find(hash, is_it).is_some()
     }
 }
 

@@ -6,6 +6,7 @@ use super::Node;
 use super::replies::Claimed;
 use crate::command::Update;
 use crate::journal::change::Change;
+use crate::sort::sort;
 use crate::state::{NEVER, Place};
 
 /// The times that a claim took from its messages.
@@ -67,7 +68,7 @@ impl Node {
             queue,
             positions: positions.into(),
         });
-        former.sort_unstable();
+        sort(&mut former);
         for same in former.chunk_by(|a, b| a.0 == b.0) {
             let positions = same.iter().map(|&(_, position)| position).collect();
             self.give_back(

@@ -1,7 +1,7 @@
 //! Commands that wait until something matches: first come, first served.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
@@ -10,17 +10,23 @@ use super::{Node, Ticket};
 use crate::command::QueueName;
 use crate::refusal::{LimitName, Refusal};
 use crate::settings::Order;
+use crate::sort::sort;
+use crate::state::Numbered;
+
+/// Numbers of tickets, each behind what they are ordered by first.
+type Tickets = BTreeSet<(u64, u64)>;
 
 /// So many bytes are given to waiters in a millisecond, however short answers must be.
 const LEAST_SERVED_BYTES: u64 = 4 << 20;
 
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    waiters: BTreeMap<Ticket, Waiter>,
+    /// By ticket.
+    waiters: Numbered<Waiter>,
     /// By the hash of the queue's names, for a waiter's queue need not exist. Queues with
     /// equal hashes share a list, which costs time and nothing else.
-    lists: BTreeMap<u64, WaitList>,
-    deadlines: BTreeSet<(u64, Ticket)>,
+    lists: Numbered<WaitList>,
+    deadlines: Tickets,
     /// The instant at which somebody was served, or could have been, last, and the bytes that
     /// were given then.
     served_at: u64,
@@ -41,15 +47,24 @@ struct Waiter {
 /// The waiters of one queue; those that match hidden messages too come second.
 #[derive(Debug, Default)]
 struct WaitList {
-    plain: [BTreeSet<Ticket>; 2],
-    /// With the position that a message must be behind.
-    marked: [BTreeSet<(u64, Ticket)>; 2],
+    plain: [Tickets; 2],
+    /// By the position that a message must be behind.
+    marked: [Tickets; 2],
 }
 
 impl WaitList {
     fn len(&self) -> usize {
         self.plain.iter().map(BTreeSet::len).sum::<usize>()
             + self.marked.iter().map(BTreeSet::len).sum::<usize>()
+    }
+
+    /// Where a waiter's ticket is, and behind what.
+    fn tickets(&mut self, search: &Search) -> (&mut Tickets, u64) {
+        let kind = usize::from(search.match_hidden);
+        match search.after {
+            Some(after) => (&mut self.marked[kind], after),
+            None => (&mut self.plain[kind], 0),
+        }
     }
 }
 
@@ -76,19 +91,21 @@ impl Waiting {
     }
 
     fn insert(&mut self, ticket: Ticket, waiter: Waiter) {
-        let list = self.lists.entry(waiter.hash).or_default();
-        let kind = usize::from(waiter.search.match_hidden);
-        match waiter.search.after {
-            Some(after) => list.marked[kind].insert((after, ticket)),
-            None => list.plain[kind].insert(ticket),
-        };
-        self.deadlines.insert((waiter.deadline, ticket));
-        self.waiters.insert(ticket, waiter);
+        let number = ticket.number();
+        if self.lists.get(waiter.hash).is_none() {
+            self.lists.insert(waiter.hash, WaitList::default());
+        }
+        if let Some(list) = self.lists.get_mut(waiter.hash) {
+            let (tickets, first) = list.tickets(&waiter.search);
+            tickets.insert((first, number));
+        }
+        self.deadlines.insert((waiter.deadline, number));
+        self.waiters.insert(number, waiter);
     }
 
     /// True if this one claims whatever is visible.
     fn is_plain_claim(&self, ticket: Ticket) -> bool {
-        self.waiters.get(&ticket).is_some_and(|waiter| {
+        self.waiters.get(ticket.number()).is_some_and(|waiter| {
             let search = &waiter.search;
             let claims =
                 matches!(search.action, Action::Update(update) if update.hide_ms.unwrap_or(0) > 0);
@@ -101,17 +118,15 @@ impl Waiting {
         self.take(ticket).is_some()
     }
 
-    fn take(&mut self, ticket: Ticket) -> Option<Waiter> {
-        let waiter = self.waiters.remove(&ticket)?;
-        self.deadlines.remove(&(waiter.deadline, ticket));
-        if let Some(list) = self.lists.get_mut(&waiter.hash) {
-            let kind = usize::from(waiter.search.match_hidden);
-            match waiter.search.after {
-                Some(after) => list.marked[kind].remove(&(after, ticket)),
-                None => list.plain[kind].remove(&ticket),
-            };
+    fn take(&mut self, ticket: Ticket) -> Option<Box<Waiter>> {
+        let number = ticket.number();
+        let waiter = self.waiters.remove(number)?;
+        self.deadlines.remove(&(waiter.deadline, number));
+        if let Some(list) = self.lists.get_mut(waiter.hash) {
+            let (tickets, first) = list.tickets(&waiter.search);
+            tickets.remove(&(first, number));
             if list.len() == 0 {
-                self.lists.remove(&waiter.hash);
+                self.lists.remove(waiter.hash);
             }
         }
         Some(waiter)
@@ -135,7 +150,7 @@ impl Node {
             });
         }
         let hash = self.state.queue_hash(&queue.account, &queue.queue);
-        let here = self.waiting.lists.get(&hash).map_or(0, WaitList::len);
+        let here = self.waiting.lists.get(hash).map_or(0, WaitList::len);
         if here as u64 >= limits.max_queue_waiters {
             return Err(Refusal::Exhausted {
                 limit: LimitName::QueueWaiters,
@@ -183,10 +198,10 @@ impl Node {
         // Where one claim finds only what may not be claimed, the next would look at all of it
         // again.
         let mut is_dry = false;
-        let mut last = Ticket(0);
+        let mut last = 0;
         // The last message may go, and the queue with it.
         while self.state.by_number.contains_key(&number) {
-            let Some(list) = self.waiting.lists.get(&hash) else {
+            let Some(list) = self.waiting.lists.get(hash) else {
                 return;
             };
             let entry = self.state.queue(queue);
@@ -197,14 +212,16 @@ impl Node {
                 .zip(matches)
                 .filter(|(_, matches)| *matches);
             let plain = plain.filter_map(|(list, _)| {
-                list.range((Bound::Excluded(last), Bound::Unbounded)).next()
+                let behind = (Bound::Excluded((0, last)), Bound::Unbounded);
+                list.range(behind).next()
             });
-            let next = plain.chain(marked.last()).min().copied();
-            let Some(ticket) = next else { return };
+            let next = plain.map(|(_, ticket)| ticket).chain(marked.last()).min();
+            let Some(&ticket) = next else { return };
             if marked.last() == Some(&ticket) {
                 marked.pop();
             }
             last = ticket;
+            let ticket = Ticket(ticket);
             let claims = self.waiting.is_plain_claim(ticket);
             if claims && is_dry {
                 continue;
@@ -234,10 +251,10 @@ impl Node {
     }
 
     /// The waiters with a marker that the queue has something behind, last come first.
-    fn marked_candidates(&self, hash: u64, queue: u32) -> Vec<Ticket> {
+    fn marked_candidates(&self, hash: u64, queue: u32) -> Vec<u64> {
         let mut candidates = Vec::new();
-        let Some(list) = self.waiting.lists.get(&hash) else {
-            return candidates;
+        let Some(list) = self.waiting.lists.get(hash) else {
+            return Vec::new();
         };
         for (marked, match_hidden) in list.marked.iter().zip([false, true]) {
             let Some(last) = self
@@ -248,21 +265,21 @@ impl Node {
                 continue;
             };
             let range = match self.state.queue(queue).order() {
-                Order::Fifo => (Bound::Unbounded, Bound::Excluded((last, Ticket(0)))),
+                Order::Fifo => (Bound::Unbounded, Bound::Excluded((last, 0))),
                 Order::Lifo => (
-                    Bound::Included((last.saturating_add(1), Ticket(0))),
+                    Bound::Included((last.saturating_add(1), 0)),
                     Bound::Unbounded,
                 ),
             };
-            candidates.extend(marked.range(range).map(|&(_, ticket)| ticket));
+            candidates.extend(marked.range(range).map(|&(after, ticket)| (ticket, after)));
         }
-        candidates.sort_unstable_by(|a, b| b.cmp(a));
-        candidates
+        sort(&mut candidates);
+        candidates.iter().rev().map(|&(ticket, _)| ticket).collect()
     }
 
     /// True if it was served.
     fn try_waiter(&mut self, ticket: Ticket) -> bool {
-        let Some(waiter) = self.waiting.waiters.get(&ticket) else {
+        let Some(waiter) = self.waiting.waiters.get(ticket.number()) else {
             return false;
         };
         let search = waiter.search.clone();
@@ -283,7 +300,7 @@ impl Node {
             if deadline > until {
                 return;
             }
-            let Some(waiter) = self.waiting.take(ticket) else {
+            let Some(waiter) = self.waiting.take(Ticket(ticket)) else {
                 return;
             };
             let queue = QueueName {
@@ -291,7 +308,7 @@ impl Node {
                 queue: (&*waiter.queue).into(),
             };
             let refusal = self.missing(&queue);
-            self.answer(ticket, Err(refusal));
+            self.answer(Ticket(ticket), Err(refusal));
         }
     }
 }

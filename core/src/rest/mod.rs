@@ -15,6 +15,7 @@
 //! assert_eq!(response.body, br#"["v1.0"]"#);
 //! ```
 
+mod base64;
 mod batch;
 mod clock;
 mod cors;
@@ -24,6 +25,7 @@ mod path;
 mod percent;
 mod plan;
 mod query;
+mod reader;
 mod refused;
 mod response;
 mod router;

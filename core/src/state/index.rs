@@ -128,12 +128,12 @@ impl Index {
 
     /// Adds an entry whose key is not in the index.
     pub(crate) fn insert(&mut self, hash: u64, place: u32, keys: impl Keys) {
-        self.directories[Self::directory(hash)].insert(hash, place, keys);
+        self.directories[Self::directory(hash)].insert(hash, place, &keys);
     }
 
     /// Removes the entry `place`, which is there.
     pub(crate) fn remove(&mut self, hash: u64, place: u32, keys: impl Keys) {
-        self.directories[Self::directory(hash)].remove(hash, place, keys);
+        self.directories[Self::directory(hash)].remove(hash, place, &keys);
     }
 
     /// The key of the entry `from` has moved to `to`.
@@ -183,10 +183,10 @@ impl Directory {
             .copied()
     }
 
-    fn insert(&mut self, hash: u64, place: u32, keys: impl Keys) {
+    fn insert(&mut self, hash: u64, place: u32, keys: &dyn Keys) {
         let mut table = self.table(hash);
         while self.tables[table].entries.len() >= SPLIT_AT && self.tables[table].depth < MAX_DEPTH {
-            self.split(table, hash, &keys);
+            self.split(table, hash, keys);
             table = self.table(hash);
         }
         self.tables[table]
@@ -194,7 +194,7 @@ impl Directory {
             .insert_unique(hash, place, |&place| keys.hash(place));
     }
 
-    fn remove(&mut self, hash: u64, place: u32, keys: impl Keys) {
+    fn remove(&mut self, hash: u64, place: u32, keys: &dyn Keys) {
         let table = self.table(hash);
         let entries = &mut self.tables[table].entries;
         if let Ok(entry) = entries.find_entry(hash, |&other| other == place) {
@@ -218,7 +218,7 @@ impl Directory {
     }
 
     /// Splits `table`, which is the one for `hash`.
-    fn split(&mut self, table: usize, hash: u64, keys: &impl Keys) {
+    fn split(&mut self, table: usize, hash: u64, keys: &dyn Keys) {
         let depth = self.tables[table].depth;
         if depth == self.depth {
             self.directory.extend_from_within(..);

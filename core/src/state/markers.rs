@@ -4,7 +4,7 @@
 //! Keyed by names and not by queue numbers, because a queue goes with its last message and
 //! its readers may still come back.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 use hashbrown::HashMap;
@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 use super::Place;
 use super::block::Block;
 use super::ids::{Ids, NUMBER_BITS, Named};
+use super::numbered::Numbered;
 use super::ring::Ring;
 use super::saved::Saved;
 use super::slab::Slab;
@@ -35,7 +36,7 @@ pub(crate) struct Markers {
     /// The number of the first recent one; each marker keeps its number.
     first: u64,
     /// Those whose time is over, but which are among the last of their queue, by number.
-    quiet: BTreeMap<u64, Marker>,
+    quiet: Numbered<Marker>,
     quiet_by_queue: BTreeSet<(u64, u64)>,
     per_queue: HashMap<u64, u64, BuildHash>,
     maximum: u64,
@@ -89,7 +90,7 @@ impl Markers {
         Self {
             recent: Ring::new(),
             first: 0,
-            quiet: BTreeMap::new(),
+            quiet: Numbered::default(),
             quiet_by_queue: BTreeSet::new(),
             per_queue: HashMap::with_hasher(BuildHash),
             maximum: maximum.min(MOST / 2),
@@ -132,7 +133,7 @@ impl Markers {
     fn get(&self, number: u64) -> Option<&Marker> {
         match number.checked_sub(self.first) {
             Some(behind) => self.recent.get(usize::try_from(behind).ok()?),
-            None => self.quiet.get(&number),
+            None => self.quiet.get(number),
         }
     }
 
@@ -231,13 +232,13 @@ impl Markers {
             }
         }
         while self.len() >= self.maximum {
-            match self.quiet.first_key_value() {
-                Some((&number, _)) => self.drop_quiet(number, names),
+            match self.quiet.first_number() {
+                Some(number) => self.drop_quiet(number, names),
                 None => self.drop_oldest(names),
             }
         }
         // Its number would soon end like that of a new one.
-        if let Some((&number, _)) = self.quiet.first_key_value()
+        if let Some(number) = self.quiet.first_number()
             && self.first - number >= MOST
         {
             self.renew(number, names);
@@ -256,11 +257,11 @@ impl Markers {
     }
 
     fn drop_quiet(&mut self, number: u64, names: &mut Names<'_>) {
-        let Some(&marker) = self.quiet.get(&number) else {
+        let Some(&marker) = self.quiet.get(number) else {
             return;
         };
         self.unindex(marker.key, number, names);
-        self.quiet.remove(&number);
+        self.quiet.remove(number);
         self.quiet_by_queue.remove(&(marker.queue, number));
         self.count_down(marker.queue, number);
     }
@@ -294,10 +295,7 @@ impl Markers {
 
     /// The markers with this number or a later one, in order, each with its number.
     pub(crate) fn iter_from(&self, number: u64) -> impl Iterator<Item = (u64, &Marker)> {
-        let quiet = self
-            .quiet
-            .range(number..)
-            .map(|(&number, marker)| (number, marker));
+        let quiet = self.quiet.iter_from(number);
         let skip = usize::try_from(number.saturating_sub(self.first)).unwrap_or(usize::MAX);
         quiet.chain((self.first.max(number)..).zip(self.recent.iter_from(skip)))
     }
@@ -329,8 +327,9 @@ impl Markers {
             needless.append(&mut unit.blobs);
             let left: Vec<u64> = self
                 .quiet
-                .range(unit.numbers)
-                .map(|(&number, _)| number)
+                .iter_from(unit.numbers.start)
+                .map(|(number, _)| number)
+                .take_while(|&number| number < unit.numbers.end)
                 .collect();
             let copied = !left.is_empty();
             for number in left {
@@ -345,7 +344,7 @@ impl Markers {
 
     /// Moves a marker to the end of the ring, unless its id was used again since.
     fn renew(&mut self, number: u64, names: &mut Names<'_>) {
-        let Some(&marker) = self.quiet.get(&number) else {
+        let Some(&marker) = self.quiet.get(number) else {
             return;
         };
         let current = self.current(marker.key, names.ids);

@@ -345,16 +345,16 @@ impl State {
         let timer = entry.next_timer();
         if timer < entry.timer {
             if entry.timer != NEVER {
-                self.timers.remove(&(entry.timer, block));
+                self.timers.remove(&(entry.timer, u64::from(block)));
             }
             entry.timer = timer;
-            self.timers.insert((timer, block));
+            self.timers.insert((timer, u64::from(block)));
         }
         if entry.listed != (entry.visible_count() > 0) {
             entry.listed = !entry.listed;
             let visible = &mut self.queues[entry.queue].visible;
             if entry.listed {
-                visible.insert(entry.base_position());
+                visible.insert(entry.base_position(), block);
             } else {
                 visible.remove(&entry.base_position());
             }

@@ -13,6 +13,7 @@ mod index;
 mod kept;
 mod markers;
 mod messages;
+mod numbered;
 mod queue;
 mod record;
 mod ring;
@@ -31,6 +32,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub(crate) use block::{Block, View};
 pub(crate) use markers::{Marker, Markers};
 pub(crate) use messages::Loaded;
+pub(crate) use numbered::Numbered;
 pub(crate) use queue::Queue;
 pub(crate) use record::NEVER;
 
@@ -79,8 +81,8 @@ pub(crate) struct State {
     pub(crate) by_number: BTreeMap<u64, u32>,
     blocks: Slab<Block>,
     ids: Ids,
-    /// Blocks by the instant at which something in them may happen.
-    timers: BTreeSet<(u64, u32)>,
+    /// Instants at which something may happen, and in which blocks.
+    timers: BTreeSet<(u64, u64)>,
     pub(crate) markers: Markers,
     pub(crate) extents: Extents,
     pub(crate) messages: u64,
@@ -96,13 +98,13 @@ pub(crate) struct Account {
     pub(crate) bytes: u64,
 }
 
-/// Queues to which something happened.
+/// Queues to which something happened, by number.
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
     /// Messages became visible.
-    pub(crate) woken: BTreeSet<u32>,
+    pub(crate) woken: BTreeMap<u64, u32>,
     /// The last message has gone.
-    pub(crate) emptied: BTreeSet<u32>,
+    pub(crate) emptied: BTreeMap<u64, u32>,
 }
 
 impl State {
@@ -303,7 +305,7 @@ impl State {
             hash,
             settings: None,
             blocks: BTreeMap::new(),
-            visible: BTreeSet::new(),
+            visible: BTreeMap::new(),
             messages: 0,
             bytes: 0,
         });
@@ -354,6 +356,7 @@ impl State {
                 break;
             }
             self.timers.pop_first();
+            let block = block as u32;
             self.blocks[block].timer = NEVER;
             self.block_due(block, touched);
         }
@@ -388,14 +391,15 @@ impl State {
             // Without rewriting the block, which would move what is still to be found.
             self.remove_from_block(place, expired_at);
         }
+        let number = self.queues[queue].number;
         if self.queues[queue].messages == 0 {
-            touched.emptied.insert(queue);
+            touched.emptied.insert(number, queue);
         }
         let entry = &mut self.blocks[block];
         let before = entry.visible_count();
         if entry.unhide(self.clock) {
             self.hidden -= u64::from(entry.visible_count() - before);
-            touched.woken.insert(queue);
+            touched.woken.insert(number, queue);
         }
         self.tidy_block(block);
     }

@@ -1,7 +1,7 @@
 //! One queue: where its messages are, and what it was told about itself.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 
 use super::kept::KeptSettings;
 use crate::settings::Order;
@@ -18,8 +18,8 @@ pub(crate) struct Queue {
     pub(crate) settings: Option<Box<KeptSettings>>,
     /// Blocks by their first position.
     pub(crate) blocks: BTreeMap<u64, u32>,
-    /// First positions of the blocks that have visible messages.
-    pub(crate) visible: BTreeSet<u64>,
+    /// Those of them that have visible messages.
+    pub(crate) visible: BTreeMap<u64, u32>,
     pub(crate) messages: u64,
     /// Bytes of ids and bodies.
     pub(crate) bytes: u64,
@@ -30,6 +30,15 @@ impl Queue {
         self.settings
             .as_ref()
             .map_or(Order::Fifo, |settings| settings.order())
+    }
+
+    /// The blocks that have visible messages, or all.
+    pub(crate) fn blocks(&self, match_hidden: bool) -> &BTreeMap<u64, u32> {
+        if match_hidden {
+            &self.blocks
+        } else {
+            &self.visible
+        }
     }
 
     /// True if nothing keeps the queue in being.

@@ -6,6 +6,8 @@
 use alloc::vec::Vec;
 use core::ops::{Range, RangeInclusive};
 
+use crate::sort::sort;
+
 /// Markers that one checkpoint wrote.
 #[derive(Debug)]
 pub(crate) struct Unit {
@@ -82,24 +84,24 @@ impl Saved {
         &self,
         ranges: Vec<RangeInclusive<u64>>,
     ) -> Vec<RangeInclusive<u64>> {
-        let mut kept: Vec<u64> = self
+        let mut kept: Vec<(u64, u64)> = self
             .units
             .iter()
-            .flat_map(|unit| unit.blobs.iter().copied())
+            .flat_map(|unit| unit.blobs.iter().map(|&blob| (blob, blob)))
             .collect();
-        kept.sort_unstable();
+        sort(&mut kept);
         let mut left = Vec::with_capacity(ranges.len());
         for range in ranges {
             let (mut first, last) = range.into_inner();
-            let place = kept.partition_point(|&blob| blob < first);
-            for &blob in kept.get(place..).unwrap_or_default() {
-                if blob > last {
+            let place = kept.partition_point(|&(from, _)| from < first);
+            for &(from, to) in kept.get(place..).unwrap_or_default() {
+                if from > last {
                     break;
                 }
-                if first < blob {
-                    left.push(first..=blob - 1);
+                if first < from {
+                    left.push(first..=from - 1);
                 }
-                first = blob + 1;
+                first = to + 1;
             }
             if first <= last {
                 left.push(first..=last);

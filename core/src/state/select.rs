@@ -38,13 +38,12 @@ impl State {
     pub(crate) fn last_match(&self, queue: u32, match_hidden: bool) -> Option<u64> {
         let entry = self.queue(queue);
         let forward = entry.order() == Order::Lifo;
-        let base = match (match_hidden, forward) {
-            (true, true) => entry.blocks.keys().next(),
-            (true, false) => entry.blocks.keys().next_back(),
-            (false, true) => entry.visible.first(),
-            (false, false) => entry.visible.last(),
+        let blocks = entry.blocks(match_hidden);
+        let (_, &block) = if forward {
+            blocks.first_key_value()
+        } else {
+            blocks.last_key_value()
         }?;
-        let block = *entry.blocks.get(base)?;
         let bits = bits(&self.blocks[block], match_hidden);
         let slot = if forward {
             bits.first_from(0)
@@ -85,14 +84,8 @@ impl State {
             }
             found.len() < limit
         };
-        if match_hidden {
-            entry.blocks.range(start..).all(|(_, &block)| take(block));
-        } else {
-            entry
-                .visible
-                .range(start..)
-                .all(|base| entry.blocks.get(base).is_none_or(|&block| take(block)));
-        }
+        let blocks = entry.blocks(match_hidden);
+        blocks.range(start..).all(|(_, &block)| take(block));
     }
 
     fn select_backward(
@@ -121,19 +114,8 @@ impl State {
             }
             found.len() < limit
         };
-        if match_hidden {
-            entry
-                .blocks
-                .range::<u64, _>(range)
-                .rev()
-                .all(|(_, &block)| take(block));
-        } else {
-            entry
-                .visible
-                .range::<u64, _>(range)
-                .rev()
-                .all(|base| entry.blocks.get(base).is_none_or(|&block| take(block)));
-        }
+        let mut blocks = entry.blocks(match_hidden).range::<u64, _>(range).rev();
+        blocks.all(|(_, &block)| take(block));
     }
 
     /// The blocks of a queue that hold anything behind the position `after`, in order.

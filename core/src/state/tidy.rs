@@ -53,7 +53,7 @@ impl State {
     fn detach_block(&mut self, block: u32) -> Option<Box<Block>> {
         let entry = self.blocks.take(block)?;
         if entry.timer != NEVER {
-            self.timers.remove(&(entry.timer, block));
+            self.timers.remove(&(entry.timer, u64::from(block)));
         }
         let queue = &mut self.queues[entry.queue];
         queue.blocks.remove(&entry.base_position());

@@ -1,50 +1,63 @@
 //! The object that knows the queues of an account.
 
-use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
+use std::rc::Rc;
 
+use wasm_bindgen::prelude::*;
+use worker::Env;
+use worker::js_sys::Promise;
+use worker::web_sys::{Request, Response};
+use worker::worker_sys::DurableObjectState;
+
+use crate::error::{Error, Result};
 use crate::names::{Below, Names};
 use crate::places::{self, ADVANCE, ASK, About, IS_ALIVE, REMOVE};
+use crate::promise::promise;
 use crate::wire;
 
 /// See the [module](self).
-#[durable_object(fetch)]
-pub struct Account {
+#[wasm_bindgen]
+pub struct Account(Rc<Directory>);
+
+#[wasm_bindgen]
+impl Account {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> std::result::Result<Self, JsValue> {
+        let names = Names::new(&state)?;
+        Ok(Self(Rc::new(Directory { names, env })))
+    }
+
+    pub fn fetch(&self, request: Request) -> Promise {
+        let directory = self.0.clone();
+        promise(async move { directory.fetch(request).await })
+    }
+}
+
+struct Directory {
     names: Names,
     env: Env,
 }
 
-impl DurableObject for Account {
-    fn new(state: State, env: Env) -> Self {
-        Self {
-            names: Names::new(&state),
-            env,
-        }
-    }
-
+impl Directory {
     async fn fetch(&self, request: Request) -> Result<Response> {
-        let about = About::of(request.headers())?;
+        let about = About::of(&request.headers())?;
         match request.headers().get(ASK)? {
             Some(question) if question == wire::COMMAND => {
-                wire::list(&self.names, &self.below(&about), request).await
+                wire::list(&self.names, &self.below(&about), &request).await
             }
             Some(question) => places::tell(self.asked(&question, &about).await),
             None => self.names.list(&self.below(&about), &request).await,
         }
     }
-}
 
-impl Account {
     async fn asked(&self, question: &str, about: &About) -> Result<String> {
         let (below, queue) = (self.below(about), &about.queue);
         match question {
             "register" => {
-                let tell_root = self.tell_root(question, about);
-                self.names.add(queue, tell_root).await?;
+                self.names.add(queue, Some(&below)).await?;
                 Ok(String::new())
             }
             "forget" => {
-                let tell_root = self.tell_root(question, about);
-                self.names.drop(queue, tell_root).await?;
+                self.names.drop(queue, Some(&below)).await?;
                 Ok(String::new())
             }
             "has-other" => Ok(self.names.any(&below, Some(queue)).await?.to_string()),
@@ -53,11 +66,6 @@ impl Account {
             ADVANCE => Ok(self.names.advance(&below).await?.to_string()),
             _ => Err(Error::from("this is nothing to ask an account")),
         }
-    }
-
-    async fn tell_root(&self, what: &str, about: &About) -> Result<()> {
-        let root = places::root(&self.env)?;
-        root.ask(what, about, &[]).await.map(drop)
     }
 
     fn below<'a>(&'a self, about: &'a About) -> Below<'a> {

@@ -9,15 +9,17 @@ use burrow_core::{Command, Reply};
 use futures_channel::oneshot;
 use wasm_bindgen::JsCast as _;
 use worker::js_sys::{ArrayBuffer, Promise, Uint8Array};
-use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
+use worker::wasm_bindgen_futures::JsFuture;
 use worker::worker_sys::ext::WebSocketExt as _;
-use worker::{Env, Error, Result, console_error, web_sys};
+use worker::{Env, console_error, web_sys};
 
 use crate::desk::shown_at_once;
 use crate::directory;
+use crate::error::{Error, Result};
 use crate::memory::{Lent, outside};
 use crate::object::MAX_NAME_BYTES;
 use crate::places::{self, About, BYTES, Place};
+use crate::promise::spawn;
 use crate::variables::Variables;
 use crate::wire::{CANCEL, COMMAND, NO_ROOM};
 
@@ -265,7 +267,7 @@ impl Connection {
         let sender = Rc::new(sender);
         for asked in asked {
             let (connection, own) = (self.clone(), sender.clone());
-            spawn_local(async move {
+            spawn(async move {
                 connection.finish(asked).await;
                 drop(own);
             });

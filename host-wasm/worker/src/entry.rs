@@ -1,57 +1,77 @@
 //! The Worker: finds the object that a request belongs to, and passes it on as it came.
 
 use burrow_core::rest::{Place, WIRE_PATH, place};
-use worker::{Context, Env, Request, Response, Result, event, web_sys};
+use wasm_bindgen::prelude::*;
+use worker::js_sys::Promise;
+use worker::web_sys::{Request, Response};
+use worker::{Env, console_error};
 
 use crate::directory::{self, Read};
+use crate::error::Result;
 use crate::gateway;
-use crate::http::{Described, respond, target_of};
+use crate::http::{self, Described, respond, target_of};
 use crate::places::{self, ASK, About};
+use crate::promise::promise;
 use crate::spent;
 use crate::variables::Variables;
 
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, _: Context) -> Result<web_sys::Response> {
-    let variables = Variables::of(&env)?;
-    let target = target_of(&request.inner().url());
-    let path = target.split('?').next().unwrap_or_default();
+/// What the runtime calls for each request.
+#[wasm_bindgen]
+#[allow(unreachable_pub, reason = "bindings are of what is public")]
+pub fn fetch(request: Request, env: Env) -> Promise {
+    promise(async move {
+        let answered = answer(&request, &env).await;
+        answered.or_else(|error| {
+            console_error!("{error}");
+            http::text(500, "INTERNAL SERVER ERROR")
+        })
+    })
+}
+
+async fn answer(request: &Request, env: &Env) -> Result<Response> {
+    let variables = Variables::of(env)?;
+    let target = target_of(&request.url());
+    let end = target.bytes().position(|byte| byte == b'?');
+    let path = target
+        .get(..end.unwrap_or(target.len()))
+        .unwrap_or_default();
     if path == "/healthz" {
-        let described = Described::of(&request)?;
-        return Ok(respond(directory::health(&described.with_body(&[])))?.into());
+        let described = Described::of(request)?;
+        return respond(directory::health(&described.with_body(&[])));
     }
     if path == WIRE_PATH {
-        return gateway::connect(&request, &env).await;
+        return gateway::connect(request, env).await;
     }
     if variables.counters && target == "/counters" {
-        return Ok(Response::ok(spent::to_json())?.into());
+        return http::text(200, &spent::to_json());
     }
     let mut about = About::default();
     let object = match place(&target) {
         Place::Queue(name) => {
             about.account = name.account.into_owned();
             about.queue = name.queue.into_owned();
-            places::queue(&env, &about.account, &about.queue)?
+            places::queue(env, &about.account, &about.queue)?
         }
         Place::Account(name) => {
             about.account = name.into_owned();
-            places::account(&env, &about.account)?
+            places::account(env, &about.account)?
         }
         Place::Root => {
-            let described = Described::of(&request)?;
+            let described = Described::of(request)?;
             let rest = &variables.settings.rest;
             match directory::read(&described.with_body(&[]), rest) {
-                Read::Answered(response) => return Ok(respond(response)?.into()),
-                Read::Wanted(_) => places::root(&env)?,
+                Read::Answered(response) => return respond(response),
+                Read::Wanted(_) => places::root(env)?,
             }
         }
     };
     if variables.manual_clock() {
-        let now = places::root(&env)?.ask("now", &about, &[]).await?;
+        let now = places::root(env)?.ask("now", &about, &[]).await?;
         about.now_ms = now.parse().ok();
     }
     // A copy, whose headers can be changed; the body and the signal go along.
-    let copy = web_sys::Request::new_with_request(request.inner())?;
-    let headers = worker::Headers(copy.headers());
+    let copy = Request::new_with_request(request)?;
+    let headers = copy.headers();
     headers.delete(ASK)?;
     about.write_to(&headers)?;
     object.answer(&copy).await

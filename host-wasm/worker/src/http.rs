@@ -3,10 +3,14 @@
 use burrow_core::rest;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{Promise, Reflect, Uint8Array};
-use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
-use worker::{Headers, Request, Response, ResponseBody, ResponseBuilder, Result, web_sys};
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::web_sys::{
+    Headers, ReadableStream, ReadableStreamDefaultReader, Request, Response, ResponseInit,
+};
 
+use crate::error::Result;
 use crate::memory::{Lent, in_use, outside, reserve};
+use crate::promise::spawn;
 
 /// What an HTTP request is to the core. The target is as the client sent it.
 pub(crate) struct Described {
@@ -21,8 +25,8 @@ impl Described {
     pub(crate) fn of(request: &Request) -> Result<Self> {
         let headers = request.headers();
         Ok(Self {
-            method: request.inner().method(),
-            target: target_of(&request.inner().url()),
+            method: request.method(),
+            target: target_of(&request.url()),
             content_type: headers.get("Content-Type")?,
             origin: headers.get("Origin")?,
             asks: headers.get("Access-Control-Request-Method")?,
@@ -31,7 +35,7 @@ impl Described {
 
     /// True if it may make a queue.
     pub(crate) fn is_put(request: &Request) -> bool {
-        request.inner().method() == "PUT"
+        request.method() == "PUT"
     }
 
     pub(crate) fn with_body<'a>(&'a self, body: &'a [u8]) -> rest::Request<'a> {
@@ -48,12 +52,10 @@ impl Described {
 
 /// Path and query of a URL.
 pub(crate) fn target_of(url: &str) -> String {
-    let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    behind_scheme
-        .find('/')
-        .and_then(|at| behind_scheme.get(at..))
-        .unwrap_or("/")
-        .to_owned()
+    // The third slash, behind those of `https://`.
+    let mut slashes = (0..).zip(url.bytes()).filter(|(_, byte)| *byte == b'/');
+    let path = slashes.nth(2).and_then(|(at, _)| url.get(at..));
+    path.unwrap_or("/").to_owned()
 }
 
 /// Bodies that are larger are counted for as long as the runtime has them.
@@ -79,7 +81,7 @@ extern "C" {
     fn new(bytes: f64) -> FixedLengthStream;
 
     #[wasm_bindgen(method, getter)]
-    fn readable(this: &FixedLengthStream) -> web_sys::ReadableStream;
+    fn readable(this: &FixedLengthStream) -> ReadableStream;
 
     #[wasm_bindgen(method, getter)]
     fn writable(this: &FixedLengthStream) -> Writable;
@@ -100,35 +102,44 @@ extern "C" {
 
 /// The response as the runtime sends it.
 pub(crate) fn respond(response: rest::Response) -> Result<Response> {
-    let headers = Headers::new();
+    let headers = Headers::new()?;
     for (name, value) in &response.headers {
         headers.append(name, value)?;
     }
-    let builder = ResponseBuilder::new().with_status(response.status);
-    if response.body.is_empty() {
-        return Ok(builder.with_headers(headers).empty());
-    }
-    if response.head {
+    if response.head && !response.body.is_empty() {
         headers.set("Content-Length", &response.body.len().to_string())?;
-        return Ok(builder.with_headers(headers).empty());
     }
-    Ok(with_body(builder.with_headers(headers), response.body))
+    let init = ResponseInit::new();
+    init.set_status(response.status);
+    init.set_headers(&headers);
+    if response.head || response.body.is_empty() {
+        return Ok(Response::new_with_opt_str_and_init(None, &init)?);
+    }
+    with_body(&init, &response.body)
 }
 
 /// A response with a body, which counts until it was read if it is large.
-pub(crate) fn with_body(builder: ResponseBuilder, body: Vec<u8>) -> Response {
-    if body.len() <= SMALL_BYTES {
-        return builder.fixed(body);
-    }
-    builder.body(ResponseBody::Stream(counted(&body)))
+pub(crate) fn with_body(init: &ResponseInit, body: &[u8]) -> Result<Response> {
+    Ok(if body.len() <= SMALL_BYTES {
+        let body = Uint8Array::from(body);
+        Response::new_with_opt_buffer_source_and_init(Some(&body), init)?
+    } else {
+        Response::new_with_opt_readable_stream_and_init(Some(&counted(body)), init)?
+    })
+}
+
+pub(crate) fn text(status: u16, text: &str) -> Result<Response> {
+    let init = ResponseInit::new();
+    init.set_status(status);
+    Ok(Response::new_with_opt_str_and_init(Some(text), &init)?)
 }
 
 /// A stream of the bytes, which count as in use until they were read.
-fn counted(bytes: &[u8]) -> web_sys::ReadableStream {
+fn counted(bytes: &[u8]) -> ReadableStream {
     let lent = outside(bytes.len());
     let stream = FixedLengthStream::new(bytes.len() as f64);
     let (bytes, writer) = (Uint8Array::from(bytes), stream.writable().writer());
-    spawn_local(async move {
+    spawn(async move {
         let _lent = lent;
         // Whoever has left reads nothing of it.
         if JsFuture::from(writer.write(&bytes)).await.is_ok() {
@@ -138,13 +149,19 @@ fn counted(bytes: &[u8]) -> web_sys::ReadableStream {
     stream.readable()
 }
 
+/// The body, whatever it is.
+pub(crate) async fn bytes(request: &Request) -> Result<Vec<u8>> {
+    let buffer = JsFuture::from(request.array_buffer()?).await?;
+    Ok(Uint8Array::new(&buffer).to_vec())
+}
+
 /// The body, if it is not larger than allowed and there is room for it below so many bytes in use.
 pub(crate) async fn read_body(
-    request: &mut Request,
+    request: &Request,
     maximum_bytes: u64,
     room_bytes: usize,
 ) -> Result<Body> {
-    let Some(stream) = request.inner().body() else {
+    let Some(stream) = request.body() else {
         return Ok(Body::Whole(Vec::new(), [outside(0), reserve(0)]));
     };
     let has_room = |bytes: usize| {
@@ -163,9 +180,9 @@ pub(crate) async fn read_body(
     let length = length.and_then(|length| usize::try_from(length).ok());
     if let Some(length) = length.filter(|length| has_room(*length)) {
         let lent = lend(length);
-        return Ok(Body::Whole(request.bytes().await?, lent));
+        return Ok(Body::Whole(bytes(request).await?, lent));
     }
-    let reader = web_sys::ReadableStreamDefaultReader::new(&stream)?;
+    let reader = ReadableStreamDefaultReader::new(&stream)?;
     let mut whole = Vec::new();
     let mut lent = None;
     let mut bytes = 0;

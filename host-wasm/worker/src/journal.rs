@@ -1,10 +1,12 @@
 //! The journal of an object in its SQL storage: see [`Rows`] for what lies where.
 
 use burrow_core::journal::{Batch, Load, LoadError};
-use worker::{Error, Result, SqlStorage, SqlStorageValue, Storage};
+use wasm_bindgen::JsValue;
+use worker::worker_sys::{DurableObjectStorage, SqlStorage};
 
+use crate::error::{Error, Result};
 use crate::rows::{Rows, Slot};
-use crate::sql::{execute, has_table, number, query, text, transaction, whole};
+use crate::sql::{blob, bytes, execute, has_table, number, query, text, transaction, whole};
 
 /// A row may have 2 MB.
 const PART_BYTES: usize = 1_900_000;
@@ -15,28 +17,27 @@ const APPEND: &str =
     "INSERT INTO journal (slot, sequence, part, free, blob) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 /// See the [module](self).
-#[derive(Debug)]
 pub(crate) struct Journal {
-    storage: Storage,
+    storage: DurableObjectStorage,
     sql: SqlStorage,
     rows: Rows,
     exists: bool,
 }
 
 impl Journal {
-    pub(crate) fn open(storage: Storage) -> Result<Self> {
+    pub(crate) fn open(storage: DurableObjectStorage) -> Result<Self> {
         let sql = storage.sql();
         let exists = has_table(&sql, "journal")?;
         let mut rows = Rows::default();
         if exists {
             let all = "SELECT slot, sequence FROM journal ORDER BY sequence, part";
-            for row in query(&sql, all, vec![])? {
-                rows.insert(whole(row.first())?, whole(row.get(1))?);
+            for row in query(&sql, all, &[])? {
+                rows.insert(whole(&row, 0)?, whole(&row, 1)?);
             }
             let newest =
                 "SELECT free FROM journal WHERE free IS NOT NULL ORDER BY sequence DESC LIMIT 1";
-            if let Some(row) = query(&sql, newest, vec![])?.first()
-                && !rows.set_free(text(row.first())?)
+            if let Some(row) = query(&sql, newest, &[])?.first()
+                && !rows.set_free(&text(row, 0)?)
             {
                 return Err(Error::from("the list of free rows cannot be read"));
             }
@@ -64,7 +65,7 @@ impl Journal {
         let free = self.rows.free_text();
         transaction(&self.storage, || {
             if !self.exists {
-                execute(&self.sql, CREATE, vec![])?;
+                execute(&self.sql, CREATE, &[])?;
             }
             let mut parts = batch.blob.chunks(PART_BYTES);
             for (index, slot) in slots.iter().enumerate() {
@@ -72,24 +73,24 @@ impl Journal {
                     Slot::Used(slot) => (*slot, OVERWRITE),
                     Slot::New(slot) => (*slot, APPEND),
                 };
-                let free = (index == 0).then(|| free.clone());
-                let part = parts.next().unwrap_or_default().to_vec();
-                let values = vec![
+                let free = (index == 0).then_some(free.as_str());
+                let part = parts.next().unwrap_or_default();
+                let values = [
                     number(slot)?,
                     number(batch.sequence)?,
                     number(index as u64)?,
-                    free.into(),
-                    part.into(),
+                    free.map_or(JsValue::NULL, JsValue::from_str),
+                    bytes(part),
                 ];
-                execute(&self.sql, statement, values)?;
+                execute(&self.sql, statement, &values)?;
             }
             Ok(())
         })?;
         self.exists = true;
         for range in self.rows.trim() {
-            let values = vec![number(*range.start())?, number(*range.end())?];
+            let values = [number(*range.start())?, number(*range.end())?];
             let delete = "DELETE FROM journal WHERE sequence BETWEEN ? AND ?";
-            execute(&self.sql, delete, values)?;
+            execute(&self.sql, delete, &values)?;
         }
         Ok(())
     }
@@ -99,12 +100,13 @@ impl Journal {
         let slots = self.rows.of(sequence);
         for slot in slots {
             let select = "SELECT blob FROM journal WHERE slot = ?";
-            let row = query(&self.sql, select, vec![number(*slot)?])?;
-            match row.into_iter().flatten().next() {
-                Some(SqlStorageValue::Blob(part)) if slots.len() == 1 => return Ok(part),
-                Some(SqlStorageValue::Blob(part)) => whole.extend_from_slice(&part),
-                _ => return Err(Error::from("a row is missing")),
+            let rows = query(&self.sql, select, &[number(*slot)?])?;
+            let row = rows.first().ok_or("a row is missing")?;
+            let part = blob(row, 0)?;
+            if slots.len() == 1 {
+                return Ok(part);
             }
+            whole.extend_from_slice(&part);
         }
         Ok(whole)
     }

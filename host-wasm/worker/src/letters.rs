@@ -5,12 +5,13 @@
 
 use std::rc::Rc;
 
-use worker::wasm_bindgen_futures::spawn_local;
-use worker::{Result, console_error};
+use worker::console_error;
 
 use crate::desk::{Desk, Letters};
+use crate::error::Result;
 use crate::object::Object;
 use crate::places::{self, About, YES};
+use crate::promise::spawn;
 use crate::time::{SOON_MS, timer};
 
 const PIECE_BYTES: u64 = 1 << 20;
@@ -25,7 +26,7 @@ impl Object {
             return;
         }
         let object = self.clone();
-        spawn_local(async move {
+        spawn(async move {
             let sent = loop {
                 let behind = object.behind_letters.take();
                 let sent = object.send_letters().await;

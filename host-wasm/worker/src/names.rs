@@ -5,9 +5,12 @@
 use std::cell::RefCell;
 
 use futures_util::lock::Mutex;
-use worker::{Env, Request, Response, Result, SqlStorage, State};
+use worker::Env;
+use worker::web_sys::{Request, Response};
+use worker::worker_sys::{DurableObjectState, SqlStorage};
 
 use crate::directory::{self, Read, Wanted};
+use crate::error::Result;
 use crate::http::{Described, respond};
 use crate::places::{self, ADVANCE, About, Asked, IS_ALIVE, REMOVE, YES};
 use crate::sql::{execute, has_table, query, text};
@@ -30,13 +33,13 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    pub(crate) fn new(state: &State) -> Self {
-        Self {
-            sql: state.storage().sql(),
+    pub(crate) fn new(state: &DurableObjectState) -> Result<Self> {
+        Ok(Self {
+            sql: state.storage()?.sql(),
             read: RefCell::new(None),
             seen: RefCell::new(None),
             line: Mutex::new(()),
-        }
+        })
     }
 
     pub(crate) fn all(&self) -> Result<Vec<String>> {
@@ -45,48 +48,42 @@ impl Names {
         }
         let mut names = Vec::new();
         if has_table(&self.sql, "names")? {
-            for row in query(&self.sql, "SELECT name FROM names ORDER BY name", vec![])? {
-                names.push(text(row.first())?.to_owned());
+            for row in query(&self.sql, "SELECT name FROM names ORDER BY name", &[])? {
+                names.push(text(&row, 0)?);
             }
         }
         *self.read.borrow_mut() = Some(names.clone());
         Ok(names)
     }
 
-    pub(crate) async fn add(
-        &self,
-        name: &str,
-        before_first: impl Future<Output = Result<()>>,
-    ) -> Result<()> {
+    /// Adds a name. Before the first, `root` is told.
+    pub(crate) async fn add(&self, name: &str, root: Option<&Below<'_>>) -> Result<()> {
         let _turn = self.line.lock().await;
         let names = self.all()?;
         if names.iter().any(|known| known == name) {
             return Ok(());
         }
         if names.is_empty() {
-            before_first.await?;
+            tell("register", root).await?;
         }
         let create = "CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY) WITHOUT ROWID";
-        execute(&self.sql, create, vec![])?;
-        execute(&self.sql, "INSERT INTO names VALUES (?)", vec![name.into()])?;
+        execute(&self.sql, create, &[])?;
+        execute(&self.sql, "INSERT INTO names VALUES (?)", &[name.into()])?;
         *self.read.borrow_mut() = None;
         Ok(())
     }
 
-    pub(crate) async fn drop(
-        &self,
-        name: &str,
-        when_empty: impl Future<Output = Result<()>>,
-    ) -> Result<()> {
+    /// Takes a name off. When none is left, `root` is told.
+    pub(crate) async fn drop(&self, name: &str, root: Option<&Below<'_>>) -> Result<()> {
         let _turn = self.line.lock().await;
         if !self.all()?.iter().any(|known| known == name) {
             return Ok(());
         }
         let delete = "DELETE FROM names WHERE name = ?";
-        execute(&self.sql, delete, vec![name.into()])?;
+        execute(&self.sql, delete, &[name.into()])?;
         *self.read.borrow_mut() = None;
         if self.all()?.is_empty() {
-            when_empty.await?;
+            tell("forget", root).await?;
         }
         Ok(())
     }
@@ -169,6 +166,14 @@ impl Names {
         }
         Ok(sum)
     }
+}
+
+/// Tells the list of accounts of an account, which is given as it asks.
+async fn tell(what: &str, of: Option<&Below<'_>>) -> Result<()> {
+    if let Some(below) = of {
+        places::root(below.env)?.ask(what, below.about, &[]).await?;
+    }
+    Ok(())
 }
 
 /// The objects whose names a directory has.

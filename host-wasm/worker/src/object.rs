@@ -11,9 +11,13 @@ use burrow_core::{QueueName, Timestamp, rest};
 use futures_channel::oneshot;
 use futures_util::future::AbortHandle;
 use futures_util::lock::Mutex;
-use worker::{Date, Env, Error, Result, SqlStorageValue, State, console_error};
+use worker::js_sys::Object as Options;
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::worker_sys::{DurableObjectState, DurableObjectStorage};
+use worker::{Date, Env, console_error};
 
 use crate::desk::{Desk, Number, Outcome};
+use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::memory::{MESSAGES_BELOW, in_use};
 use crate::places::{self, About};
@@ -25,7 +29,7 @@ use crate::work::Delivery;
 pub(crate) const MAX_NAME_BYTES: usize = 255;
 /// In place of the blob after which nothing has happened: the object is about to leave, and its
 /// account may have forgotten it already.
-const LEAVING: i64 = -1;
+const LEAVING: f64 = -1.0;
 
 /// What names a request, also across restores.
 pub(crate) type Key = (u64, Number);
@@ -68,7 +72,7 @@ pub(crate) fn make_room() -> bool {
 
 /// See the [module](self).
 pub(crate) struct Object {
-    pub(crate) state: State,
+    state: DurableObjectState,
     pub(crate) env: Env,
     pub(crate) held: RefCell<Option<Held>>,
     last_epoch: Cell<u64>,
@@ -128,7 +132,7 @@ impl Held {
 }
 
 impl Object {
-    pub(crate) fn new(state: State, env: Env) -> Self {
+    pub(crate) fn new(state: DurableObjectState, env: Env) -> Self {
         Self {
             state,
             env,
@@ -149,6 +153,10 @@ impl Object {
             again_ms: Cell::new(0),
             letter_timer: RefCell::new(None),
         }
+    }
+
+    pub(crate) fn storage(&self) -> Result<DurableObjectStorage> {
+        Ok(self.state.storage()?)
     }
 
     pub(crate) fn variables(&self) -> Result<Rc<Variables>> {
@@ -204,17 +212,16 @@ impl Object {
         if self.held.borrow().is_some() {
             return Ok(());
         }
-        let storage = self.state.storage();
-        let alarm_at_ms = storage.get_alarm().await?;
-        self.alarm_at_ms
-            .set(alarm_at_ms.and_then(|at_ms| u64::try_from(at_ms).ok()));
+        let storage = self.storage()?;
+        let alarm = storage.get_alarm(Options::new().into())?;
+        let alarm_at_ms = JsFuture::from(alarm).await?.as_f64();
+        self.alarm_at_ms.set(alarm_at_ms.map(|at_ms| at_ms as u64));
         let known = self.known()?;
         self.is_stored.set(known.is_some());
-        let is_leaving = |row: &Row| row.get(2) == Some(&SqlStorageValue::Integer(LEAVING));
         self.is_registered
             .set(known.as_ref().is_some_and(|row| !is_leaving(row)));
         let (account, queue) = if let Some(row) = &known {
-            (text(row.first())?.to_owned(), text(row.get(1))?.to_owned())
+            (text(row, 0)?, text(row, 1)?)
         } else if let Some(about) = about {
             (about.account.clone(), about.queue.clone())
         } else {
@@ -251,11 +258,11 @@ impl Object {
 
     /// What the object remembers of itself: its names, and after which blob nothing has happened.
     fn known(&self) -> Result<Option<Row>> {
-        let sql = self.state.storage().sql();
+        let sql = self.storage()?.sql();
         if !has_table(&sql, "queue")? {
             return Ok(None);
         }
-        let rows = query(&sql, "SELECT account, queue, idle_at FROM queue", vec![])?;
+        let rows = query(&sql, "SELECT account, queue, idle_at FROM queue", &[])?;
         Ok(rows.into_iter().next())
     }
 
@@ -304,14 +311,14 @@ impl Object {
         }
         let account = places::account(&self.env, &about.account)?;
         account.ask("register", &about, &[]).await?;
-        let sql = self.state.storage().sql();
+        let sql = self.storage()?.sql();
         if self.known()?.is_some() {
-            execute(&sql, "UPDATE queue SET idle_at = NULL", vec![])?;
+            execute(&sql, "UPDATE queue SET idle_at = NULL", &[])?;
         } else {
             let create = "CREATE TABLE IF NOT EXISTS queue (account TEXT NOT NULL, queue TEXT NOT NULL, idle_at INTEGER)";
-            execute(&sql, create, vec![])?;
-            let names = vec![about.account.into(), about.queue.into()];
-            execute(&sql, "INSERT INTO queue VALUES (?, ?, NULL)", names)?;
+            execute(&sql, create, &[])?;
+            let names = [about.account.into(), about.queue.into()];
+            execute(&sql, "INSERT INTO queue VALUES (?, ?, NULL)", &names)?;
         }
         self.is_stored.set(true);
         self.is_registered.set(true);
@@ -336,26 +343,26 @@ impl Object {
         let Some(_turn) = self.opening.try_lock() else {
             return Ok(());
         };
-        let sql = self.state.storage().sql();
-        execute(&sql, "UPDATE queue SET idle_at = ?", vec![LEAVING.into()])?;
+        let sql = self.storage()?.sql();
+        execute(&sql, "UPDATE queue SET idle_at = ?", &[LEAVING.into()])?;
         *self.held.borrow_mut() = None;
         self.is_registered.set(false);
         let account = places::account(&self.env, &about.account)?;
         account.ask("forget", &about, &[]).await?;
-        self.state.storage().delete_all().await?;
+        let deleted = self.storage()?.delete_all()?;
+        JsFuture::from(deleted).await?;
         self.is_stored.set(false);
         Ok(())
     }
 
     fn is_idle(&self, newest: u64) -> Result<bool> {
         let known = self.known()?;
-        match known.as_ref().and_then(|row| row.get(2)) {
-            Some(SqlStorageValue::Integer(LEAVING)) => return Ok(true),
-            idle_at if whole(idle_at).is_ok_and(|idle_at| idle_at == newest) => return Ok(true),
-            _ => {}
+        let is_as_it_was = |row: &Row| whole(row, 2).is_ok_and(|idle_at| idle_at == newest);
+        if known.is_some_and(|row| is_leaving(&row) || is_as_it_was(&row)) {
+            return Ok(true);
         }
-        let sql = self.state.storage().sql();
-        execute(&sql, "UPDATE queue SET idle_at = ?", vec![number(newest)?])?;
+        let sql = self.storage()?.sql();
+        execute(&sql, "UPDATE queue SET idle_at = ?", &[number(newest)?])?;
         Ok(false)
     }
 
@@ -366,4 +373,8 @@ impl Object {
         *self.held.borrow_mut() = None;
         self.pending.borrow_mut().clear();
     }
+}
+
+fn is_leaving(row: &Row) -> bool {
+    row.get(2).as_f64() == Some(LEAVING)
 }

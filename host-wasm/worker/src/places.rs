@@ -2,10 +2,14 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use wasm_bindgen::prelude::*;
-use worker::js_sys::{Promise, Uint8Array};
+use worker::Env;
+use worker::js_sys::{Promise, Reflect, Uint8Array};
 use worker::wasm_bindgen_futures::JsFuture;
-use worker::{Env, Error, Headers, Response, Result, web_sys};
+use worker::web_sys::{Headers, Request, RequestInit, Response};
+use worker::worker_sys::DurableObjectNamespace;
 
+use crate::error::{Error, Result};
+use crate::http;
 use crate::spent;
 
 /// The instant that a request is made at, where the clock is manual.
@@ -69,7 +73,8 @@ impl About {
         match self.now_ms {
             Some(now_ms) => headers.set(NOW, &now_ms.to_string()),
             None => headers.delete(NOW),
-        }
+        }?;
+        Ok(())
     }
 
     /// The same of another account.
@@ -98,7 +103,7 @@ pub(crate) fn account(env: &Env, account: &str) -> Result<Place> {
 }
 
 pub(crate) fn queue(env: &Env, account: &str, queue: &str) -> Result<Place> {
-    let name = [&encode(account), "/", &encode(queue)].concat();
+    let name = format!("{}/{}", encode(account), encode(queue));
     named(env, "QUEUES", &name)
 }
 
@@ -108,7 +113,9 @@ pub(crate) fn gateway(env: &Env, number: u32) -> Result<Place> {
 }
 
 fn named(env: &Env, binding: &str, name: &str) -> Result<Place> {
-    Ok(env.durable_object(binding)?.get_by_name(name)?.into_rpc())
+    let namespace = Reflect::get(env, &binding.into())?;
+    let namespace: DurableObjectNamespace = namespace.unchecked_into();
+    Ok(namespace.get_by_name(name)?.unchecked_into())
 }
 
 #[wasm_bindgen]
@@ -117,11 +124,11 @@ extern "C" {
     pub(crate) type Place;
 
     #[wasm_bindgen(method)]
-    fn fetch(this: &Place, request: &web_sys::Request) -> Promise;
+    fn fetch(this: &Place, request: &Request) -> Promise;
 }
 
 impl Place {
-    pub(crate) async fn answer(&self, request: &web_sys::Request) -> Result<web_sys::Response> {
+    pub(crate) async fn answer(&self, request: &Request) -> Result<Response> {
         Ok(JsFuture::from(self.fetch(request)).await?.dyn_into()?)
     }
 
@@ -145,19 +152,19 @@ impl Place {
         body: &[u8],
     ) -> Result<Promise> {
         spent::count_question();
-        let headers = Headers::new();
+        let headers = Headers::new()?;
         headers.set(ASK, question)?;
         if let Some(caller) = caller {
             headers.set(CALLER, caller)?;
         }
         about.write_to(&headers)?;
-        let init = web_sys::RequestInit::new();
+        let init = RequestInit::new();
         init.set_method("POST");
-        init.set_headers_headers(&headers.0);
+        init.set_headers_headers(&headers);
         if !body.is_empty() {
             init.set_body_opt_u8_array(Some(&Uint8Array::from(body)));
         }
-        let request = web_sys::Request::new_with_str_and_init("http://object/", &init)?;
+        let request = Request::new_with_str_and_init("http://object/", &init)?;
         Ok(self.fetch(&request))
     }
 
@@ -172,7 +179,7 @@ pub(crate) struct Asked(JsFuture);
 
 impl Asked {
     pub(crate) async fn told(self) -> Result<String> {
-        let answer: web_sys::Response = self.0.await?.dyn_into()?;
+        let answer: Response = self.0.await?.dyn_into()?;
         let text = JsFuture::from(answer.text()?).await?;
         let text = text.as_string().unwrap_or_default();
         match answer.status() {
@@ -185,8 +192,8 @@ impl Asked {
 /// The answer to what was asked.
 pub(crate) fn tell(answer: Result<String>) -> Result<Response> {
     match answer {
-        Ok(text) => Response::ok(text),
-        Err(error) => Response::error(error.to_string(), 500),
+        Ok(text) => http::text(200, &text),
+        Err(error) => http::text(500, &error.to_string()),
     }
 }
 

@@ -5,18 +5,19 @@ use std::rc::Rc;
 use burrow_core::rest;
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
-use wasm_bindgen::JsCast as _;
-use wasm_bindgen::closure::Closure;
-use worker::web_sys::AbortSignal;
-use worker::{
-    DurableObject, Env, Error, Request, Response, Result, State, console_error, durable_object,
-};
+use wasm_bindgen::prelude::*;
+use worker::js_sys::Promise;
+use worker::web_sys::{AbortSignal, Request, Response};
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, console_error};
 
 use crate::desk::{Desk, Handled, Room};
-use crate::http::{Body, Described, read_body, respond};
+use crate::error::{Error, Result};
+use crate::http::{self, Body, Described, read_body, respond};
 use crate::memory::{Lent, MESSAGES_BELOW, REQUESTS_BELOW, in_use, reserve};
 use crate::object::{Held, Key, Object, Told, make_room};
 use crate::places::{self, ADVANCE, ASK, About, IS_ALIVE, REMOVE};
+use crate::promise::promise;
 use crate::spent;
 use crate::wire::{self, Calls};
 
@@ -26,56 +27,77 @@ const ANSWERS_OF_AN_ANSWER: usize = 5;
 const LEFT: u16 = 499;
 
 /// See the [module](self).
-#[durable_object(alarm)]
-pub struct Queue(Rc<Object>, Calls);
+#[wasm_bindgen]
+pub struct Queue(Rc<Own>);
 
-impl DurableObject for Queue {
-    fn new(state: State, env: Env) -> Self {
-        Self(Rc::new(Object::new(state, env)), Calls::default())
+#[wasm_bindgen]
+impl Queue {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        let object = Rc::new(Object::new(state, env));
+        let calls = Calls::default();
+        Self(Rc::new(Own { object, calls }))
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let about = About::of(request.headers())?;
+    pub fn fetch(&self, request: Request) -> Promise {
+        let own = self.0.clone();
+        promise(async move { own.fetch(request).await })
+    }
+
+    pub fn alarm(&self) -> Promise {
+        let object = self.0.object.clone();
+        promise(async move { alarm(&object).await.map(|()| JsValue::UNDEFINED) })
+    }
+}
+
+struct Own {
+    object: Rc<Object>,
+    calls: Calls,
+}
+
+impl Own {
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let (object, calls) = (&self.object, &self.calls);
+        let about = About::of(&request.headers())?;
         if let Some(question) = request.headers().get(ASK)? {
             return match question.as_str() {
-                wire::COMMAND => self.1.carry_out(&self.0, &about, request).await,
-                wire::CANCEL => self.1.cancel(&self.0, &request).await,
-                _ => places::tell(asked(&self.0, &question, &about, request).await),
+                wire::COMMAND => calls.carry_out(object, &about, &request).await,
+                wire::CANCEL => calls.cancel(object, &request).await,
+                _ => places::tell(asked(object, &question, &about, &request).await),
             };
         }
-        let maximum_bytes = self.0.variables()?.max_request_bytes;
-        if self.0.epoch().is_none() && !make_room() {
+        let maximum_bytes = object.variables()?.max_request_bytes;
+        if object.epoch().is_none() && !make_room() {
             return respond(rest::Response::no_room());
         }
         let room_bytes = match Described::is_put(&request) {
             true => MESSAGES_BELOW,
             false => REQUESTS_BELOW,
         };
-        let (body, _lent) = match read_body(&mut request, maximum_bytes, room_bytes).await? {
+        let (body, _lent) = match read_body(&request, maximum_bytes, room_bytes).await? {
             Body::Whole(body, lent) => (body, lent),
             Body::TooLarge => return respond(rest::Response::body_too_large(maximum_bytes)),
             Body::NoRoom => return respond(rest::Response::no_room()),
         };
-        answer(&self.0, &about, &request, &body)
+        answer(object, &about, &request, &body)
             .await
             .unwrap_or_else(|error| {
-                self.0.fail(&error);
+                object.fail(&error);
                 respond(rest::Response::outcome_unknown())
             })
     }
+}
 
-    async fn alarm(&self) -> Result<Response> {
-        let object = &self.0;
-        object.alarm_at_ms.set(None);
-        let woken = wake(object).await;
-        if let Err(error) = &woken {
-            console_error!("burrow: an alarm is repeated after {error}");
-        }
-        if woken.is_err() || object.epoch().is_none() && object.is_stored.get() {
-            object.set_alarm_again().await?;
-        }
-        Response::empty()
+async fn alarm(object: &Rc<Object>) -> Result<()> {
+    object.alarm_at_ms.set(None);
+    let woken = wake(object).await;
+    if let Err(error) = &woken {
+        console_error!("burrow: an alarm is repeated after {error}");
     }
+    if woken.is_err() || object.epoch().is_none() && object.is_stored.get() {
+        object.set_alarm_again().await?;
+    }
+    Ok(())
 }
 
 /// Lets happen what is due, and leaves if there is nothing left.
@@ -110,13 +132,11 @@ async fn answer(
         (_, Handled::Answered(response), _) => return Ok(respond(response)),
         (epoch, Handled::Pending(number), reserved) => (epoch, number, reserved),
     };
-    let leaving = Leaving::of(request.inner().signal())?;
+    let leaving = Leaving::of(request.signal())?;
     let told = expect(object, (epoch, number), Some(leaving)).await;
     Ok(match told {
         Some(Told::Response(response)) => respond(response),
-        Some(Told::Outcome(_) | Told::Done(_) | Told::Left) => {
-            Response::empty().map(|response| response.with_status(LEFT))
-        }
+        Some(Told::Outcome(_) | Told::Done(_) | Told::Left) => http::text(LEFT, ""),
         None => respond(rest::Response::outcome_unknown()),
     })
 }
@@ -146,11 +166,11 @@ async fn asked(
     object: &Rc<Object>,
     question: &str,
     about: &About,
-    mut request: Request,
+    request: &Request,
 ) -> Result<String> {
     match question {
         "take" => {
-            let piece = request.bytes().await?;
+            let piece = http::bytes(request).await?;
             take(object, about, &piece).await
         }
         IS_ALIVE => {

@@ -1,49 +1,63 @@
 //! The object that knows all accounts, and the clock if it is moved by hand.
 
+use std::rc::Rc;
+
 use burrow_core::Timestamp;
 use burrow_core::rest::{Routed, route};
-use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
+use wasm_bindgen::prelude::*;
+use worker::Env;
+use worker::js_sys::Promise;
+use worker::web_sys::{Request, Response};
+use worker::worker_sys::DurableObjectState;
 
+use crate::error::{Error, Result};
 use crate::http::{Described, respond};
 use crate::names::{Below, Names};
 use crate::places::{self, ASK, About};
+use crate::promise::promise;
 use crate::sql::{execute, has_table, number, query, whole};
 use crate::variables::Variables;
 use crate::wire;
 
 /// See the [module](self).
-#[durable_object(fetch)]
-pub struct Root {
+#[wasm_bindgen]
+pub struct Root(Rc<Directory>);
+
+#[wasm_bindgen]
+impl Root {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> std::result::Result<Self, JsValue> {
+        let names = Names::new(&state)?;
+        Ok(Self(Rc::new(Directory { names, env })))
+    }
+
+    pub fn fetch(&self, request: Request) -> Promise {
+        let directory = self.0.clone();
+        promise(async move { directory.fetch(request).await })
+    }
+}
+
+struct Directory {
     names: Names,
     env: Env,
 }
 
-impl DurableObject for Root {
-    fn new(state: State, env: Env) -> Self {
-        Self {
-            names: Names::new(&state),
-            env,
-        }
-    }
-
+impl Directory {
     async fn fetch(&self, request: Request) -> Result<Response> {
-        let about = About::of(request.headers())?;
+        let about = About::of(&request.headers())?;
         match request.headers().get(ASK)? {
             Some(question) if question == wire::COMMAND => {
-                wire::list(&self.names, &self.below(&about), request).await
+                wire::list(&self.names, &self.below(&about), &request).await
             }
             Some(question) => places::tell(self.asked(&question, &about).await),
             None => self.answer(&request, &about).await,
         }
     }
-}
 
-impl Root {
     async fn asked(&self, question: &str, about: &About) -> Result<String> {
-        let nothing_else = async { Ok(()) };
         match question {
-            "register" => self.names.add(&about.account, nothing_else).await?,
-            "forget" => self.names.drop(&about.account, nothing_else).await?,
+            "register" => self.names.add(&about.account, None).await?,
+            "forget" => self.names.drop(&about.account, None).await?,
             "now" => return Ok(self.now()?.as_millis().to_string()),
             _ => return Err(Error::from("this is nothing to ask the list of accounts")),
         }
@@ -55,8 +69,9 @@ impl Root {
         if !has_table(sql, "clock")? {
             return Ok(Timestamp::MANUAL_START);
         }
-        let rows = query(sql, "SELECT now FROM clock", vec![])?;
-        let now_ms = whole(rows.first().and_then(|row| row.first()))?;
+        let rows = query(sql, "SELECT now FROM clock", &[])?;
+        let row = rows.first().ok_or("the clock is missing")?;
+        let now_ms = whole(row, 0)?;
         Ok(Timestamp::from_millis(now_ms))
     }
 
@@ -95,9 +110,9 @@ impl Root {
             let sql = &self.names.sql;
             let create =
                 "CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY, now INTEGER NOT NULL)";
-            execute(sql, create, vec![])?;
+            execute(sql, create, &[])?;
             let set = "INSERT OR REPLACE INTO clock VALUES (1, ?)";
-            execute(sql, set, vec![number(now_ms)?])?;
+            execute(sql, set, &[number(now_ms)?])?;
         }
         Ok(Timestamp::from_millis(now_ms))
     }

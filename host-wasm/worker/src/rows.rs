@@ -130,32 +130,27 @@ impl Rows {
 
     /// The free blobs, as they are stored: a list of first and last ones, as JSON.
     pub fn free_text(&self) -> String {
-        let ranges = self
-            .free
-            .iter()
-            .map(|range| format!("[{},{}]", range.start(), range.end()));
-        format!("[{}]", ranges.collect::<Vec<_>>().join(","))
+        as_json(&self.free)
     }
 
     /// Takes over what [`free_text`](Self::free_text) gave. False if it is not that.
     pub fn set_free(&mut self, text: &str) -> bool {
-        let Some(inner) = text
-            .strip_prefix('[')
-            .and_then(|text| text.strip_suffix(']'))
-        else {
-            return false;
-        };
-        for range in inner.split_inclusive(']') {
-            let range = range.trim_start_matches(',').strip_prefix('[');
-            let range = range.and_then(|range| range.strip_suffix(']')?.split_once(','));
-            let Some((Ok(first), Ok(last))) =
-                range.map(|(first, last)| (first.parse(), last.parse()))
-            else {
-                return false;
-            };
-            self.drop_blobs(first..=last);
+        let (mut numbers, mut number) = (Vec::new(), None);
+        for byte in text.bytes() {
+            if byte.is_ascii_digit() {
+                let before = number.unwrap_or(0_u64).wrapping_mul(10);
+                number = Some(before.wrapping_add(u64::from(byte - b'0')));
+            } else {
+                numbers.extend(number.take());
+            }
         }
-        true
+        let ranges = numbers.as_chunks().0.iter();
+        let ranges: Vec<_> = ranges.map(|[first, last]| *first..=*last).collect();
+        let is_list = as_json(&ranges) == text;
+        if is_list {
+            ranges.into_iter().for_each(|range| self.drop_blobs(range));
+        }
+        is_list
     }
 
     fn count(&self, range: &RangeInclusive<u64>) -> u64 {
@@ -164,6 +159,18 @@ impl Rows {
         let blobs = blobs.take_while(|(own, _)| own <= range.end());
         blobs.map(|(_, slots)| slots.len() as u64).sum()
     }
+}
+
+fn as_json(ranges: &[RangeInclusive<u64>]) -> String {
+    let mut text = String::from("[");
+    for range in ranges {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(&format!("[{},{}]", range.start(), range.end()));
+    }
+    text.push(']');
+    text
 }
 
 #[cfg(test)]
@@ -198,7 +205,20 @@ mod tests {
         assert!(again.set_free(&rows.free_text()));
         assert_eq!(again.sequences(), rows.sequences());
         assert_eq!(again.take(10, 1), rows.take(10, 1));
-        assert!(!again.set_free("[[1,x]]"));
+        for bad in ["", "[", "[[1,x]]", "[[1,2],[3]]", "[[1,2],]", "[[01,2]]"] {
+            assert!(!again.set_free(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_free_twice_is_known_again() {
+        let mut rows = with_blobs(1..=9);
+        rows.drop_blobs(4..=5);
+        rows.drop_blobs(4..=7);
+        assert_eq!(rows.free_text(), "[[4,7],[4,5]]");
+        let mut again = with_blobs(1..=9);
+        assert!(again.set_free(&rows.free_text()));
+        assert_eq!(again.sequences(), rows.sequences());
     }
 
     #[test]

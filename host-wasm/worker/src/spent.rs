@@ -54,6 +54,11 @@ pub(crate) fn to_json() -> String {
         ("waiting", WAITING.get()),
         ("most_bytes", most_in_use() as u64),
     ];
-    let counts = counts.map(|(name, count)| format!(r#""{name}":{count}"#));
-    format!("{{{}}}", counts.join(","))
+    let mut json = String::from("{");
+    for (name, count) in counts {
+        json.push_str(&format!("\"{name}\":{count},"));
+    }
+    json.pop();
+    json.push('}');
+    json
 }

@@ -1,26 +1,43 @@
 //! Statements and values of an object's SQL storage.
 
 use wasm_bindgen::prelude::*;
-use worker::{Error, Result, SqlStorage, SqlStorageValue, Storage};
+use worker::js_sys::{Array, Uint8Array};
+use worker::worker_sys::{DurableObjectStorage, SqlStorage, SqlStorageCursor};
 
+use crate::error::{Error, Result};
 use crate::spent;
 
-pub(crate) type Row = Vec<SqlStorageValue>;
+pub(crate) type Row = Array;
+
+/// JavaScript's numbers are whole up to here; what is stored here stays far below.
+const LARGEST: f64 = 9_007_199_254_740_991.0;
 
 pub(crate) fn has_table(sql: &SqlStorage, name: &str) -> Result<bool> {
     let statement = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?";
-    Ok(!query(sql, statement, vec![name.into()])?.is_empty())
+    Ok(!query(sql, statement, &[name.into()])?.is_empty())
 }
 
-pub(crate) fn query(sql: &SqlStorage, statement: &str, values: Row) -> Result<Vec<Row>> {
-    sql.exec(statement, values)?.raw().collect()
+pub(crate) fn query(sql: &SqlStorage, statement: &str, values: &[JsValue]) -> Result<Vec<Row>> {
+    let cursor = run(sql, statement, values)?.raw();
+    let mut rows = Vec::new();
+    loop {
+        let next = cursor.next()?;
+        if next.done() {
+            return Ok(rows);
+        }
+        rows.push(next.value().dyn_into()?);
+    }
 }
 
 /// Writes, and counts the rows.
-pub(crate) fn execute(sql: &SqlStorage, statement: &str, values: Row) -> Result<()> {
-    let written = sql.exec(statement, values)?.rows_written();
+pub(crate) fn execute(sql: &SqlStorage, statement: &str, values: &[JsValue]) -> Result<()> {
+    let written = run(sql, statement, values)?.rows_written();
     spent::count_rows(written as u64);
     Ok(())
+}
+
+fn run(sql: &SqlStorage, statement: &str, values: &[JsValue]) -> Result<SqlStorageCursor> {
+    Ok(sql.exec(statement, values.iter().collect())?)
 }
 
 #[wasm_bindgen]
@@ -36,31 +53,42 @@ extern "C" {
 }
 
 /// Does it wholly or, if it fails, not at all.
-pub(crate) fn transaction(storage: &Storage, mut act: impl FnMut() -> Result<()>) -> Result<()> {
-    let storage: &Transactional = AsRef::<JsValue>::as_ref(storage.as_raw()).unchecked_ref();
-    storage
-        .transaction_sync(&mut || act().map_err(JsValue::from))
-        .map_err(Error::from)
+pub(crate) fn transaction(
+    storage: &DurableObjectStorage,
+    mut act: impl FnMut() -> Result<()>,
+) -> Result<()> {
+    let storage: &Transactional = storage.unchecked_ref();
+    Ok(storage.transaction_sync(&mut || act().map_err(JsValue::from))?)
 }
 
-/// JavaScript's numbers are whole up to 2^53; what is stored here stays far below.
-pub(crate) fn number(number: u64) -> Result<SqlStorageValue> {
-    let number =
-        i64::try_from(number).map_err(|_| Error::from("a number is too large to be stored"))?;
-    SqlStorageValue::try_from_i64(number)
-}
-
-pub(crate) fn whole(value: Option<&SqlStorageValue>) -> Result<u64> {
-    match value {
-        Some(SqlStorageValue::Integer(number)) => u64::try_from(*number).ok(),
-        _ => None,
+pub(crate) fn number(number: u64) -> Result<JsValue> {
+    let number = number as f64;
+    if number > LARGEST {
+        return Err(Error::from("a number is too large to be stored"));
     }
-    .ok_or_else(|| Error::from("a number is missing in what is stored"))
+    Ok(number.into())
 }
 
-pub(crate) fn text(value: Option<&SqlStorageValue>) -> Result<&str> {
-    match value {
-        Some(SqlStorageValue::String(text)) => Ok(text),
-        _ => Err(Error::from("a text is missing in what is stored")),
+pub(crate) fn whole(row: &Row, column: u32) -> Result<u64> {
+    match row.get(column).as_f64() {
+        Some(number) if (0.0..=LARGEST).contains(&number) => Ok(number as u64),
+        _ => Err(Error::from("a number is missing in what is stored")),
     }
+}
+
+pub(crate) fn text(row: &Row, column: u32) -> Result<String> {
+    let text = row.get(column).as_string();
+    text.ok_or_else(|| Error::from("a text is missing in what is stored"))
+}
+
+pub(crate) fn blob(row: &Row, column: u32) -> Result<Vec<u8>> {
+    let value = row.get(column);
+    if !value.is_object() {
+        return Err(Error::from("a blob is missing in what is stored"));
+    }
+    Ok(Uint8Array::new(&value).to_vec())
+}
+
+pub(crate) fn bytes(bytes: &[u8]) -> JsValue {
+    Uint8Array::from(bytes).into()
 }

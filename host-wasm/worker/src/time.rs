@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use futures_util::future::{AbortHandle, abortable};
 use wasm_bindgen::JsValue;
-use worker::js_sys::Date;
-use worker::wasm_bindgen_futures::spawn_local;
-use worker::{Delay, Result, ScheduledTime, console_error};
+use worker::js_sys::{Date, Object as Options};
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::{Delay, console_error};
 
+use crate::error::Result;
 use crate::object::Object;
+use crate::promise::spawn;
 use crate::spent;
 
 /// The longest that a timer is set for.
@@ -61,7 +63,7 @@ impl Object {
         let is_early_enough = |alarm_at_ms| at_ms.saturating_add(slack_ms) > alarm_at_ms;
         if self.is_stored.get() && !self.alarm_at_ms.get().is_some_and(is_early_enough) {
             let object = self.clone();
-            spawn_local(async move {
+            spawn(async move {
                 if let Err(error) = object.set_alarm(at_ms).await {
                     console_error!("burrow: no alarm is set: {error}");
                 }
@@ -79,12 +81,14 @@ impl Object {
     async fn set_alarm(&self, at_ms: u64) -> Result<()> {
         self.alarm_at_ms.set(Some(at_ms));
         spent::count_alarm();
-        let at = ScheduledTime::new(Date::new(&JsValue::from_f64(at_ms as f64)));
-        let set = self.state.storage().set_alarm(at).await;
+        let at = Date::new(&JsValue::from_f64(at_ms as f64));
+        let set = self.storage()?.set_alarm(at, Options::new().into())?;
+        let set = JsFuture::from(set).await;
         if set.is_err() {
             self.alarm_at_ms.set(None);
         }
-        set
+        set?;
+        Ok(())
     }
 }
 
@@ -103,7 +107,7 @@ pub(crate) fn timer(
             object.kick();
         }
     });
-    spawn_local(async move {
+    spawn(async move {
         timer.await.ok();
     });
     handle

@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
+use worker::Env;
 use worker::js_sys::{Object, Reflect, Uint8Array};
-use worker::{Env, Error, Result};
 
 use crate::config::Settings;
+use crate::error::{Error, Result};
 
 /// Those that concern the node and its front-end.
 const FOR_NODE: [&str; 14] = [

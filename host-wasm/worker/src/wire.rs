@@ -7,10 +7,12 @@ use std::rc::Rc;
 use burrow_core::wire::{Decoder, Failure, Request as Asked, decode_request, encode_outcome};
 use burrow_core::{Command, Reply};
 use futures_channel::oneshot;
-use worker::{Error, Request, Response, ResponseBuilder, Result, console_error};
+use worker::console_error;
+use worker::web_sys::{Headers, Request, Response, ResponseInit};
 
 use crate::directory;
-use crate::http::{Body, read_body, with_body};
+use crate::error::{Error, Result};
+use crate::http::{self, Body, read_body, with_body};
 use crate::memory::REQUESTS_BELOW;
 use crate::names::{Below, Names};
 use crate::object::{Key, Object, Told, make_room};
@@ -47,19 +49,19 @@ impl Calls {
         &self,
         object: &Rc<Object>,
         about: &About,
-        mut request: Request,
+        request: &Request,
     ) -> Result<Response> {
         let (before, turn) = self.queue_up();
         let caller = request.headers().get(CALLER)?.unwrap_or_default();
-        let leaving = Leaving::of(request.inner().signal())?;
+        let leaving = Leaving::of(request.signal())?;
         let has_room = object.epoch().is_some() || make_room();
-        let frame = read_body(&mut request, u64::MAX, REQUESTS_BELOW).await;
+        let frame = read_body(request, u64::MAX, REQUESTS_BELOW).await;
         if let Some(before) = before {
             before.await.ok();
         }
         let (frame, _lent) = match frame? {
             Body::Whole(frame, lent) if has_room => (frame, lent),
-            _ => return Response::error("No room", NO_ROOM),
+            _ => return http::text(NO_ROOM, "No room"),
         };
         let mut decoder = decoder(frame);
         let (id, command) = read(&mut decoder)?;
@@ -109,17 +111,13 @@ impl Calls {
         {
             sender.send(Told::Left).ok();
         }
-        Response::empty()
+        Ok(Response::new()?)
     }
 }
 
 /// Carries a command out that lists names, or removes what it lists.
-pub(crate) async fn list(
-    names: &Names,
-    below: &Below<'_>,
-    mut request: Request,
-) -> Result<Response> {
-    let mut decoder = decoder(request.bytes().await?);
+pub(crate) async fn list(names: &Names, below: &Below<'_>, request: &Request) -> Result<Response> {
+    let mut decoder = decoder(http::bytes(request).await?);
     let (id, command) = read(&mut decoder)?;
     let wanted = match directory::examine(command.clone()) {
         Ok(wanted) => wanted,
@@ -157,8 +155,11 @@ fn read(decoder: &mut Decoder) -> Result<(u64, Command<'_>)> {
 fn answer(id: u64, outcome: std::result::Result<Reply, Failure>) -> Result<Response> {
     let mut frame = Vec::new();
     encode_outcome(&mut frame, id, &outcome);
-    let builder = ResponseBuilder::new().with_header(BYTES, &frame.len().to_string())?;
-    Ok(with_body(builder, frame))
+    let headers = Headers::new()?;
+    headers.set(BYTES, &frame.len().to_string())?;
+    let init = ResponseInit::new();
+    init.set_headers(&headers);
+    with_body(&init, &frame)
 }
 
 /// True if the command may make a queue.

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use burrow_core::Timestamp;
 use futures_channel::oneshot;
-use worker::wasm_bindgen_futures::spawn_local;
-use worker::{Delay, Error, Result, console_error};
+use worker::{Delay, console_error};
 
 use crate::desk::{Desk, Next, Unstored};
+use crate::error::{Error, Result};
 use crate::object::{Key, Object, Told};
 use crate::places;
+use crate::promise::spawn;
 
 /// How often it is stored until the node has nothing new to store. Time may bring something about
 /// in between, but not for long.
@@ -29,7 +30,7 @@ impl Object {
         self.has_work.set(true);
         if !self.is_working.replace(true) {
             let object = self.clone();
-            spawn_local(async move { object.run().await });
+            spawn(async move { object.run().await });
         }
     }
 
@@ -143,7 +144,7 @@ impl Object {
                 Delivery::Tell(key, told) => self.tell(key, told),
                 Delivery::AskAccount(key) => {
                     let object = self.clone();
-                    spawn_local(async move {
+                    spawn(async move {
                         if let Err(error) = object.ask_account(key).await {
                             console_error!("burrow: an account does not answer: {error}");
                             object.take_pending(key);

@@ -32,6 +32,9 @@ pub(crate) fn bind(target: &str, module: &Path, to: &Path, name: &str) -> anyhow
         let bindings = fs::read_to_string(&script)?;
         // The same to the runtimes that know it, and nothing to those and to tools that do not.
         let bindings = bindings.replace("import source ", "import ");
+        // A bundler keeps whatever might do something when it is made, also for a class that nobody uses.
+        let registry = ": new FinalizationRegistry(";
+        let bindings = bindings.replace(registry, ": /* @__PURE__ */ new FinalizationRegistry(");
         // A bundler keeps each class of which this is set, also one that nobody uses.
         let lines = bindings.lines();
         let lines = lines.filter(|line| !line.starts_with("if (Symbol.dispose)"));

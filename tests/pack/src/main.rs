@@ -1,5 +1,6 @@
 //! Makes packages of compiled wasm.
 
+mod arrange;
 mod bindgen;
 mod component;
 mod trim;

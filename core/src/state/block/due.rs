@@ -43,20 +43,20 @@ impl Block {
     }
 
     fn find_upcoming(&mut self) {
+        // In order from the start: most often the next one expires later than all before it.
         let mut found = Vec::new();
         let mut next = self.live.first_from(0);
         while let Some(slot) = next {
-            let expires_at = self.expires_at(slot);
-            if expires_at != NEVER {
-                found.push((expires_at, slot as u16));
-            }
             next = self.live.first_from(slot + 1);
+            let expiry = (self.expires_at(slot), slot as u16);
+            let is_late = found.len() == UPCOMING && found.last() < Some(&expiry);
+            if expiry.0 == NEVER || is_late {
+                continue;
+            }
+            found.truncate(UPCOMING - 1);
+            found.insert(found.partition_point(|earlier| *earlier < expiry), expiry);
         }
-        if found.len() > UPCOMING {
-            found.select_nth_unstable(UPCOMING - 1);
-            found.truncate(UPCOMING);
-        }
-        found.sort_unstable_by(|a, b| b.cmp(a));
+        found.reverse();
         self.upcoming = found;
     }
 
