@@ -5,19 +5,38 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::base64;
-use super::input::{Items, need_text, read_span, read_text};
-use super::reader::Reader;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use super::input::{Items, Number, Text, read_span};
 use super::response::Response;
 use crate::command::NewMessage;
 use crate::refusal::Field;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object that is a message")]
+struct Item<'a> {
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    body: Text<'a>,
+    #[serde(borrow)]
+    encoding: Option<Text<'a>>,
+    #[serde(borrow)]
+    content_type: Option<Text<'a>>,
+    #[serde(borrow)]
+    ttl: Option<Number<'a>>,
+    #[serde(borrow)]
+    hide: Option<Number<'a>>,
+}
 
 /// Reads a JSON array of messages, or the same as NDJSON; the first character tells which.
 pub(super) fn read(body: &[u8], max_messages: u64) -> Result<Vec<NewMessage<'_>>, Response> {
     let items = Items {
         plural: "messages",
         max_items: max_messages,
-        read: message,
+        convert: message,
     };
     match body.trim_ascii_start().first() {
         Some(b'{') => items.read_lines(body),
@@ -35,11 +54,9 @@ pub(super) fn is_header_value(content_type: &str) -> bool {
         .all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
 }
 
-fn message<'a>(json: &mut Reader<'a>) -> Result<NewMessage<'a>, String> {
-    let keys = ["id", "body", "encoding", "content_type", "ttl", "hide"];
-    let [id, body, encoding, content_type, ttl, hide] = json.object("that is a message", keys)?;
-    let body = need_text("body", body)?;
-    let content_type = read_text("content_type", content_type)?;
+fn message(item: Item<'_>) -> Result<NewMessage<'_>, String> {
+    let Text(body) = item.body;
+    let content_type = item.content_type.map(|Text(text)| text);
     if content_type
         .as_deref()
         .is_some_and(|text| !is_header_value(text))
@@ -50,11 +67,11 @@ fn message<'a>(json: &mut Reader<'a>) -> Result<NewMessage<'a>, String> {
         ));
     }
     Ok(NewMessage {
-        id: read_text("id", id)?,
-        body: decode(body, read_text("encoding", encoding)?.as_deref())?,
+        id: item.id.map(|Text(id)| id),
+        body: decode(body, item.encoding.as_ref().map(|Text(name)| name.as_ref()))?,
         content_type,
-        ttl_ms: read_span(Field::Ttl, &ttl)?,
-        hide_ms: read_span(Field::Hide, &hide)?,
+        ttl_ms: read_span(Field::Ttl, item.ttl)?,
+        hide_ms: read_span(Field::Hide, item.hide)?,
     })
 }
 
@@ -65,8 +82,10 @@ fn decode<'a>(body: Cow<'a, str>, encoding: Option<&str>) -> Result<Cow<'a, [u8]
             Cow::Owned(text) => Cow::Owned(text.into_bytes()),
         }),
         Some("base64") => {
-            let bytes = base64::decode(body.as_bytes()).map(Cow::Owned);
-            bytes.ok_or_else(|| String::from("body is not base64"))
+            let bytes = STANDARD.decode(body.as_bytes());
+            bytes
+                .map(Cow::Owned)
+                .map_err(|error| format!("body is not base64: {error}"))
         }
         Some(other) => Err(format!("encoding is not base64: {other}")),
     }
@@ -139,7 +158,7 @@ mod tests {
             ),
             (
                 br#"[{"body":"*","encoding":"base64"}]"#,
-                "messages[0]: body is not base64",
+                "messages[0]: body is not base64: ",
             ),
             (
                 br#"[{"body":"","encoding":"hex"}]"#,
@@ -156,11 +175,11 @@ mod tests {
             ),
             (
                 br#""text""#,
-                "messages[0]: there is no array of messages at line 1, after 0 bytes",
+                "messages[0]: invalid type: string \"text\", expected an array of messages",
             ),
             (
                 b"[{\"body\":\"\xff\"}]",
-                "messages[0]: this is not UTF-8 at line 1, after 10 bytes",
+                "messages[0]: invalid unicode code point",
             ),
         ];
         for (body, expected) in cases {

@@ -67,14 +67,11 @@ pub(super) fn read(request: &Request<'_>) -> Option<Result<ClockRequest, Respons
 }
 
 fn advance(query: &str) -> Result<u64, Response> {
-    let (mut value, mut rest) = (None, Some(query));
-    while let Some(pairs) = rest {
-        let (pair, behind) = cut(pairs, b'&');
-        rest = behind;
-        if let ("advance", Some(last)) = cut(pair, b'=') {
-            value = Some(last);
-        }
-    }
+    let pairs = query.split('&').map(|pair| cut(pair, b'='));
+    let value = pairs
+        .filter(|(name, _)| *name == "advance")
+        .filter_map(|(_, value)| value)
+        .next_back();
     let span = value.and_then(|value| decode_query(value).ok());
     span.and_then(|span| span_ms(&span))
         .filter(|&span_ms| span_ms <= MAX_SPAN_MS)

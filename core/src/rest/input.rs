@@ -6,111 +6,150 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::reader::{Reader, Value};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
 use super::refused;
 use super::response::Response;
 use super::seconds::{parse_span, parse_whole};
 use crate::refusal::{Field, LimitName, Refusal};
 use crate::time::MAX_SPAN_MS;
 
-/// What is no number is told as a number that is not in the range.
-fn number<'a>(value: &Value<'a>) -> Option<&'a str> {
-    match value {
-        Value::Absent | Value::Null => None,
-        Value::Number(number) => Some(number),
-        Value::Bool(_) | Value::Text(_) => Some(""),
-    }
-}
+/// A JSON string; borrowed where it has no escapes.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-pub(super) fn read_span(field: Field, value: &Value<'_>) -> Result<Option<u64>, String> {
-    number(value)
-        .map(|number| parse_span(field, number, MAX_SPAN_MS))
+/// A JSON number as it is written, because a float would not keep decimals exact.
+pub(super) type Number<'a> = &'a RawValue;
+
+pub(super) fn read_span(field: Field, number: Option<Number<'_>>) -> Result<Option<u64>, String> {
+    number
+        .map(|number| parse_span(field, number.get(), MAX_SPAN_MS))
         .transpose()
 }
 
 pub(super) fn read_whole(
     field: Field,
-    value: &Value<'_>,
+    number: Option<Number<'_>>,
     maximum: u64,
 ) -> Result<Option<u64>, String> {
-    number(value)
-        .map(|number| parse_whole(field, number, 1, maximum))
+    number
+        .map(|number| parse_whole(field, number.get(), 1, maximum))
         .transpose()
 }
 
-pub(super) fn read_text<'a>(key: &str, value: Value<'a>) -> Result<Option<Cow<'a, str>>, String> {
-    match value {
-        Value::Absent | Value::Null => Ok(None),
-        Value::Text(text) => Ok(Some(text)),
-        Value::Bool(_) | Value::Number(_) => Err(format!("{key} is not a string")),
-    }
-}
-
-/// As [`read_text`], for what must be there.
-pub(super) fn need_text<'a>(key: &str, value: Value<'a>) -> Result<Cow<'a, str>, String> {
-    match value {
-        Value::Absent => Err(format!("missing field `{key}`")),
-        value => read_text(key, value)?.ok_or_else(|| format!("{key} is not a string")),
-    }
-}
-
 /// How the items of a body are read.
-pub(super) struct Items<'s, R> {
+pub(super) struct Items<'s, C> {
     /// What the items are, for the error: "messages".
     pub(super) plural: &'s str,
     pub(super) max_items: u64,
-    /// Reads an item; the error is for the client.
-    pub(super) read: R,
+    /// Makes of an item what a command takes; the error is for the client.
+    pub(super) convert: C,
 }
 
-impl<R> Items<'_, R> {
+impl<C> Items<'_, C> {
     /// Reads a JSON array of items.
-    pub(super) fn read_array<'a, T>(&self, body: &'a [u8]) -> Result<Vec<T>, Response>
+    pub(super) fn read_array<'a, I, T>(&self, body: &'a [u8]) -> Result<Vec<T>, Response>
     where
-        R: Fn(&mut Reader<'a>) -> Result<T, String>,
+        I: Deserialize<'a>,
+        C: Fn(I) -> Result<T, String>,
     {
-        let mut json = Reader::new(body);
-        let mut items = Vec::new();
-        let begun = json.begin_array(self.plural);
-        let mut goes_on = begun.map_err(|error| self.bad(0, error))?;
-        while goes_on {
-            self.add(&mut items, &mut json)?;
-            let behind = json.goes_on(b']');
-            goes_on = behind.map_err(|error| self.bad(items.len(), error))?;
+        let mut reading = Reading {
+            items: self,
+            read: Vec::new(),
+            too_many: false,
+            item: core::marker::PhantomData,
+        };
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let outcome = ArrayOf(&mut reading)
+            .deserialize(&mut json)
+            .and_then(|()| json.end());
+        let index = reading.read.len();
+        match outcome {
+            Ok(()) => Ok(reading.read),
+            Err(_) if reading.too_many => Err(self.too_many()),
+            Err(error) => Err(self.bad(index, error)),
         }
-        json.end().map_err(|error| self.bad(items.len(), error))?;
-        Ok(items)
     }
 
     /// Reads items that follow one another, with white space between them: NDJSON.
-    pub(super) fn read_lines<'a, T>(&self, body: &'a [u8]) -> Result<Vec<T>, Response>
+    pub(super) fn read_lines<'a, I, T>(&self, body: &'a [u8]) -> Result<Vec<T>, Response>
     where
-        R: Fn(&mut Reader<'a>) -> Result<T, String>,
+        I: Deserialize<'a>,
+        C: Fn(I) -> Result<T, String>,
     {
-        let mut json = Reader::new(body);
-        let mut items = Vec::new();
-        while !json.is_at_end() {
-            self.add(&mut items, &mut json)?;
+        let mut read = Vec::new();
+        for item in serde_json::Deserializer::from_slice(body).into_iter::<I>() {
+            if read.len() as u64 >= self.max_items {
+                return Err(self.too_many());
+            }
+            let item = item.map_err(|error| self.bad(read.len(), error))?;
+            let item = (self.convert)(item).map_err(|error| self.bad(read.len(), error))?;
+            read.push(item);
         }
-        Ok(items)
+        Ok(read)
     }
 
-    fn add<'a, T>(&self, items: &mut Vec<T>, json: &mut Reader<'a>) -> Result<(), Response>
-    where
-        R: Fn(&mut Reader<'a>) -> Result<T, String>,
-    {
-        if items.len() as u64 >= self.max_items {
-            return Err(refused::respond(&Refusal::TooLarge {
-                limit: LimitName::BatchMessages,
-                maximum: self.max_items,
-            }));
-        }
-        let item = (self.read)(json);
-        items.push(item.map_err(|error| self.bad(items.len(), error))?);
-        Ok(())
+    fn too_many(&self) -> Response {
+        refused::respond(&Refusal::TooLarge {
+            limit: LimitName::BatchMessages,
+            maximum: self.max_items,
+        })
     }
 
     fn bad(&self, index: usize, error: impl fmt::Display) -> Response {
         Response::bad_request(format!("{}[{index}]: {error}", self.plural))
+    }
+}
+
+struct Reading<'r, 's, C, I, T> {
+    items: &'r Items<'s, C>,
+    read: Vec<T>,
+    too_many: bool,
+    item: core::marker::PhantomData<fn(I)>,
+}
+
+struct ArrayOf<'r, R>(&'r mut R);
+
+impl<'a, C, I, T> DeserializeSeed<'a> for ArrayOf<'_, Reading<'_, '_, C, I, T>>
+where
+    I: Deserialize<'a>,
+    C: Fn(I) -> Result<T, String>,
+{
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'a, C, I, T> Visitor<'a> for ArrayOf<'_, Reading<'_, '_, C, I, T>>
+where
+    I: Deserialize<'a>,
+    C: Fn(I) -> Result<T, String>,
+{
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an array of {}", self.0.items.plural)
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut array: A) -> Result<(), A::Error> {
+        let reading = self.0;
+        while (reading.read.len() as u64) < reading.items.max_items {
+            let Some(item) = array.next_element()? else {
+                return Ok(());
+            };
+            reading
+                .read
+                .push((reading.items.convert)(item).map_err(A::Error::custom)?);
+        }
+        if array.next_element::<IgnoredAny>()?.is_some() {
+            reading.too_many = true;
+            return Err(A::Error::custom("too many"));
+        }
+        Ok(())
     }
 }

@@ -15,7 +15,6 @@
 //! assert_eq!(response.body, br#"["v1.0"]"#);
 //! ```
 
-mod base64;
 mod batch;
 mod clock;
 mod cors;
@@ -25,7 +24,6 @@ mod path;
 mod percent;
 mod plan;
 mod query;
-mod reader;
 mod refused;
 mod response;
 mod router;

@@ -27,7 +27,10 @@ impl fmt::Display for BadText {
 /// A plain loop, because for texts as short as these it is faster than `split_once`.
 pub(super) fn cut(text: &str, mark: u8) -> (&str, Option<&str>) {
     match text.bytes().position(|byte| byte == mark) {
-        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
+        Some(at) => {
+            let (before, rest) = text.split_at(at);
+            (before, rest.get(1..))
+        }
         None => (text, None),
     }
 }

@@ -5,32 +5,43 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::input::{read_span, read_whole};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::input::{Number, Text, read_span, read_whole};
 use super::json::{write_display, write_string};
-use super::reader::{Reader, Value};
 use super::response::Response;
 use super::seconds::Seconds;
 use crate::refusal::Field;
 use crate::settings::{Order, Settings};
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object of settings")]
+struct Item<'a> {
+    #[serde(borrow)]
+    default_ttl: Option<Number<'a>>,
+    #[serde(borrow)]
+    default_hide: Option<Number<'a>>,
+    #[serde(borrow)]
+    max_attempts: Option<Number<'a>>,
+    #[serde(borrow)]
+    dead_letter: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_messages: Option<Number<'a>>,
+    #[serde(borrow)]
+    max_bytes: Option<Number<'a>>,
+    #[serde(borrow)]
+    order: Option<&'a RawValue>,
+    #[serde(borrow)]
+    retention: Option<Number<'a>>,
+}
+
 /// Reads a settings object. A key that is absent or `null` leaves the server's value in
 /// force. The error is the answer to the client.
 pub fn read(body: &[u8]) -> Result<Settings, Response> {
-    let mut json = Reader::new(body);
-    let keys = [
-        "default_ttl",
-        "default_hide",
-        "max_attempts",
-        "dead_letter",
-        "max_messages",
-        "max_bytes",
-        "order",
-        "retention",
-    ];
-    let values = json.object("of settings", keys);
-    let values = values.and_then(|values| json.end().map(|()| values));
-    let values = values.map_err(|error| Response::bad_request(format!("settings: {error}")))?;
-    settings(values).map_err(Response::bad_request)
+    let item = serde_json::from_slice(body)
+        .map_err(|error| Response::bad_request(format!("settings: {error}")))?;
+    settings(item).map_err(Response::bad_request)
 }
 
 /// Writes the settings that are not the server's own.
@@ -54,49 +65,35 @@ pub fn write(out: &mut Vec<u8>, settings: &Settings) {
     write_display(out, format_args!("\"order\":\"{order}\"}}"));
 }
 
-fn settings(values: [Value<'_>; 8]) -> Result<Settings, String> {
-    let [
-        default_ttl,
-        default_hide,
-        max_attempts,
-        dead_letter,
-        max_messages,
-        max_bytes,
-        order,
-        retention,
-    ] = values;
-    let max_attempts = read_whole(Field::MaxAttempts, &max_attempts, u64::from(u32::MAX))?;
+fn settings(item: Item<'_>) -> Result<Settings, String> {
+    let max_attempts = read_whole(Field::MaxAttempts, item.max_attempts, u64::from(u32::MAX))?;
     Ok(Settings {
-        default_ttl_ms: read_span(Field::DefaultTtl, &default_ttl)?,
-        default_hide_ms: read_span(Field::DefaultHide, &default_hide)?,
+        default_ttl_ms: read_span(Field::DefaultTtl, item.default_ttl)?,
+        default_hide_ms: read_span(Field::DefaultHide, item.default_hide)?,
         max_attempts: max_attempts
             .map(u32::try_from)
             .transpose()
             .map_err(|error| error.to_string())?,
-        dead_letter: queue_name(dead_letter)?,
-        max_messages: read_whole(Field::MaxMessages, &max_messages, u64::MAX)?,
-        max_bytes: read_whole(Field::MaxBytes, &max_bytes, u64::MAX)?,
-        order: self::order(&order)?,
-        marker_retention_ms: read_span(Field::Retention, &retention)?,
+        dead_letter: item.dead_letter.map(queue_name).transpose()?,
+        max_messages: read_whole(Field::MaxMessages, item.max_messages, u64::MAX)?,
+        max_bytes: read_whole(Field::MaxBytes, item.max_bytes, u64::MAX)?,
+        order: item.order.map_or(Ok(Order::default()), order)?,
+        marker_retention_ms: read_span(Field::Retention, item.retention)?,
     })
 }
 
-fn queue_name(value: Value<'_>) -> Result<Option<Box<str>>, String> {
-    match value {
-        Value::Absent | Value::Null => Ok(None),
-        Value::Text(name) => Ok(Some(name.into())),
-        _ => Err(format!("{} is not the name of a queue", Field::DeadLetter)),
+fn queue_name(json: &RawValue) -> Result<Box<str>, String> {
+    match serde_json::from_str::<Text<'_>>(json.get()) {
+        Ok(Text(name)) => Ok(name.into()),
+        Err(_) => Err(format!("{} is not the name of a queue", Field::DeadLetter)),
     }
 }
 
-fn order(value: &Value<'_>) -> Result<Order, String> {
-    match value {
-        Value::Absent | Value::Null => Ok(Order::default()),
-        Value::Text(text) if text == "fifo" => Ok(Order::Fifo),
-        Value::Text(text) if text == "lifo" => Ok(Order::Lifo),
-        Value::Text(other) => Err(format!("order is neither fifo nor lifo: \"{other}\"")),
-        Value::Number(other) => Err(format!("order is neither fifo nor lifo: {other}")),
-        Value::Bool(other) => Err(format!("order is neither fifo nor lifo: {other}")),
+fn order(json: &RawValue) -> Result<Order, String> {
+    match json.get() {
+        r#""fifo""# => Ok(Order::Fifo),
+        r#""lifo""# => Ok(Order::Lifo),
+        other => Err(format!("order is neither fifo nor lifo: {other}")),
     }
 }
 
@@ -136,9 +133,12 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let cases: [(&str, &str); 12] = [
-            ("", "settings: there is no object of settings"),
+            ("", "settings: EOF"),
             ("[]", "settings: "),
-            ("5", "settings: there is no object of settings"),
+            (
+                "5",
+                "settings: invalid type: integer `5`, expected an object of settings",
+            ),
             (r#"{"colour":1}"#, "settings: unknown field `colour`"),
             (
                 r#"{"order":"fifo","order":"lifo"}"#,

@@ -3,12 +3,27 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::input::{Items, need_text, read_span, read_text};
+use serde::Deserialize;
+
+use super::input::{Items, Number, Text, read_span};
 use super::query::read_token;
-use super::reader::{Reader, Value};
 use super::response::Response;
 use crate::command::{SettleAction, Settlement, Update};
 use crate::refusal::Field;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object that is a settlement")]
+struct Item<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
+    claim: Option<Text<'a>>,
+    delete: Option<bool>,
+    #[serde(borrow)]
+    hide: Option<Number<'a>>,
+    #[serde(borrow)]
+    ttl: Option<Number<'a>>,
+}
 
 /// True if the body of a `POST` to a queue is a settle: a JSON array, whatever its content
 /// type says. Any other body means nothing, because an update has none.
@@ -21,31 +36,26 @@ pub(super) fn read(body: &[u8], max_settlements: u64) -> Result<Vec<Settlement<'
     Items {
         plural: "settlements",
         max_items: max_settlements,
-        read: settlement,
+        convert: settlement,
     }
     .read_array(body)
 }
 
-fn settlement<'a>(json: &mut Reader<'a>) -> Result<Settlement<'a>, String> {
-    let keys = ["id", "claim", "delete", "hide", "ttl"];
-    let [id, claim, delete, hide, ttl] = json.object("that is a settlement", keys)?;
+fn settlement(item: Item<'_>) -> Result<Settlement<'_>, String> {
     let update = Update {
-        ttl_ms: read_span(Field::Ttl, &ttl)?,
-        hide_ms: read_span(Field::Hide, &hide)?,
+        ttl_ms: read_span(Field::Ttl, item.ttl)?,
+        hide_ms: read_span(Field::Hide, item.hide)?,
     };
-    let action = match delete {
-        Value::Bool(true) => SettleAction::Delete,
-        Value::Number(_) | Value::Text(_) => {
-            return Err("delete is neither true nor false".to_string());
-        }
+    let action = match item.delete {
+        Some(true) => SettleAction::Delete,
         _ if update == Update::default() => {
             return Err("neither delete nor hide is given".to_string());
         }
         _ => SettleAction::Update(update),
     };
     Ok(Settlement {
-        id: need_text("id", id)?,
-        claim: read_text("claim", claim)?.map(|token| read_token(&token)),
+        id: item.id.0,
+        claim: item.claim.map(|Text(token)| read_token(&token)),
         action,
     })
 }
@@ -101,11 +111,11 @@ mod tests {
             ),
             (
                 br#"[{"id":"a","delete":"yes"}]"#,
-                "settlements[0]: delete is neither true nor false",
+                "settlements[0]: invalid type",
             ),
             (
                 br#"[5]"#,
-                "settlements[0]: there is no object that is a settlement",
+                "settlements[0]: invalid type: integer `5`, expected an object that is a settlement",
             ),
         ];
         for (body, expected) in cases {
