@@ -213,7 +213,7 @@ impl Object {
             return Ok(());
         }
         let storage = self.storage()?;
-        let alarm = storage.get_alarm(Options::new().into())?;
+        let alarm = storage.get_alarm(Options::new())?;
         let alarm_at_ms = JsFuture::from(alarm).await?.as_f64();
         self.alarm_at_ms.set(alarm_at_ms.map(|at_ms| at_ms as u64));
         let known = self.known()?;

@@ -82,7 +82,7 @@ impl Object {
         self.alarm_at_ms.set(Some(at_ms));
         spent::count_alarm();
         let at = Date::new(&JsValue::from_f64(at_ms as f64));
-        let set = self.storage()?.set_alarm(at, Options::new().into())?;
+        let set = self.storage()?.set_alarm(at, Options::new())?;
         let set = JsFuture::from(set).await;
         if set.is_err() {
             self.alarm_at_ms.set(None);
