@@ -132,7 +132,7 @@ fn a_full_list_of_names_is_read_as_it_was_written() {
         let outcome = Ok(Reply::Names(names));
         let mut bytes = Vec::new();
         wire::encode_outcome(&mut bytes, 1, &outcome);
-        let code = if has_more { 11 } else { 1 };
+        let code = if has_more { 12 } else { 1 };
         assert_eq!(
             bytes,
             *[b"\x08\0\0\0\x11\x01", &[code][..], b"\x02\x01a\x01b"].concat()

@@ -1,11 +1,10 @@
 //! What goes wrong: with a command, with a connection, with bytes.
 
-use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::codes;
-use super::fields::{number, put_text, text};
+use super::fields::{number, text};
 use crate::codec::{Reader, put_varint};
 use crate::refusal::Refusal;
 
@@ -125,13 +124,33 @@ impl Failure {
 /// Appends a code, a text for people, and what else the code needs.
 pub(super) fn put(out: &mut Vec<u8>, failure: &Failure) {
     put_varint(out, failure.code());
-    put_text(out, &failure.to_string());
+    put_shown(out, failure);
     match failure {
         Failure::Refused(refusal) => codes::put_details(out, refusal),
         Failure::TooManyInFlight { maximum } | Failure::FrameTooLarge { maximum } => {
             put_varint(out, u64::from(*maximum));
         }
         _ => {}
+    }
+}
+
+/// Appends what is shown as a text, whose length is known only behind it.
+fn put_shown(out: &mut Vec<u8>, shown: &impl fmt::Display) {
+    struct End<'a>(&'a mut Vec<u8>);
+    impl fmt::Write for End<'_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.extend_from_slice(text.as_bytes());
+            Ok(())
+        }
+    }
+    let start = out.len();
+    // Neither the buffer fails nor what is shown here.
+    let _ = fmt::write(&mut End(out), format_args!("{shown}"));
+    let end = out.len();
+    put_varint(out, (end - start) as u64);
+    let prefix = out.len() - end;
+    if let Some(text) = out.get_mut(start..) {
+        text.rotate_right(prefix);
     }
 }
 
