@@ -8,18 +8,17 @@ impl Node {
     /// cache, for all of them at once. One after the other each would wait for it by itself.
     ///
     /// Changes nothing, and it need not be true.
-    pub fn expect<'c, 'a: 'c>(&self, commands: impl Iterator<Item = &'c Command<'a>>) {
+    pub fn expect<'c, 'a: 'c>(&self, commands: impl Iterator<Item = &'c Command<'a>> + Clone) {
+        let is_removal = |command: &&Command<'_>| matches!(command, Command::DeleteMessage { .. });
+        self.state
+            .expect_removals(commands.clone().filter(is_removal).count());
         let mut last: Option<(&QueueName<'a>, Option<u32>)> = None;
-        let mut removals = 0;
         let ids = commands.filter_map(|command| {
             let (queue, id) = match command {
                 Command::Put { queue, message } => (queue, message.id.as_deref()?),
                 Command::GetMessage { queue, id, .. }
-                | Command::UpdateMessage { queue, id, .. } => (queue, &**id),
-                Command::DeleteMessage { queue, id, .. } => {
-                    removals += 1;
-                    (queue, &**id)
-                }
+                | Command::UpdateMessage { queue, id, .. }
+                | Command::DeleteMessage { queue, id, .. } => (queue, &**id),
                 _ => return None,
             };
             // Most are about the same queue as the one before.
@@ -31,6 +30,5 @@ impl Node {
             Some((place?, id))
         });
         self.state.expect_ids(ids);
-        self.state.expect_removals(removals);
     }
 }

@@ -190,7 +190,7 @@ impl Node {
     pub fn deadline(&self) -> Option<Timestamp> {
         let deadlines = [
             self.state.next_timer(),
-            self.waiting.next_deadline(),
+            self.waiting.next_deadline(self.has_room_for_answers()),
             self.journal.deadline(),
             self.burials.next_deadline(),
         ];

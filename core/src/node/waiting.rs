@@ -77,9 +77,11 @@ impl Waiting {
         self.waiters.is_empty()
     }
 
-    pub(super) fn next_deadline(&self) -> Option<u64> {
+    /// `has_room`: others can be served, as what was given before is taken.
+    pub(super) fn next_deadline(&self, has_room: bool) -> Option<u64> {
         let first = self.deadlines.first().map(|&(deadline, _)| deadline);
-        let postponed = (!self.postponed.is_empty()).then_some(self.served_at + 1);
+        let is_postponed = has_room && !self.postponed.is_empty();
+        let postponed = is_postponed.then_some(self.served_at + 1);
         first.into_iter().chain(postponed).min()
     }
 
@@ -170,7 +172,8 @@ impl Node {
 
     /// Wakes the queues that had something left in an earlier millisecond.
     pub(super) fn wake_postponed(&mut self) {
-        if !self.waiting.postponed.is_empty() && self.state.clock > self.waiting.served_at {
+        let is_due = self.has_room_for_answers() && self.state.clock > self.waiting.served_at;
+        if is_due && !self.waiting.postponed.is_empty() {
             let postponed = core::mem::take(&mut self.waiting.postponed);
             // Some may have gone meanwhile.
             let by_number = &self.state.by_number;
@@ -242,12 +245,19 @@ impl Node {
     /// One message may be what thousands wait for who only look: what they are given in a
     /// millisecond, and what of it nobody has taken yet, is as much as one answer may be.
     fn has_served_enough(&self) -> bool {
-        let most = self.config.limits.max_answer_bytes.max(LEAST_SERVED_BYTES);
-        let given = match self.waiting.served_at == self.state.clock {
-            true => self.waiting.served_bytes,
-            false => 0,
-        };
-        given.max(self.replies.bytes()) >= most
+        let waiting = &self.waiting;
+        let is_present = waiting.served_at == self.state.clock;
+        !self.has_room_for_answers()
+            || is_present && waiting.served_bytes >= self.most_served_bytes()
+    }
+
+    /// Whether others may be served beside those whose answers nobody has taken yet.
+    pub(super) fn has_room_for_answers(&self) -> bool {
+        self.replies.bytes() < self.most_served_bytes()
+    }
+
+    fn most_served_bytes(&self) -> u64 {
+        self.config.limits.max_answer_bytes.max(LEAST_SERVED_BYTES)
     }
 
     /// The waiters with a marker that the queue has something behind, last come first.

@@ -115,10 +115,10 @@ pub struct QueueStats {
 
 impl QueueStats {
     pub(crate) fn add(&mut self, other: Self) {
-        self.messages += other.messages;
-        self.visible += other.visible;
-        self.hidden += other.hidden;
-        self.bytes += other.bytes;
+        self.messages = self.messages.saturating_add(other.messages);
+        self.visible = self.visible.saturating_add(other.visible);
+        self.hidden = self.hidden.saturating_add(other.hidden);
+        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 }
 

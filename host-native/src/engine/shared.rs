@@ -45,8 +45,8 @@ impl Cancel for Shared {
     }
 }
 
-/// What the mutex guards. It is held for the node's own work only: no I/O, no waiting,
-/// and no waking of tasks.
+/// What the mutex guards. It is held for the node's own work, and to note who is told what: no
+/// I/O, no waiting, and no waking of tasks.
 pub(super) struct Core {
     /// `None` while it is being restored, and after the end.
     pub(super) node: Option<Node>,
@@ -132,9 +132,9 @@ impl Shared {
     ) {
         let mut commands = commands.into_iter();
         let begun = Cell::new(None);
+        let mut deliveries = Deliveries::default();
         let done = self.contain_panic(|| {
             let now = self.now();
-            let mut deliveries = Deliveries::default();
             let mut core = self.lock();
             if let Some(node) = core.node.as_ref().filter(|_| !core.condemned) {
                 node.expect(commands.as_slice().iter().map(|(_, command)| command));
@@ -148,9 +148,11 @@ impl Shared {
                 begun.set(None);
                 told(tag, submitted);
             }
-            self.leave(core, decided, deliveries);
+            self.leave(core, decided, std::mem::take(&mut deliveries));
         });
         if done.is_none() {
+            // The commands before have answered others, too.
+            deliveries.send();
             if let Some(tag) = begun.get() {
                 told(tag, Submitted::Answered(Err(Failure::OutcomeUnknown)));
             }

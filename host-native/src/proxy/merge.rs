@@ -18,16 +18,11 @@ impl Router {
             Command::DeleteAccounts { page } | Command::DeleteQueues { page, .. } => (page, true),
             _ => return Err(Failure::OutcomeUnknown),
         };
-        match (is_delete, page.limit) {
-            (true, Some(_)) => self.delete_some(&command, page).await,
-            _ => {
-                let outcomes = call_all(self.links(), |_| Some(command.clone())).await;
-                match is_delete {
-                    true => deleted_names(outcomes),
-                    false => merge_names(outcomes, page.limit),
-                }
-            }
+        if is_delete && page.limit.is_some() {
+            return self.delete_some(&command, page).await;
         }
+        let outcomes = call_all(self.links(), |_| Some(command.clone())).await;
+        merge_names(outcomes, page.limit)
     }
 
     /// Finds the first names of all servers, and has each server delete those that it has.
@@ -63,7 +58,8 @@ impl Router {
                 _ => Command::DeleteAccounts { page },
             })
         });
-        deleted_names(deleted.await)
+        let names = in_order(name_lists(deleted.await)?);
+        Ok(Reply::Names(NameList::new(names, first.has_more())))
     }
 
     pub(super) fn require_all(&self) -> Result<(), Failure> {
@@ -119,7 +115,9 @@ pub(super) fn together(outcomes: Vec<Outcome>) -> Result<Vec<Reply>, Failure> {
 }
 
 /// The first names of all servers, as many as are asked for. Where the list of a server ends
-/// because it is full, the whole ends: behind its last name there may be others of it.
+/// because it is full, the whole ends: behind its last name there may be others of it. So it is
+/// with what was deleted: whoever goes on behind the last name meets all that is left, and what
+/// other servers have deleted there already is not told.
 fn merge_names(outcomes: Vec<Outcome>, limit: Option<u64>) -> Outcome {
     let lists = name_lists(outcomes)?;
     let full = lists.iter().filter(|own| own.has_more());
@@ -134,13 +132,6 @@ fn merge_names(outcomes: Vec<Outcome>, limit: Option<u64>) -> Outcome {
     let has_more = end.is_some() && names.len() < limit;
     names.truncate(limit);
     Ok(Reply::Names(NameList::new(names, has_more)))
-}
-
-/// All names that were deleted.
-fn deleted_names(outcomes: Vec<Outcome>) -> Outcome {
-    let lists = name_lists(outcomes)?;
-    let has_more = lists.iter().any(NameList::has_more);
-    Ok(Reply::Names(NameList::new(in_order(lists), has_more)))
 }
 
 fn name_lists(outcomes: Vec<Outcome>) -> Result<Vec<NameList>, Failure> {
@@ -209,7 +200,6 @@ mod tests {
         assert_eq!(merge_names(parts(), Some(4)), names(&["a", "b", "c", "d"]));
         let parts = || vec![listed(&["b", "d"], true), listed(&["a", "c"], true)];
         assert_eq!(merge_names(parts(), None), listed(&["a", "b", "c"], true));
-        assert_eq!(deleted_names(parts()), listed(&["a", "b", "c", "d"], true));
     }
 
     #[test]

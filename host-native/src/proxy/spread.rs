@@ -93,9 +93,9 @@ impl Router {
             let Reply::Stats(own) = reply else {
                 return Err(Failure::OutcomeUnknown);
             };
-            stats.messages += own.messages;
-            stats.hidden += own.hidden;
-            stats.bytes += own.bytes;
+            stats.messages = stats.messages.saturating_add(own.messages);
+            stats.hidden = stats.hidden.saturating_add(own.hidden);
+            stats.bytes = stats.bytes.saturating_add(own.bytes);
         }
         Ok(Reply::Stats(stats))
     }

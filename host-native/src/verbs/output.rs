@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tokio::net::unix::pipe::{self, Receiver};
 use tokio::sync::{Mutex, oneshot};
+use tokio::task::JoinHandle;
 
 /// Bytes that are read at once: what a pipe holds. A longer line may be cut by those of others.
 const MOST_BYTES: usize = 64 << 10;
@@ -24,7 +25,11 @@ pub(super) struct Output {
 
 /// What is to be printed of one command.
 #[derive(Debug)]
-pub(super) struct Printing(oneshot::Sender<oneshot::Sender<()>>);
+pub(super) struct Printing {
+    /// Tells that the command has ended, and whom to tell when all of it is printed.
+    end: oneshot::Sender<oneshot::Sender<()>>,
+    follower: JoinHandle<io::Result<()>>,
+}
 
 impl Output {
     /// What a command is to write to.
@@ -32,13 +37,13 @@ impl Output {
         let (sender, receiver) = pipe::pipe()?;
         let command = self.commands.fetch_add(1, Relaxed);
         let (end, ended) = oneshot::channel();
-        tokio::spawn(Arc::clone(self).follow(command, receiver, ended));
-        Ok((sender.into_blocking_fd()?.into(), Printing(end)))
+        let follower = tokio::spawn(Arc::clone(self).follow(command, receiver, ended));
+        let printing = Printing { end, follower };
+        Ok((sender.into_blocking_fd()?.into(), printing))
     }
 
     /// Prints until nobody can write any more; that may be later than the command's end, if
-    /// it has left something running. Whoever writes when nobody reads any more is told by
-    /// the system, as always.
+    /// it has left something running.
     async fn follow(
         self: Arc<Self>,
         command: u64,
@@ -50,13 +55,14 @@ impl Output {
         loop {
             let told = tokio::select! {
                 biased;
-                readable = receiver.readable() => {
-                    readable?;
-                    None
-                }
+                // First, as what was left running may write without a pause.
                 told = &mut ended, if is_running => {
                     is_running = false;
                     told.ok()
+                }
+                readable = receiver.readable() => {
+                    readable?;
+                    None
                 }
             };
             let is_over = match told {
@@ -111,12 +117,17 @@ impl Output {
 }
 
 impl Printing {
-    /// The command has ended: completes when all that it has written is printed, or cannot be.
-    pub(super) async fn catch_up(self) {
+    /// The command has ended: completes when all that it has written is printed.
+    ///
+    /// # Errors
+    /// Some of it could not be printed.
+    pub(super) async fn catch_up(self) -> io::Result<()> {
         let (tell, caught_up) = oneshot::channel();
-        if self.0.send(tell).is_ok() {
-            let _ = caught_up.await;
+        if self.end.send(tell).is_ok() && caught_up.await.is_ok() {
+            return Ok(());
         }
+        // It has ended before it was asked: with the output, or because of an error.
+        self.follower.await.map_err(io::Error::other)?
     }
 }
 

@@ -171,23 +171,34 @@ impl Job {
             () = self.told(1) => {
                 self.end(&mut child).await?;
                 feeding.abort();
+                let printed = self.print_all(printing).await;
                 self.unless_hurried(held.release(Duration::ZERO)).await?;
-                return Ok(());
+                return Ok(printed?);
             }
             () = held.lost() => {
                 self.end(&mut child).await?;
                 feeding.abort();
                 tell(&held, "the claim is lost, somebody else has the message");
-                return Ok(());
+                return Ok(self.print_all(printing).await?);
             }
         };
         // A command need not read its input.
         feeding.abort();
-        tokio::select! {
-            () = printing.catch_up() => {}
-            () = self.told(2) => {}
+        if let Err(error) = self.print_all(printing).await {
+            // What nobody got to see is not done.
+            self.unless_hurried(held.release(Duration::ZERO)).await?;
+            return Err(error.into());
         }
         self.settle(held, status?).await
+    }
+
+    /// Prints what a command that has ended has written, unless the program is told to stop for
+    /// the second time.
+    async fn print_all(&self, printing: Printing) -> std::io::Result<()> {
+        tokio::select! {
+            printed = printing.catch_up() => printed,
+            () = self.told(2) => Ok(()),
+        }
     }
 
     /// What the call comes to, if it comes to that before the program is told to stop for the

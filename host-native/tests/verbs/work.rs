@@ -1,5 +1,6 @@
 //! `burrow work`, and who else goes on for long.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Output, Stdio};
 
@@ -258,4 +259,34 @@ fn what_commands_print_is_not_mixed_up() {
         "yes | head -c 1000000; (sleep 3; echo late) 2>/dev/null &",
     );
     assert!(much == "y\n".repeat(500_000), "{} bytes", much.len());
+}
+
+#[test]
+fn what_cannot_be_printed_is_not_acknowledged() {
+    let server = server(&[]);
+    let url = url(&server);
+    let place = ["--url", url.as_str()];
+    told(place, &["put", "a/q", "job"], "", 0);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut work = burrow(place, &["work", "a/q", "--wait=0", "--", "cat"]);
+    let ended = work.stdin(Stdio::null()).stdout(full).output().unwrap();
+    let errors = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("No space left"), "{errors}");
+    assert_eq!(told(place, &["pop", "a/q"], "", 0), "job\n");
+}
+
+#[test]
+fn what_a_command_leaves_running_keeps_no_message() {
+    let server = server(&[]);
+    let url = url(&server);
+    let place = ["--url", url.as_str()];
+    told(place, &["put", "a/q", "job"], "", 0);
+    let mut work = burrow(
+        place,
+        &["work", "a/q", "--wait=0", "--", "sh", "-c", "yes &"],
+    );
+    let ended = work.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    assert!(ended.unwrap().success());
+    told(place, &["pop", "a/q"], "", 4);
 }

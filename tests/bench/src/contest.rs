@@ -69,7 +69,9 @@ impl Options {
 
     /// As [`publish`](Self::publish), where there is nothing to draw.
     pub fn publish_tables(&self, name: &str, run: &Run) -> anyhow::Result<()> {
-        ensure!(self.svg.is_none(), "--svg: there is no plot of {name}");
+        if self.svg.is_some() {
+            eprintln!("--svg: there is no plot of {name}");
+        }
         self.print(run)?;
         match &self.document {
             Some(document) => run.write_section(document, name, None),

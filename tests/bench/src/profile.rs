@@ -52,11 +52,14 @@ impl For {
         (Self::Rest, "tokio and rest"),
     ];
 
-    /// By the thread's name, the file that the code is in, and the function.
+    /// By the thread's name, the file that the code is in, and the function with the level of
+    /// the machine that it runs on in front, `[k]` for the kernel.
     fn of(thread: &str, file: &str, function: &str) -> Self {
+        let is_kernel = function.starts_with("[k]");
+        let function = function.split_once("] ").map_or(function, |(_, name)| name);
         let any = |parts: &[&str]| parts.iter().any(|part| function.contains(part));
         let serves = thread.starts_with("tokio") || thread == "burrow";
-        if file.starts_with("[kernel") {
+        if is_kernel {
             return if serves { Self::Network } else { Self::Disk };
         }
         if file.starts_with("[vdso") || any(&["clock_gettime", "Timespec::now"]) {
@@ -236,7 +239,8 @@ struct Perf(Child);
 impl Perf {
     fn is_usable() -> bool {
         let trial = Command::new("perf")
-            .args(["record", "--quiet", "--output", "/dev/null", "true"])
+            .args(["record", "--quiet", "--event", "cpu-clock:k"])
+            .args(["--output", "/dev/null", "true"])
             .output();
         trial.is_ok_and(|trial| trial.status.success())
     }
@@ -288,8 +292,6 @@ fn samples(file: &Path) -> anyhow::Result<BTreeMap<For, u64>> {
         let Ok(count) = count.parse::<u64>() else {
             continue;
         };
-        // In front of the function stands which level of the machine it runs on.
-        let function = function.split_once("] ").map_or(function, |(_, name)| name);
         *samples.entry(For::of(thread, file, function)).or_insert(0) += count;
     }
     Ok(samples)
@@ -304,8 +306,8 @@ mod tests {
         let worker = "tokio-rt-worker";
         let committer = "burrow-committ";
         for (thread, file, function, what) in [
-            (worker, "[kernel.kallsyms]", "tcp_sendmsg", For::Network),
-            (committer, "[kernel.kallsyms]", "ext4_sync_file", For::Disk),
+            (worker, "[kernel.kallsyms]", "[k] tcp_sendmsg", For::Network),
+            (committer, "[ext4]", "[k] ext4_sync_file", For::Disk),
             (committer, "burrow", "sqlite3VdbeExec", For::Sqlite),
             (committer, "burrow", "walWriteOneFrame", For::Sqlite),
             (
