@@ -61,9 +61,11 @@ pub(crate) fn restore(config: &Config, load: &mut dyn Load) -> Result<Restored, 
         0 => header.first_home,
         _ => bodies.fold(0, u64::saturating_add),
     };
+    let limits = &config.limits;
+    let messages = expected.min(limits.max_messages);
     let markers = plan.ending.map_or(0, |ending| ending.markers);
-    let most = MOST_EXPECTED.min(config.limits.max_markers.saturating_add(expected));
-    state.expect(expected.saturating_add(markers).min(most));
+    let markers = markers.min(limits.max_markers);
+    state.expect(messages.saturating_add(markers).min(MOST_EXPECTED));
     let mut walk = Walk::new(state, plan, start);
     let mut report = RestoreReport {
         last_sequence: last,
