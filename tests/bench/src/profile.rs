@@ -58,9 +58,11 @@ impl For {
         let is_kernel = function.starts_with("[k]");
         let function = function.split_once("] ").map_or(function, |(_, name)| name);
         let any = |parts: &[&str]| parts.iter().any(|part| function.contains(part));
-        let serves = thread.starts_with("tokio") || thread == "burrow";
+        let stores = ["burrow-commit", "burrow-wal"]
+            .iter()
+            .any(|name| thread.starts_with(name));
         if is_kernel {
-            return if serves { Self::Network } else { Self::Disk };
+            return if stores { Self::Disk } else { Self::Network };
         }
         if file.starts_with("[vdso") || any(&["clock_gettime", "Timespec::now"]) {
             return Self::Clock;
@@ -81,7 +83,7 @@ impl For {
             Self::Machine
         } else if any(&["burrow::engine", "burrow::desk"]) {
             Self::Engine
-        } else if any(&["burrow::storage", "rusqlite"]) || !serves && !function.contains("::") {
+        } else if any(&["burrow::storage", "rusqlite"]) || stores && !function.contains("::") {
             Self::Sqlite
         } else {
             Self::Rest
@@ -307,6 +309,12 @@ mod tests {
         let committer = "burrow-committ";
         for (thread, file, function, what) in [
             (worker, "[kernel.kallsyms]", "[k] tcp_sendmsg", For::Network),
+            (
+                "burrow-bench",
+                "[kernel.kallsyms]",
+                "[k] tcp_sendmsg",
+                For::Network,
+            ),
             (committer, "[ext4]", "[k] ext4_sync_file", For::Disk),
             (committer, "burrow", "sqlite3VdbeExec", For::Sqlite),
             (committer, "burrow", "walWriteOneFrame", For::Sqlite),
