@@ -7,7 +7,6 @@ use std::thread::LocalKey;
 use burrow_core::wire::{Event, Failure, Session};
 use burrow_core::{Command, Reply};
 use futures_channel::oneshot;
-use wasm_bindgen::JsCast as _;
 use worker::js_sys::{ArrayBuffer, Promise, Uint8Array};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::worker_sys::ext::WebSocketExt as _;
@@ -15,7 +14,7 @@ use worker::{Env, console_error, web_sys};
 
 use crate::desk::shown_at_once;
 use crate::directory;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, expect};
 use crate::memory::{Lent, outside};
 use crate::object::MAX_NAME_BYTES;
 use crate::places::{self, About, BYTES, Place};
@@ -391,13 +390,13 @@ impl Route {
 /// The frame that a request is answered with, which counts from when it is announced; None if there was no
 /// room for the request.
 async fn answer_of(promise: Promise) -> Result<Option<(ArrayBuffer, Lent)>> {
-    let answer: web_sys::Response = JsFuture::from(promise).await?.dyn_into()?;
+    let answer: web_sys::Response = expect(JsFuture::from(promise).await?, "response")?;
     let length = answer.headers().get(BYTES)?;
     let length = length.and_then(|length| length.parse().ok());
     let lent = outside(length.unwrap_or(0));
     let body = JsFuture::from(answer.array_buffer()?).await?;
     match answer.status() {
-        200 => Ok(Some((body.dyn_into()?, lent))),
+        200 => Ok(Some((expect(body, "buffer")?, lent))),
         NO_ROOM => Ok(None),
         status => Err(Error::from(format!("status {status}"))),
     }

@@ -14,10 +14,17 @@ pub(crate) struct Error(JsValue);
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = || self.0.dyn_ref().map(js_sys::Error::message);
-        let text = self.0.as_string().or_else(|| message().map(String::from));
+        // With the name of its kind, without which many a message means nothing.
+        let told = || self.0.dyn_ref().map(js_sys::Error::to_string);
+        let text = self.0.as_string().or_else(|| told().map(String::from));
         f.write_str(text.as_deref().unwrap_or("what was thrown is no error"))
     }
+}
+
+/// What the runtime gave, as what it has to be.
+pub(crate) fn expect<T: JsCast>(given: JsValue, what: &str) -> Result<T> {
+    let expected = given.dyn_into();
+    expected.map_err(|_| Error::from(format!("the runtime gave no {what}")))
 }
 
 impl From<JsValue> for Error {

@@ -8,7 +8,7 @@ use worker::web_sys::{
     Headers, ReadableStream, ReadableStreamDefaultReader, Request, Response, ResponseInit,
 };
 
-use crate::error::Result;
+use crate::error::{Result, expect};
 use crate::memory::{Lent, in_use, outside, reserve};
 use crate::promise::spawn;
 
@@ -194,7 +194,7 @@ pub(crate) async fn read_body(
         if piece.is_undefined() {
             break;
         }
-        let piece: Uint8Array = piece.dyn_into()?;
+        let piece: Uint8Array = expect(piece, "bytes")?;
         bytes += piece.length() as usize;
         if bytes as u64 > maximum_bytes {
             return Ok(Body::TooLarge);

@@ -8,7 +8,7 @@ use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::{Headers, Request, RequestInit, Response};
 use worker::worker_sys::DurableObjectNamespace;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, expect};
 use crate::http;
 use crate::spent;
 
@@ -114,6 +114,9 @@ pub(crate) fn gateway(env: &Env, number: u32) -> Result<Place> {
 
 fn named(env: &Env, binding: &str, name: &str) -> Result<Place> {
     let namespace = Reflect::get(env, &binding.into())?;
+    if !namespace.is_object() {
+        return Err(Error::from(format!("the binding {binding} is missing")));
+    }
     let namespace: DurableObjectNamespace = namespace.unchecked_into();
     Ok(namespace.get_by_name(name)?.unchecked_into())
 }
@@ -129,7 +132,7 @@ extern "C" {
 
 impl Place {
     pub(crate) async fn answer(&self, request: &Request) -> Result<Response> {
-        Ok(JsFuture::from(self.fetch(request)).await?.dyn_into()?)
+        expect(JsFuture::from(self.fetch(request)).await?, "response")
     }
 
     /// Asks another object something, and gives what it tells.
@@ -179,7 +182,7 @@ pub(crate) struct Asked(JsFuture);
 
 impl Asked {
     pub(crate) async fn told(self) -> Result<String> {
-        let answer: Response = self.0.await?.dyn_into()?;
+        let answer: Response = expect(self.0.await?, "response")?;
         let text = JsFuture::from(answer.text()?).await?;
         let text = text.as_string().unwrap_or_default();
         match answer.status() {

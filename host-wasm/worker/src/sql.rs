@@ -4,7 +4,7 @@ use wasm_bindgen::prelude::*;
 use worker::js_sys::{Array, Uint8Array};
 use worker::worker_sys::{DurableObjectStorage, SqlStorage, SqlStorageCursor};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, expect};
 use crate::spent;
 
 pub(crate) type Row = Array;
@@ -25,7 +25,7 @@ pub(crate) fn query(sql: &SqlStorage, statement: &str, values: &[JsValue]) -> Re
         if next.done() {
             return Ok(rows);
         }
-        rows.push(next.value().dyn_into()?);
+        rows.push(expect(next.value(), "row")?);
     }
 }
 

@@ -81,14 +81,18 @@ impl Object {
     async fn set_alarm(&self, at_ms: u64) -> Result<()> {
         self.alarm_at_ms.set(Some(at_ms));
         spent::count_alarm();
-        let at = Date::new(&JsValue::from_f64(at_ms as f64));
-        let set = self.storage()?.set_alarm(at, Options::new())?;
-        let set = JsFuture::from(set).await;
+        let set: Result<()> = async {
+            let at = Date::new(&JsValue::from_f64(at_ms as f64));
+            let set = self.storage()?.set_alarm(at, Options::new())?;
+            JsFuture::from(set).await?;
+            Ok(())
+        }
+        .await;
+        // However it failed, the next who arms sets it.
         if set.is_err() {
             self.alarm_at_ms.set(None);
         }
-        set?;
-        Ok(())
+        set
     }
 }
 

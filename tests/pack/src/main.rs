@@ -3,6 +3,7 @@
 mod arrange;
 mod bindgen;
 mod component;
+mod table;
 mod trim;
 
 use std::path::Path;

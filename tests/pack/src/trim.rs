@@ -1,18 +1,15 @@
 //! Leaves out of a module what the script that it is bundled with does not call: bindings of crates are
 //! exports, which the linker has to keep, and so are functions that only such bindings have the address of.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use walrus::ir::{Const, Value, Visitor, dfs_in_order};
-use walrus::{
-    ConstExpr, DataKind, ElementId, ElementItems, ElementKind, ExportItem, FunctionId,
-    FunctionKind, Module, ModuleConfig, passes,
-};
+use walrus::{Module, ModuleConfig, passes};
+use wasmparser::Validator;
 
-use crate::arrange;
+use crate::{arrange, table};
 
 /// The names by which bindings know each other, and nobody else.
 const OF_BINDINGS: [&str; 2] = ["__wb", "wasm_bindgen_"];
@@ -21,24 +18,43 @@ const OF_BINDINGS: [&str; 2] = ["__wb", "wasm_bindgen_"];
 /// arranged so that it packs well.
 pub(crate) fn trim(path: &Path, script_path: &Path) -> anyhow::Result<()> {
     let in_script = || script_path.display().to_string();
+    let in_module = || path.display().to_string();
+    let module = fs::read(path).with_context(in_module)?;
     let script = fs::read_to_string(script_path).with_context(in_script)?;
+    let (module, script) = trimmed(&module, &script).with_context(in_module)?;
+    fs::write(script_path, script).with_context(in_script)?;
+    fs::write(path, module).with_context(in_module)
+}
+
+/// The same for what the files hold. What is given is a valid module.
+pub(crate) fn trimmed(module: &[u8], script: &str) -> anyhow::Result<(Vec<u8>, String)> {
     let mut config = ModuleConfig::new();
     config
         .generate_name_section(false)
         .generate_producers_section(false);
-    let mut module = config.parse_file(path)?;
+    let mut module = config.parse(module)?;
     let unused = module.exports.iter();
     let unused = unused.filter(|export| !script.contains(&export.name));
     let unused: Vec<_> = unused.map(|export| export.id()).collect();
     for export in unused {
         module.exports.delete(export);
     }
-    clear_table(&mut module);
+    if let Err(reason) = table::clear(&mut module) {
+        eprintln!("WARNING: no function is taken out of the table: {reason:#}");
+    }
     passes::gc::run(&mut module);
     module.customs.remove_raw("target_features");
-    fs::write(script_path, shorten(&mut module, &script)).with_context(in_script)?;
-    let arranged = arrange::arrange(&module.emit_wasm())?;
-    fs::write(path, arranged).with_context(|| path.display().to_string())
+    let script = shorten(&mut module, script);
+    let module = arrange::arrange(&module.emit_wasm())?;
+    validate(&module)?;
+    Ok((module, script))
+}
+
+/// Nothing is written that a runtime would refuse.
+fn validate(module: &[u8]) -> anyhow::Result<()> {
+    let validated = Validator::new().validate_all(module);
+    validated.context("what is left is no valid module")?;
+    Ok(())
 }
 
 /// Gives bindings short names, in the module and in the script, which is given.
@@ -64,116 +80,33 @@ fn shorten(module: &mut Module, script: &str) -> String {
     shortened
 }
 
-/// Takes functions out of the table whose places no code and no data names. A number that happens to be that
-/// of a place keeps its function; the linker is told to begin the table where such numbers are rare.
-fn clear_table(module: &mut Module) {
-    for (segment, first, functions) in tables(module) {
-        let named = Named::find(module, first, &functions);
-        let Some(&any) = functions.iter().find(|one| named.functions.contains(one)) else {
-            continue;
-        };
-        let kept = functions.iter().map(|one| match one {
-            named_one if named.functions.contains(named_one) => *named_one,
-            _ => any,
-        });
-        module.elements.get_mut(segment).items = ElementItems::Functions(kept.collect());
-    }
-}
+#[cfg(test)]
+mod tests {
+    use wasm_encoder::{CodeSection, Function, FunctionSection, TypeSection};
 
-/// The parts of tables that hold functions, and where they begin.
-fn tables(module: &Module) -> Vec<(ElementId, u32, Vec<FunctionId>)> {
-    let segments = module.elements.iter().filter_map(|segment| {
-        let ElementKind::Active { offset, .. } = &segment.kind else {
-            return None;
-        };
-        let ElementItems::Functions(functions) = &segment.items else {
-            return None;
-        };
-        Some((segment.id(), number(offset)?, functions.clone()))
-    });
-    segments.collect()
-}
+    use super::*;
 
-fn number(value: &ConstExpr) -> Option<u32> {
-    match value {
-        ConstExpr::Value(Value::I32(number)) => Some(*number as u32),
-        _ => None,
-    }
-}
-
-/// The functions that can be reached from exports, by calls and by their places in a table.
-struct Named<'m> {
-    table: &'m [FunctionId],
-    /// The place of the table's first function.
-    first: u32,
-    functions: HashSet<FunctionId>,
-    unread: Vec<FunctionId>,
-}
-
-impl<'m> Named<'m> {
-    fn find(module: &Module, first: u32, table: &'m [FunctionId]) -> Self {
-        let mut named = Self {
-            table,
-            first,
-            functions: HashSet::new(),
-            unread: Vec::new(),
-        };
-        for export in module.exports.iter() {
-            if let ExportItem::Function(function) = export.item {
-                named.reach(function);
-            }
-        }
-        module
-            .start
-            .into_iter()
-            .for_each(|start| named.reach(start));
-        for data in module.data.iter() {
-            named.read_data(&data.kind, &data.value);
-        }
-        while let Some(function) = named.unread.pop() {
-            if let FunctionKind::Local(local) = &module.funcs.get(function).kind {
-                dfs_in_order(&mut named, local, local.entry_block());
-            }
-        }
-        named
+    /// A module with one function of this body.
+    fn module(body: &Function) -> Vec<u8> {
+        let mut types = TypeSection::new();
+        types.ty().function([], []);
+        let mut functions = FunctionSection::new();
+        functions.function(0);
+        let mut code = CodeSection::new();
+        code.function(body);
+        let mut module = wasm_encoder::Module::new();
+        module.section(&types).section(&functions).section(&code);
+        module.finish()
     }
 
-    fn reach(&mut self, function: FunctionId) {
-        if self.functions.insert(function) {
-            self.unread.push(function);
-        }
-    }
-
-    fn reach_place(&mut self, place: u32) {
-        let place = place.checked_sub(self.first);
-        let function = place.and_then(|place| self.table.get(place as usize));
-        function
-            .into_iter()
-            .for_each(|function| self.reach(*function));
-    }
-
-    /// An address lies at a multiple of four.
-    fn read_data(&mut self, kind: &DataKind, bytes: &[u8]) {
-        let start = match kind {
-            DataKind::Active { offset, .. } => number(offset).unwrap_or_default(),
-            DataKind::Passive => 0,
-        };
-        let before = start.wrapping_neg() as usize % 4;
-        let (words, _) = bytes.get(before..).unwrap_or_default().as_chunks();
-        for word in words {
-            self.reach_place(u32::from_le_bytes(*word));
-        }
-    }
-}
-
-impl Visitor<'_> for Named<'_> {
-    fn visit_function_id(&mut self, function: &FunctionId) {
-        self.reach(*function);
-    }
-
-    fn visit_const(&mut self, constant: &Const) {
-        if let Value::I32(number) = constant.value {
-            self.reach_place(number as u32);
-        }
+    #[test]
+    fn what_a_runtime_would_refuse_is_not_written() {
+        let mut body = Function::new([]);
+        body.instructions().end();
+        assert!(validate(&module(&body)).is_ok());
+        // There is nothing that could be dropped.
+        let mut body = Function::new([]);
+        body.instructions().drop().end();
+        assert!(validate(&module(&body)).is_err());
     }
 }

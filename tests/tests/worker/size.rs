@@ -4,7 +4,8 @@ use std::process::Command;
 
 use burrow_tests::worker::config;
 
-/// Wanted are 150,000. More than half is the queue itself; the rest is what binds Rust to promises, requests and storage.
+/// Wanted are 150,000. The queue itself is 78,000, with its maps; serde_json and base64 are 31,000; the objects, and what
+/// binds them to promises, requests and storage, 50,000. The Worker's README has the rest.
 const MOST_BYTES: usize = 206_000;
 
 #[test]
