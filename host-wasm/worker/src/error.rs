@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen::{JsCast, JsValue};
 use worker::js_sys;
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
@@ -23,8 +23,10 @@ impl fmt::Display for Error {
 
 /// What the runtime gave, as what it has to be.
 pub(crate) fn expect<T: JsCast>(given: JsValue, what: &str) -> Result<T> {
-    let expected = given.dyn_into();
-    expected.map_err(|_| Error::from(format!("the runtime gave no {what}")))
+    match given.has_type::<T>() {
+        true => Ok(given.unchecked_into()),
+        false => Err(Error::from(["the runtime gave no ", what].concat())),
+    }
 }
 
 impl From<JsValue> for Error {

@@ -115,7 +115,7 @@ pub(crate) fn gateway(env: &Env, number: u32) -> Result<Place> {
 fn named(env: &Env, binding: &str, name: &str) -> Result<Place> {
     let namespace = Reflect::get(env, &binding.into())?;
     if !namespace.is_object() {
-        return Err(Error::from(format!("the binding {binding} is missing")));
+        return Err(Error::from(["no binding ", binding].concat()));
     }
     let namespace: DurableObjectNamespace = namespace.unchecked_into();
     Ok(namespace.get_by_name(name)?.unchecked_into())
