@@ -79,8 +79,13 @@ fn no_more_is_given_while_nobody_takes_it() {
     put(&mut node, at(10));
     node.handle_deadline(at(20));
     node.handle_deadline(at(30));
-    assert_eq!((node.stats().replies, node.deadline()), (5, Some(at(31))));
+    // Only the end of the waiting is due meanwhile.
+    assert_eq!(
+        (node.stats().replies, node.deadline()),
+        (5, Some(at(1_001)))
+    );
     assert_eq!(told(&mut node), (5, 0));
+    assert!(node.deadline().is_some_and(|deadline| deadline <= at(31)));
     node.handle_deadline(at(31));
     assert_eq!(told(&mut node), (5, 0));
 }

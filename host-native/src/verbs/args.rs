@@ -337,7 +337,7 @@ const WORK_HELP: &str = concat!(
   Ctrl-C and SIGTERM end the commands with SIGTERM, after 5 seconds with SIGKILL, and give
   back what is not done. If this program is killed, its messages come back after --hide.
   A second one kills them at once and gives back nothing: that comes back after --hide.
-  While the server is away it goes on trying, unless --wait is given.
+  While the server is away it goes on trying; with --wait, for --deadline at the most.
   With --wait this program ends by itself: with 123, like xargs, if there are messages whose
   command failed and did not succeed later. They were given back.
 
