@@ -390,13 +390,13 @@ impl Route {
 /// The frame that a request is answered with, which counts from when it is announced; None if there was no
 /// room for the request.
 async fn answer_of(promise: Promise) -> Result<Option<(ArrayBuffer, Lent)>> {
-    let answer: web_sys::Response = expect(JsFuture::from(promise).await?, "response")?;
+    let answer: web_sys::Response = expect(JsFuture::from(promise).await?, "no response came")?;
     let length = answer.headers().get(BYTES)?;
     let length = length.and_then(|length| length.parse().ok());
     let lent = outside(length.unwrap_or(0));
     let body = JsFuture::from(answer.array_buffer()?).await?;
     match answer.status() {
-        200 => Ok(Some((expect(body, "buffer")?, lent))),
+        200 => Ok(Some((expect(body, "no bytes came")?, lent))),
         NO_ROOM => Ok(None),
         status => Err(Error::from(format!("status {status}"))),
     }

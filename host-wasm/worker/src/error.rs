@@ -21,12 +21,9 @@ impl fmt::Display for Error {
     }
 }
 
-/// What the runtime gave, as what it has to be.
-pub(crate) fn expect<T: JsCast>(given: JsValue, what: &str) -> Result<T> {
-    match given.has_type::<T>() {
-        true => Ok(given.unchecked_into()),
-        false => Err(Error::from(["the runtime gave no ", what].concat())),
-    }
+/// What the runtime gave, as what it has to be; if it is not, `otherwise` says so.
+pub(crate) fn expect<T: JsCast>(given: JsValue, otherwise: &str) -> Result<T> {
+    given.dyn_into().map_err(|_| Error::from(otherwise))
 }
 
 impl From<JsValue> for Error {

@@ -194,7 +194,7 @@ pub(crate) async fn read_body(
         if piece.is_undefined() {
             break;
         }
-        let piece: Uint8Array = expect(piece, "bytes")?;
+        let piece: Uint8Array = expect(piece, "no bytes came")?;
         bytes += piece.length() as usize;
         if bytes as u64 > maximum_bytes {
             return Ok(Body::TooLarge);

@@ -115,7 +115,7 @@ pub(crate) fn gateway(env: &Env, number: u32) -> Result<Place> {
 fn named(env: &Env, binding: &str, name: &str) -> Result<Place> {
     let namespace = Reflect::get(env, &binding.into())?;
     if !namespace.is_object() {
-        return Err(Error::from(["no binding ", binding].concat()));
+        return Err(Error::from(format!("there is no binding {binding}")));
     }
     let namespace: DurableObjectNamespace = namespace.unchecked_into();
     Ok(namespace.get_by_name(name)?.unchecked_into())
@@ -132,7 +132,10 @@ extern "C" {
 
 impl Place {
     pub(crate) async fn answer(&self, request: &Request) -> Result<Response> {
-        expect(JsFuture::from(self.fetch(request)).await?, "response")
+        expect(
+            JsFuture::from(self.fetch(request)).await?,
+            "no response came",
+        )
     }
 
     /// Asks another object something, and gives what it tells.
@@ -182,7 +185,7 @@ pub(crate) struct Asked(JsFuture);
 
 impl Asked {
     pub(crate) async fn told(self) -> Result<String> {
-        let answer: Response = expect(self.0.await?, "response")?;
+        let answer: Response = expect(self.0.await?, "no response came")?;
         let text = JsFuture::from(answer.text()?).await?;
         let text = text.as_string().unwrap_or_default();
         match answer.status() {

@@ -25,7 +25,7 @@ pub(crate) fn query(sql: &SqlStorage, statement: &str, values: &[JsValue]) -> Re
         if next.done() {
             return Ok(rows);
         }
-        rows.push(expect(next.value(), "row")?);
+        rows.push(expect(next.value(), "no row came")?);
     }
 }
 

@@ -27,7 +27,7 @@ fn what_wrangler_packs_serves() {
 fn the_log_tells_of_bindings_that_are_wrong() {
     let root = r#"(name = "ROOT", durableObjectNamespace = "Root")"#;
     let cases = [
-        ("missing.capnp", "", "the binding ROOT is missing"),
+        ("missing.capnp", "", "there is no binding ROOT"),
         (
             "other.capnp",
             r#"(name = "ROOT", json = "{}")"#,
