@@ -69,6 +69,7 @@ impl Server {
         }
         self.session.received().extend_from_slice(bytes);
         loop {
+            self.take_small();
             match self.session.next(&mut self.out) {
                 None => break,
                 Some(Event::Answered) => {}
@@ -90,6 +91,23 @@ impl Server {
         assert_eq!(self.waiting.len(), self.session.in_flight() as usize);
         assert!(self.session.in_flight() <= OFFER.max_in_flight);
         assert!(self.session.unread() <= OFFER.max_frame_bytes as usize + 4);
+    }
+
+    /// What a host submits together.
+    fn take_small(&mut self) {
+        let mut commands = Vec::new();
+        self.session.next_small(3, &mut commands);
+        self.node
+            .expect(commands.iter().map(|(_, command)| command));
+        for (id, command) in commands {
+            assert!(command.is_small(), "{command:?}");
+            says_the_same(&command);
+            self.submitted += 1;
+            let ticket = self.node.submit(self.now, command);
+            self.waiting.insert(ticket, id);
+            self.now = self.now.after_ms(1);
+        }
+        self.answer();
     }
 
     fn cancel(&mut self, id: u64) {
