@@ -1,12 +1,12 @@
 //! CRC-32 (IEEE) of what is stored and moved. Where modules are downloaded, without the sixteen kilobytes of tables
 //! that the crate of this name has.
 
-#[cfg(not(target_family = "wasm"))]
+#[cfg(any(not(target_family = "wasm"), feature = "fast-crc"))]
 pub(crate) use crc32fast::hash;
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", not(feature = "fast-crc")))]
 pub(crate) use small::hash;
 
-#[cfg(any(target_family = "wasm", test))]
+#[cfg(any(all(target_family = "wasm", not(feature = "fast-crc")), test))]
 mod small {
     const POLYNOMIAL: u32 = 0xedb8_8320;
     const BYTES: usize = 256;

@@ -230,6 +230,18 @@ impl<'a> Frames<'a> {
     }
 }
 
+/// The frame that these bytes are, no more and no less, where they come one by one and not as a stream.
+pub fn decode_frame(bytes: &[u8]) -> Result<Frame<'_>, DecodeError> {
+    match bytes.split_first_chunk::<PREFIX_BYTES>() {
+        Some((prefix, frame))
+            if usize::try_from(u32::from_le_bytes(*prefix)) == Ok(frame.len()) =>
+        {
+            read(frame)
+        }
+        _ => Err(DecodeError::Malformed),
+    }
+}
+
 fn read(frame: &[u8]) -> Result<Frame<'_>, DecodeError> {
     let mut reader = Reader::new(frame);
     let kind = reader.byte().ok_or(DecodeError::Malformed)?;
@@ -240,4 +252,30 @@ fn read(frame: &[u8]) -> Result<Frame<'_>, DecodeError> {
         id,
         payload: reader.rest(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_by_itself_is_all_of_its_bytes() {
+        let mut bytes = Vec::new();
+        put_frame(&mut bytes, (Kind::Ping, 300), u32::MAX, |out| out.push(7)).unwrap();
+        let frame = decode_frame(&bytes).unwrap();
+        assert_eq!(
+            (frame.kind, frame.id, frame.payload),
+            (Kind::Ping, 300, [7].as_slice())
+        );
+        for length in 0..bytes.len() {
+            assert_eq!(decode_frame(&bytes[..length]), Err(DecodeError::Malformed));
+        }
+        bytes.push(0);
+        assert_eq!(decode_frame(&bytes), Err(DecodeError::Malformed));
+        assert_eq!(decode_frame(&[0; 4]), Err(DecodeError::Malformed));
+        assert_eq!(
+            decode_frame(&[2, 0, 0, 0, 99, 0]),
+            Err(DecodeError::UnknownKind)
+        );
+    }
 }

@@ -53,7 +53,7 @@ pub use answer::{
 };
 pub use command::{Request, decode_request, encode_cancel, encode_ping, encode_request};
 pub use failure::{DecodeError, Failure};
-pub use frame::{Decoder, Frame, Kind};
+pub use frame::{Decoder, Frame, Kind, decode_frame};
 pub use handshake::{
     HELLO_BYTES, LEAST_FRAME_BYTES, LEAST_IN_FLIGHT, Offer, VERSION, WELCOME_BYTES, encode_hello,
     take_welcome,
