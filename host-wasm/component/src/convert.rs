@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use burrow_core::rest::Response;
+use burrow_core::wire::{self, Failure};
 use burrow_core::{
     ClaimToken, LimitName, MessageList, NameList, NewMessage, Page, QueueName, Refusal, Reply,
     Selection, SettleAction, Settlement, Update, service,
@@ -12,6 +13,7 @@ use burrow_core::{
 
 use crate::bindings::burrow::queue::types as wit;
 use crate::bindings::exports::burrow::queue::node::Outcome;
+use crate::host::Form;
 
 pub(crate) fn queue(queue: wit::QueueName) -> QueueName<'static> {
     QueueName {
@@ -151,15 +153,43 @@ pub(crate) fn unexpected(reply: &Reply) -> wit::Error {
     wit::Error::OutcomeUnknown(format!("an unexpected answer: {reply:?}"))
 }
 
-/// What becomes of a typed call that has waited, or a request.
-pub(crate) fn outcome(outcome: service::Outcome) -> Outcome {
-    match outcome {
-        service::Outcome::Response(told) => Outcome::Response(response(told)),
-        service::Outcome::Reply(Ok(Reply::Messages(list))) => {
+/// What becomes of a call that has waited.
+pub(crate) fn outcome(outcome: service::Outcome, form: Form) -> Outcome {
+    match (outcome, form) {
+        (service::Outcome::Response(told), _) => Outcome::Response(response(told)),
+        (service::Outcome::Reply(reply), Form::Frame(id)) => {
+            Outcome::Frame(frame(id, &reply.map_err(Failure::from)))
+        }
+        (service::Outcome::Reply(Ok(Reply::Messages(list))), _) => {
             Outcome::Messages(Ok(messages(&list)))
         }
-        service::Outcome::Reply(Ok(other)) => Outcome::Messages(Err(unexpected(&other))),
-        service::Outcome::Reply(Err(refused)) => Outcome::Messages(Err(refusal(refused))),
+        (service::Outcome::Reply(Ok(other)), _) => Outcome::Messages(Err(unexpected(&other))),
+        (service::Outcome::Reply(Err(refused)), _) => Outcome::Messages(Err(refusal(refused))),
+    }
+}
+
+/// What becomes of a call that waits when the instance meets an error of its own.
+pub(crate) fn failed(error: &wit::Error, form: Form) -> Outcome {
+    match form {
+        Form::Typed => Outcome::Messages(Err(error.clone())),
+        Form::Request => Outcome::Response(response(failed_response(error))),
+        Form::Frame(id) => Outcome::Frame(frame(id, &Err(failure(error)))),
+    }
+}
+
+/// The frame that answers the one with this id.
+pub(crate) fn frame(id: u64, outcome: &Result<Reply, Failure>) -> Vec<u8> {
+    let mut frame = Vec::new();
+    wire::encode_outcome(&mut frame, id, outcome);
+    frame
+}
+
+/// The answer to a frame that met an error of the instance itself.
+pub(crate) fn failure(error: &wit::Error) -> Failure {
+    match error {
+        wit::Error::OutcomeUnknown(_) => Failure::OutcomeUnknown,
+        wit::Error::NotStored(_) => Failure::NotStored,
+        _ => Failure::Stopping,
     }
 }
 

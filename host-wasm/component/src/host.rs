@@ -48,6 +48,7 @@ pub(crate) enum Clock {
 pub(crate) struct Host {
     service: Service,
     clock: Clock,
+    max_batch_messages: u64,
     /// The calls that wait, by the number of their ticket.
     waiting: BTreeMap<u64, Waiting>,
     /// What became of those that have waited.
@@ -58,7 +59,16 @@ pub(crate) struct Host {
 
 struct Waiting {
     ticket: Ticket,
-    is_request: bool,
+    form: Form,
+}
+
+/// How a call came, and how it is answered.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    Typed,
+    Request,
+    /// By a frame with this id.
+    Frame(u64),
 }
 
 /// What became of a call.
@@ -68,10 +78,11 @@ pub(crate) enum Called<T> {
 }
 
 impl Host {
-    pub(crate) fn new(service: Service, clock: Clock) -> Self {
+    pub(crate) fn new(service: Service, clock: Clock, max_batch_messages: u64) -> Self {
         Self {
             service,
             clock,
+            max_batch_messages,
             waiting: BTreeMap::new(),
             completed: BTreeMap::new(),
             failure: None,
@@ -82,17 +93,22 @@ impl Host {
         &self.service
     }
 
-    /// Carries a command out, and stores what it changes.
+    pub(crate) fn max_batch_messages(&self) -> u64 {
+        self.max_batch_messages
+    }
+
+    /// Carries a command out that came in this form, and stores what it changes.
     pub(crate) fn command(
         &mut self,
         command: Command<'_>,
+        form: Form,
     ) -> Result<Called<Result<Reply, Refusal>>, Error> {
         self.check()?;
         let now = self.now();
         let ticket = self.service.submit(now, command);
         Ok(match self.settle(Some(ticket))? {
             Some(service::Outcome::Reply(reply)) => Called::Done(reply),
-            _ => self.wait(ticket, false),
+            _ => self.wait(ticket, form),
         })
     }
 
@@ -105,7 +121,7 @@ impl Host {
                 Handled::Clock(request) => self.tell_clock(&request).map(Called::Done),
                 Handled::Pending(ticket) => Ok(match self.settle(Some(ticket))? {
                     Some(service::Outcome::Response(response)) => Called::Done(response),
-                    _ => self.wait(ticket, true),
+                    _ => self.wait(ticket, Form::Request),
                 }),
             }
         });
@@ -177,9 +193,9 @@ impl Host {
         Ok(request.respond(now, digest))
     }
 
-    fn wait<T>(&mut self, ticket: Ticket, is_request: bool) -> Called<T> {
+    fn wait<T>(&mut self, ticket: Ticket, form: Form) -> Called<T> {
         let number = ticket.number();
-        self.waiting.insert(number, Waiting { ticket, is_request });
+        self.waiting.insert(number, Waiting { ticket, form });
         Called::Waits(number)
     }
 
@@ -198,8 +214,10 @@ impl Host {
                 own = Some(outcome);
             } else {
                 let number = ticket.number();
-                self.waiting.remove(&number);
-                self.completed.insert(number, convert::outcome(outcome));
+                let waiting = self.waiting.remove(&number);
+                let form = waiting.map_or(Form::Typed, |waiting| waiting.form);
+                self.completed
+                    .insert(number, convert::outcome(outcome, form));
             }
         }
         Ok(own)
@@ -217,12 +235,8 @@ impl Host {
         };
         self.failure = Some(why);
         for (number, waiting) in core::mem::take(&mut self.waiting) {
-            let outcome = if waiting.is_request {
-                Outcome::Response(convert::response(convert::failed_response(&error)))
-            } else {
-                Outcome::Messages(Err(error.clone()))
-            };
-            self.completed.insert(number, outcome);
+            self.completed
+                .insert(number, convert::failed(&error, waiting.form));
         }
         error
     }

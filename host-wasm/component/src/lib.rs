@@ -7,6 +7,7 @@
 extern crate alloc;
 
 mod convert;
+mod frames;
 mod host;
 mod node;
 mod queues;

@@ -68,6 +68,7 @@ impl Guest for Plugin {
 
 fn restore(config: &Config) -> Result<(Host, Opened), OpenError> {
     let (settings, rest) = configuration(config);
+    let max_batch_messages = settings.limits.max_batch_messages;
     let present = match config.clock {
         ClockKind::Host => Timestamp::from_millis(clock::now()),
         ClockKind::Manual => Timestamp::MANUAL_START,
@@ -85,7 +86,8 @@ fn restore(config: &Config) -> Result<(Host, Opened), OpenError> {
         blobs: found.blobs,
         bytes: found.bytes,
     };
-    Ok((Host::new(Service::new(node, rest), clock), opened))
+    let host = Host::new(Service::new(node, rest), clock, max_batch_messages);
+    Ok((host, opened))
 }
 
 /// The machine's configuration, and that of its REST front-end.

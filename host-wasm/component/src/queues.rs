@@ -10,11 +10,11 @@ use crate::bindings::burrow::queue::types as wit;
 use crate::bindings::burrow::queue::types::Error;
 use crate::bindings::exports::burrow::queue::queues::{Answer, Guest, Piece};
 use crate::convert;
-use crate::host::{self, Called};
+use crate::host::{self, Called, Form};
 
 /// Carries out a command that does not wait.
 fn ask(command: Command<'_>) -> Result<Reply, Error> {
-    match host::with(|host| host.command(command))? {
+    match host::with(|host| host.command(command, Form::Typed))? {
         Called::Done(reply) => reply.map_err(convert::refusal),
         Called::Waits(_) => Err(Error::OutcomeUnknown("it waits".into())),
     }
@@ -22,7 +22,7 @@ fn ask(command: Command<'_>) -> Result<Reply, Error> {
 
 /// Carries out a command that may wait.
 fn ask_waiting(command: Command<'_>) -> Result<Answer, Error> {
-    match host::with(|host| host.command(command))? {
+    match host::with(|host| host.command(command, Form::Typed))? {
         Called::Done(reply) => read_messages(reply).map(Answer::Done),
         Called::Waits(ticket) => Ok(Answer::Pending(ticket)),
     }

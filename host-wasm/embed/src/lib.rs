@@ -30,6 +30,7 @@
 
 mod bindings;
 mod clock;
+mod command;
 mod compiled;
 mod error;
 mod host;
@@ -48,7 +49,9 @@ pub use bindings::burrow::queue::types::{
 };
 pub use bindings::exports::burrow::queue::node::{Limits as NodeLimits, Opened};
 pub use bindings::exports::burrow::queue::queues::Piece;
+pub use burrow_core;
 pub use clock::{Clock, SystemClock};
+pub use command::Carried;
 pub use error::{CallError, Cause, CompileError, OpenError};
 pub use limits::Limits;
 pub use plugin::{Options, Plugin};

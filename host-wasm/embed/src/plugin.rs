@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Config, Engine, OptLevel};
+use wasmtime::{Config, Engine, OptLevel, ProfilingStrategy};
 
 use crate::bindings;
 use crate::clock::{Clock, SystemClock};
@@ -26,6 +26,8 @@ pub struct Options {
     /// False leaves out the checks on which [`Limits::call_time`](crate::Limits::call_time)
     /// and `open_time` depend: calls are faster and nothing ends them.
     pub time_limits: bool,
+    /// True names the compiled functions in `/tmp/perf-PID.map`, where `perf` of Linux looks for them.
+    pub perf_map: bool,
 }
 
 impl Default for Options {
@@ -33,6 +35,7 @@ impl Default for Options {
         Self {
             optimize: true,
             time_limits: true,
+            perf_map: false,
         }
     }
 }
@@ -121,6 +124,9 @@ fn engine(options: &Options) -> Result<Engine, CompileError> {
     } else {
         OptLevel::None
     });
+    if options.perf_map {
+        config.profiler(ProfilingStrategy::PerfMap);
+    }
     Engine::new(&config).map_err(|error| CompileError::Engine(format!("{error:#}")))
 }
 

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use burrow_core::Timestamp;
+use burrow_core::{Reply, Timestamp};
 
 use crate::bindings;
 use crate::bindings::exports::burrow::queue::{node, queues, requests};
 use crate::clock::Clock;
+use crate::command;
 use crate::error::{CallError, Cause, OpenError};
 use crate::host::Host;
 use crate::life::Life;
@@ -73,6 +74,8 @@ pub enum Handled {
 pub enum Outcome {
     Messages(Result<Messages, Refusal>),
     Response(Response),
+    /// Of a [`command`](Queue::command).
+    Reply(Result<Reply, burrow_core::Refusal>),
 }
 
 /// A node of its own, in an instance of its own. If the instance ends, the next call
@@ -91,6 +94,8 @@ pub struct Queue {
     waiting: BTreeSet<Ticket>,
     /// Those whose instance ended while they waited.
     lost: BTreeMap<Ticket, Cause>,
+    /// What a command is written to before it is passed on.
+    pub(crate) frame: Vec<u8>,
 }
 
 impl std::fmt::Debug for Queue {
@@ -124,6 +129,7 @@ impl Queue {
             lives: 0,
             waiting: BTreeSet::new(),
             lost: BTreeMap::new(),
+            frame: Vec::new(),
             config: node::Config {
                 clock: match config.time {
                     Time::Clock => node::ClockKind::Host,
@@ -214,10 +220,14 @@ impl Queue {
         if taken.is_some() {
             self.waiting.remove(&ticket);
         }
-        Ok(taken.map(|outcome| match outcome {
-            node::Outcome::Messages(messages) => Outcome::Messages(messages),
-            node::Outcome::Response(response) => Outcome::Response(response),
-        }))
+        let outcome = taken.map(|outcome| match outcome {
+            node::Outcome::Messages(messages) => Ok(Outcome::Messages(messages)),
+            node::Outcome::Response(response) => Ok(Outcome::Response(response)),
+            node::Outcome::Frame(frame) => command::read(&frame)
+                .map(Outcome::Reply)
+                .map_err(CallError::Refused),
+        });
+        outcome.transpose()
     }
 
     /// The client went away: the call waits no more.
@@ -308,9 +318,14 @@ impl Queue {
         }
     }
 
+    /// Bytes that a call may carry.
+    pub(crate) fn call_bytes(&self) -> usize {
+        self.limits.call_bytes()
+    }
+
     /// Refuses what would take too much of the memory only to be looked at.
     pub(crate) fn fits(&self, sizes: impl IntoIterator<Item = usize>) -> Result<(), CallError> {
-        let maximum = self.limits.call_bytes();
+        let maximum = self.call_bytes();
         if cost(sizes) <= maximum {
             return Ok(());
         }
@@ -320,7 +335,7 @@ impl Queue {
         })))
     }
 
-    fn wait(&mut self, number: u64) -> Ticket {
+    pub(crate) fn wait(&mut self, number: u64) -> Ticket {
         let ticket = Ticket {
             life: self.lives,
             number,

@@ -61,7 +61,14 @@ impl Storage for MemoryStorage {
     fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
         self.blobs.insert(batch.sequence, batch.blob.clone());
         for drop in &batch.drops {
-            self.blobs.retain(|sequence, _| !drop.contains(sequence));
+            let dropped: Vec<u64> = self
+                .blobs
+                .range(drop.clone())
+                .map(|(key, _)| *key)
+                .collect();
+            for sequence in dropped {
+                self.blobs.remove(&sequence);
+            }
         }
         Ok(())
     }

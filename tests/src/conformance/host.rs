@@ -54,7 +54,7 @@ pub trait Host {
     fn advance(&mut self, span: Duration) -> io::Result<()>;
 }
 
-pub(super) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+pub fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers
         .iter()
         .find(|(own, _)| own.eq_ignore_ascii_case(name))

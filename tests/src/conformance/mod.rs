@@ -17,9 +17,9 @@ mod worker;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-pub use host::{Answer, Host, Request};
+pub use host::{Answer, Host, Request, header};
 pub use parse::{Clock, Conversation, ParseError, parse};
-pub use pure::PureHost;
+pub use pure::{PureHost, on_the_wire};
 pub use run::{Failure, run};
 pub use server::ServerHost;
 pub use wire::WireHost;

@@ -142,7 +142,7 @@ impl Host for PureHost {
 }
 
 /// What a transport makes of a response.
-pub(super) fn on_the_wire(response: Response) -> Answer {
+pub fn on_the_wire(response: Response) -> Answer {
     let mut headers: Vec<(String, String)> = response
         .headers
         .into_iter()

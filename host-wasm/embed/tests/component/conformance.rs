@@ -67,7 +67,7 @@ impl Host for ComponentHost {
             match self.queue.take(ticket).map_err(io::Error::other)? {
                 None => return Ok(None),
                 Some(Outcome::Response(response)) => *call = Call::Answered(on_the_wire(response)),
-                Some(Outcome::Messages(_)) => return Err(io::Error::other("not a response")),
+                Some(_) => return Err(io::Error::other("not a response")),
             }
         }
         match call {
