@@ -82,13 +82,6 @@ impl Driver {
         }
     }
 
-    /// Carries one command out and takes its reply.
-    pub fn call(&mut self, command: Command<'_>) -> anyhow::Result<Reply> {
-        self.submit(command);
-        self.commit();
-        self.reply()
-    }
-
     pub fn reply(&mut self) -> anyhow::Result<Reply> {
         let (_, outcome) = self.node.poll_reply().context("no reply")?;
         outcome.map_err(|refusal| anyhow::anyhow!("refused: {refusal}"))
@@ -115,7 +108,31 @@ impl Driver {
         Ok(())
     }
 
-    pub fn put_batch(
+    /// Takes replies until there are none; every one must be a success.
+    pub fn take_replies(
+        &mut self,
+        mut each: impl FnMut(Reply) -> anyhow::Result<()>,
+    ) -> anyhow::Result<u64> {
+        let mut count = 0;
+        while let Some((_, outcome)) = self.node.poll_reply() {
+            each(outcome.map_err(|refusal: Refusal| anyhow::anyhow!("refused: {refusal}"))?)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+/// What carries commands out, one after another.
+pub trait Carrier {
+    /// Carries one command out and takes its reply.
+    fn call(&mut self, command: Command<'_>) -> anyhow::Result<Reply>;
+
+    /// Bytes of the bodies that are put.
+    fn body_bytes(&self) -> usize {
+        BODY_BYTES
+    }
+
+    fn put_batch(
         &mut self,
         queue: &QueueName<'_>,
         numbers: std::ops::Range<u64>,
@@ -126,7 +143,7 @@ impl Driver {
             .zip(numbers)
             .map(|(id, number)| NewMessage {
                 id: Some(id.as_str().into()),
-                body: content::body_of(number, self.body_bytes).into(),
+                body: content::body_of(number, self.body_bytes()).into(),
                 ..NewMessage::default()
             })
             .collect();
@@ -140,12 +157,12 @@ impl Driver {
         }
     }
 
-    pub fn claim_batch(&mut self, queue: &QueueName<'_>, limit: u64) -> anyhow::Result<Vec<Claim>> {
+    fn claim_batch(&mut self, queue: &QueueName<'_>, limit: u64) -> anyhow::Result<Vec<Claim>> {
         let reply = self.call(claim(queue, limit))?;
-        read_claims_of(&reply, self.body_bytes)
+        read_claims_of(&reply, self.body_bytes())
     }
 
-    pub fn delete_batch(&mut self, queue: &QueueName<'_>, claims: &[Claim]) -> anyhow::Result<()> {
+    fn delete_batch(&mut self, queue: &QueueName<'_>, claims: &[Claim]) -> anyhow::Result<()> {
         let settlements = claims
             .iter()
             .map(|(id, claim)| Settlement {
@@ -166,18 +183,17 @@ impl Driver {
             other => bail!("unexpected reply {other:?}"),
         }
     }
+}
 
-    /// Takes replies until there are none; every one must be a success.
-    pub fn take_replies(
-        &mut self,
-        mut each: impl FnMut(Reply) -> anyhow::Result<()>,
-    ) -> anyhow::Result<u64> {
-        let mut count = 0;
-        while let Some((_, outcome)) = self.node.poll_reply() {
-            each(outcome.map_err(|refusal: Refusal| anyhow::anyhow!("refused: {refusal}"))?)?;
-            count += 1;
-        }
-        Ok(count)
+impl Carrier for Driver {
+    fn call(&mut self, command: Command<'_>) -> anyhow::Result<Reply> {
+        self.submit(command);
+        self.commit();
+        self.reply()
+    }
+
+    fn body_bytes(&self) -> usize {
+        self.body_bytes
     }
 }
 

@@ -8,7 +8,7 @@ use burrow_core::{Command, Detail, NewMessage};
 
 use crate::content::{self, Id};
 use crate::contest::Options;
-use crate::drive::{Driver, claim, queue};
+use crate::drive::{Carrier, Driver, claim, queue};
 use crate::load::{Plan, Speech, apart};
 use crate::machine::{Bed, Laps};
 use crate::memory::{Contents, measure_apart};

@@ -11,7 +11,7 @@ use crate::machine::Bed;
 use crate::plot::{self, Bars};
 use crate::report::{Report, Run};
 use crate::server::{LOAD_CORE, SERVER_CORE, Server, data_folder, pin, unpin};
-use crate::{Size, latency, memory, report, worker};
+use crate::{Size, interruptions, latency, memory, report, worker};
 
 const MEMORY: &str = "none";
 const SYNCED: &str = "synced";
@@ -42,8 +42,11 @@ pub fn run(size: Size, options: &Options) -> anyhow::Result<()> {
         missing.into_iter().for_each(|name| last.note(name));
     }
     tables.push(latency::table(size, &contestants, size.of(3, 1))?);
-    // The servers go before memory is measured.
+    // The servers go before the machine by itself is looked at, and memory is measured.
     drop(contestants);
+    tables.push(interruptions::table(size)?);
+    pin(SERVER_CORE)?;
+    tables.extend(component::table(size)?);
     unpin()?;
     tables.push(memory::table(size)?);
     let run = Run { header, tables };

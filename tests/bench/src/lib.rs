@@ -8,6 +8,7 @@ pub mod contest;
 pub mod drive;
 pub mod growth;
 pub mod heap;
+pub mod interruptions;
 pub mod latency;
 pub mod layers;
 pub mod lives;

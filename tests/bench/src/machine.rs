@@ -8,7 +8,7 @@ use burrow_core::{Command, Detail, NewMessage, QueueName, Reply, Selection};
 
 use crate::Size;
 use crate::content::{self, Id};
-use crate::drive::{Claim, Driver, HIDE_MS, claim, queue, read_claims};
+use crate::drive::{Carrier, Claim, Driver, HIDE_MS, claim, queue, read_claims};
 use crate::report::{Report, decimal, median};
 use crate::server::thread_cpu;
 

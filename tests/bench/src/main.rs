@@ -63,6 +63,12 @@ enum Figures {
     /// A server that does less than a queue, to compare with.
     #[command(hide = true)]
     Bare { kind: bare::Bare },
+    /// Messages that live in the machine alone, for a profile.
+    #[command(hide = true)]
+    Live {
+        case: profile::Case,
+        milliseconds: u64,
+    },
     /// The load generator, which is told what to do as JSON.
     #[command(hide = true)]
     Load { plan: String },
@@ -74,6 +80,7 @@ fn main() -> anyhow::Result<()> {
     match figures {
         Figures::MemoryOf { contents, count } => return memory::run_one(contents, count),
         Figures::Bare { kind } => return bare::serve(kind),
+        Figures::Live { case, milliseconds } => return profile::live(size, case, milliseconds),
         Figures::Load { plan } => return load::run_and_print(&plan),
         Figures::Layers(options) => return layers::run(size, &options),
         Figures::Peers(options) => return peers::run(size, &options),

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 
 use crate::Size;
 use crate::content::{self, BODY_BYTES, ID_BYTES, Id};
-use crate::drive::{Driver, HIDE_MS, TTL_MS, queue};
+use crate::drive::{Carrier, Driver, HIDE_MS, TTL_MS, queue};
 use crate::heap::{held_bytes, resident_bytes};
 use crate::polls;
 use crate::report::{Report, decimal};

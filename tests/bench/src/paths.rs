@@ -9,7 +9,7 @@ use burrow_core::{Command, Detail, NewMessage, Reply};
 use clap::ValueEnum;
 
 use crate::content::{self, Id};
-use crate::drive::{Driver, claim, queue, read_claims};
+use crate::drive::{Carrier, Driver, claim, queue, read_claims};
 
 /// Messages of one batch.
 const BATCH: u64 = 100;

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 
 use crate::Size;
-use crate::drive::{Driver, queue};
+use crate::drive::{Carrier, Driver, queue};
 use crate::lives::{self, Jobs};
 use crate::report::{Report, decimal};
 use crate::server::{Server, data_folder};

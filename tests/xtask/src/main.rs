@@ -123,7 +123,8 @@ fn figures(arguments: &[String]) -> Result<(), Failure> {
     } else {
         run
     };
-    if layers || asks_for("component") || asks_for("all") {
+    let component = ["component", "profile", "all"].into_iter().any(asks_for);
+    if layers || component {
         run.env("BURROW_COMPONENT", wasm::build_component()?).run()
     } else {
         run.run()

@@ -1,24 +1,18 @@
-//! Where the processor's time of a server goes, by `perf`: what stands between it and the echo.
+//! A server while messages are put: what stands between it and the echo.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use anyhow::Context;
 
+use super::perf::Perf;
+use crate::Size;
 use crate::bare::Bare;
 use crate::contest::{BATCH, CONNECTIONS, Options, Shape};
 use crate::load::{Phase, Plan, Speech, apart};
-use crate::report::{Report, Run, decimal};
+use crate::report::{Report, decimal};
 use crate::server::{LOAD_CORE, SERVER_CORE, Server, data_folder, pin};
-use crate::{Size, report};
-
-/// Samples a second of a core that is busy. Not a divisor of what the kernel does regularly.
-const SAMPLES_PER_SECOND: &str = "3989";
 
 /// What a sample is for, in the order of the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,9 +85,8 @@ impl For {
     }
 }
 
-pub fn run(size: Size, options: &Options) -> anyhow::Result<()> {
-    let header = report::Header::take();
-    header.print();
+/// A row for each server and way of speaking.
+pub(super) fn table(size: Size, options: &Options) -> anyhow::Result<Report> {
     let names = For::ALL.map(|(_, name)| name);
     let columns: Vec<&str> = ["server", "requests", "messages/s", "busy", "ns a message"]
         .into_iter()
@@ -101,29 +94,19 @@ pub fn run(size: Size, options: &Options) -> anyhow::Result<()> {
         .collect();
     let title = "profile: nanoseconds of the server's processor for each message put";
     let mut table = Report::new(title, &columns);
-    if Perf::is_usable() {
-        let insert_ms = options.insert_ms(size, 2_000);
-        for (name, measured, shapes) in MEASURED {
-            for &shape in shapes {
-                let sampled = sample(measured, shape, insert_ms)
-                    .with_context(|| format!("{name}, {shape:?}"))?;
-                sampled.add_to(&mut table, name, shape);
-            }
+    let insert_ms = options.insert_ms(size, 2_000);
+    for (name, measured, shapes) in MEASURED {
+        for &shape in shapes {
+            let sampled =
+                sample(measured, shape, insert_ms).with_context(|| format!("{name}, {shape:?}"))?;
+            sampled.add_to(&mut table, name, shape);
         }
-    } else {
-        table.note(
-            "Missing: perf, which `apt-get install linux-perf` installs, and `sysctl kernel.perf_event_paranoid=1` allows.",
-        );
     }
     table.note(
         "By `perf record` at 50 connections, server on one core, load on the other; a sample counts for the function \
          it is in. What serves and what stores are threads of their own. Time for which the server waited is not in it.",
     );
-    let run = Run {
-        header,
-        tables: vec![table],
-    };
-    options.publish_tables("profile", &run)
+    Ok(table)
 }
 
 /// A server, and what it is spoken to in.
@@ -228,75 +211,11 @@ fn sample(measured: Measured, shape: Shape, insert_ms: u64) -> anyhow::Result<Sa
     let file = folder.path().join("perf.data");
     let perf = Perf::begin(server.process(), &file)?;
     let phases = apart(&plan)?;
-    perf.end()?;
+    let samples = perf.end(|sample| For::of(sample.thread, sample.file, sample.function))?;
     Ok(Sampled {
         phase: *phases.first().context("no phase")?,
-        samples: samples(&file)?,
+        samples,
     })
-}
-
-/// Takes samples of a process until it is told to end.
-struct Perf(Child);
-
-impl Perf {
-    fn is_usable() -> bool {
-        let trial = Command::new("perf")
-            .args(["record", "--quiet", "--event", "cpu-clock:k"])
-            .args(["--output", "/dev/null", "true"])
-            .output();
-        trial.is_ok_and(|trial| trial.status.success())
-    }
-
-    fn begin(process: u32, file: &Path) -> anyhow::Result<Self> {
-        let mut command = Command::new("perf");
-        command
-            .args(["record", "--quiet", "--freq", SAMPLES_PER_SECOND, "--pid"])
-            .arg(process.to_string())
-            .args([OsStr::new("--output"), file.as_os_str()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        Ok(Self(command.spawn().context("cannot start perf")?))
-    }
-
-    fn end(mut self) -> anyhow::Result<()> {
-        kill(Pid::from_raw(self.0.id().try_into()?), Signal::SIGINT)?;
-        self.0.wait()?;
-        Ok(())
-    }
-}
-
-/// Counts the samples of a file that perf has written.
-fn samples(file: &Path) -> anyhow::Result<BTreeMap<For, u64>> {
-    let output = Command::new("perf")
-        .args([
-            "report",
-            "--stdio",
-            "--quiet",
-            "--no-children",
-            "--field-separator=|",
-        ])
-        .args(["--fields", "sample,comm,dso,sym", "--input"])
-        .arg(file)
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "perf report: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let mut samples = BTreeMap::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let mut fields = line.splitn(4, '|').map(str::trim);
-        let (Some(count), Some(thread), Some(file), Some(function)) =
-            (fields.next(), fields.next(), fields.next(), fields.next())
-        else {
-            continue;
-        };
-        let Ok(count) = count.parse::<u64>() else {
-            continue;
-        };
-        *samples.entry(For::of(thread, file, function)).or_insert(0) += count;
-    }
-    Ok(samples)
 }
 
 #[cfg(test)]
