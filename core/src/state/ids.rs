@@ -4,6 +4,8 @@
 //! that goes becomes its marker in place: nothing is taken out, nothing is put in, and what
 //! has just been found is in the cache.
 
+use alloc::vec::Vec;
+
 use super::block::Block;
 use super::index::{Index, Keys};
 use super::markers::Markers;
@@ -41,6 +43,25 @@ impl Ids {
     pub(super) fn find(&self, hash: u64, mut is_match: impl FnMut(Place) -> bool) -> Option<Place> {
         self.index
             .find(hash, |entry| entry & GONE == 0 && is_match(entry))
+    }
+
+    /// Has what these lead to fetched into the cache, if that is likely to take long: first the index, then
+    /// the messages that may be meant.
+    pub(super) fn expect(&self, hashes: impl Iterator<Item = u64>, blocks: &Slab<Block>) {
+        if self.index.is_near() {
+            return;
+        }
+        let hashes: Vec<u64> = hashes.collect();
+        self.index.touch(hashes.iter().copied());
+        let mut seen = 0;
+        for hash in hashes {
+            self.find(hash, |place| {
+                let (block, slot) = split_place(place);
+                seen ^= blocks[block].first_byte(slot);
+                false
+            });
+        }
+        core::hint::black_box(seen);
     }
 
     /// See [`Index::touch`].

@@ -8,15 +8,16 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
-use hashbrown::HashTable;
 
-/// Entries of a table that make it split: 7/8 of 1024 buckets, where it would have to grow.
-const SPLIT_AT: usize = 896;
+use super::buckets::Buckets;
 
-/// Tables of 5 KiB each that are likely to be in a cache near the processor.
+/// Entries of a table that make it split: 7/8 of those of 64 buckets, where it would have to grow.
+const SPLIT_AT: usize = 672;
+
+/// Tables of 4 KiB each that are likely to be in a cache near the processor.
 const TABLES_IN_CACHE: usize = 64;
 
-/// Directory bits are taken from here up; the tables use those below and the topmost seven.
+/// Directory bits are taken from here up; the tables use the lowest and the topmost eight.
 const DIRECTORY_SHIFT: u32 = 32;
 const MAX_DEPTH: u32 = 24;
 
@@ -46,7 +47,7 @@ struct Directory {
 struct Table {
     /// Directory bits that all entries of this table share.
     depth: u32,
-    entries: HashTable<u32>,
+    entries: Buckets,
 }
 
 /// Where the keys are kept.
@@ -112,18 +113,20 @@ impl Index {
     /// many before the first is looked for takes little longer than to wait for one, as a
     /// processor fetches many at a time if there is little to do with each.
     pub(crate) fn touch(&self, hashes: impl Iterator<Item = u64>) {
-        let tables: usize = self.directories.iter().map(|one| one.tables.len()).sum();
-        if tables <= TABLES_IN_CACHE {
+        if self.is_near() {
             return;
         }
         let mut seen = 0;
         for hash in hashes {
-            self.find(hash, |place| {
-                seen ^= place;
-                false
-            });
+            seen ^= self.directories[Self::directory(hash)].touch(hash);
         }
         core::hint::black_box(seen);
+    }
+
+    /// True while all of it is likely to be in a cache near the processor.
+    pub(crate) fn is_near(&self) -> bool {
+        let tables: usize = self.directories.iter().map(|one| one.tables.len()).sum();
+        tables <= TABLES_IN_CACHE
     }
 
     /// Adds an entry whose key is not in the index.
@@ -149,7 +152,7 @@ impl Directory {
             depth: 0,
             tables: vec![Table {
                 depth: 0,
-                entries: HashTable::new(),
+                entries: Buckets::new(),
             }],
         }
     }
@@ -157,7 +160,7 @@ impl Directory {
     /// Splits what is empty until tables would be about as full as after a split of their own.
     fn reserve(&mut self, entries: usize) {
         let tables = entries.div_ceil(SPLIT_AT).next_power_of_two();
-        if tables == 1 || self.tables.iter().any(|table| !table.entries.is_empty()) {
+        if tables == 1 || self.tables.iter().any(|table| table.entries.len() > 0) {
             return;
         }
         self.depth = tables.ilog2().min(MAX_DEPTH);
@@ -166,7 +169,7 @@ impl Directory {
             .clone()
             .map(|_| Table {
                 depth: self.depth,
-                entries: HashTable::with_capacity(SPLIT_AT),
+                entries: Buckets::with_room(SPLIT_AT),
             })
             .collect();
         self.directory = tables.collect();
@@ -176,11 +179,12 @@ impl Directory {
         self.directory[bits(hash, self.depth)] as usize
     }
 
-    fn find(&self, hash: u64, mut is_match: impl FnMut(u32) -> bool) -> Option<u32> {
-        self.tables[self.table(hash)]
-            .entries
-            .find(hash, |&place| is_match(place))
-            .copied()
+    fn find(&self, hash: u64, is_match: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.tables[self.table(hash)].entries.find(hash, is_match)
+    }
+
+    fn touch(&self, hash: u64) -> u32 {
+        self.tables[self.table(hash)].entries.touch(hash)
     }
 
     fn insert(&mut self, hash: u64, place: u32, keys: &dyn Keys) {
@@ -191,30 +195,18 @@ impl Directory {
         }
         self.tables[table]
             .entries
-            .insert_unique(hash, place, |&place| keys.hash(place));
+            .insert(hash, place, |place| keys.hash(place));
     }
 
     fn remove(&mut self, hash: u64, place: u32, keys: &dyn Keys) {
         let table = self.table(hash);
         let entries = &mut self.tables[table].entries;
-        if let Ok(entry) = entries.find_entry(hash, |&other| other == place) {
-            entry.remove();
-        }
-        if entries.is_empty() {
-            *entries = HashTable::new();
-        } else if entries.len() * 8 < entries.capacity() && entries.capacity() > 64 {
-            entries.shrink_to_fit(|&place| keys.hash(place));
-        }
+        entries.remove(hash, place, |place| keys.hash(place));
     }
 
     fn relocate(&mut self, hash: u64, from: u32, to: u32) {
         let table = self.table(hash);
-        if let Some(place) = self.tables[table]
-            .entries
-            .find_mut(hash, |&other| other == from)
-        {
-            *place = to;
-        }
+        self.tables[table].entries.replace(hash, from, to);
     }
 
     /// Splits `table`, which is the one for `hash`.
@@ -225,22 +217,19 @@ impl Directory {
             self.depth += 1;
         }
         let twin = self.tables.len() as u32;
-        let old = core::mem::take(&mut self.tables[table].entries);
+        let old = core::mem::replace(&mut self.tables[table].entries, Buckets::new());
         // With room up to the next split: growing on the way would hash every key once more.
-        let (mut low, mut high) = (
-            HashTable::with_capacity(SPLIT_AT),
-            HashTable::with_capacity(SPLIT_AT),
-        );
-        let touched = old.iter().fold(0, |all, &place| all ^ keys.touch(place));
+        let (mut low, mut high) = (Buckets::with_room(SPLIT_AT), Buckets::with_room(SPLIT_AT));
+        let touched = old.iter().fold(0, |all, place| all ^ keys.touch(place));
         core::hint::black_box(touched);
-        for place in old {
+        for place in old.iter() {
             let hash = keys.hash(place);
             let half = if bits(hash, depth + 1) >> depth == 0 {
                 &mut low
             } else {
                 &mut high
             };
-            half.insert_unique(hash, place, |&place| keys.hash(place));
+            half.insert(hash, place, |place| keys.hash(place));
         }
         self.tables[table] = Table {
             depth: depth + 1,

@@ -67,7 +67,7 @@ impl State {
     pub(crate) fn expect_ids<'i>(&self, ids: impl Iterator<Item = (u32, &'i str)>) {
         let hash =
             |(queue, id): (u32, &str)| xxh3_64_with_seed(id.as_bytes(), self.queues[queue].hash);
-        self.ids.touch(ids.map(hash));
+        self.ids.expect(ids.map(hash), &self.blocks);
     }
 
     /// So many messages are about to be removed.

@@ -5,6 +5,7 @@
 
 mod bits;
 mod block;
+mod buckets;
 mod digest;
 pub(crate) mod extents;
 mod extras;
