@@ -38,7 +38,7 @@ fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Asks for the clock: the instant and the digest.
+/// Asks for the clock: the instant, the digest and how many wait.
 fn clock(server: &Server, advance: &str) -> String {
     let mut client = Client::connect(server.address());
     let answer = client.request("POST", &format!("/clock?advance={advance}"), "");
@@ -207,9 +207,8 @@ fn time_stands_still_until_it_is_moved() {
     waiting.send(request("POST", claim, ""));
     let mut late = Client::connect(server.address());
     late.send(request("GET", "/v1.0/a/none?wait=20", ""));
-    // Both wait by now, or will: a wait that begins late begins after the move.
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    clock(&server, "45s");
+    while !clock(&server, "0s").ends_with(r#","waiting":2}"#) {}
+    assert!(clock(&server, "45s").ends_with(r#","waiting":0}"#));
     assert_eq!(late.answer().status, 404, "its wait ended on the way");
     let claimed = waiting.answer();
     assert_eq!(claimed.status, 200);

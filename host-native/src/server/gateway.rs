@@ -132,7 +132,7 @@ pub(super) fn move_clock(shared: &Shared, request: ClockRequest) -> rest::Respon
         return text(404, "Not found");
     };
     match engine.advance(clock, request.advance_ms) {
-        Ok((now, digest)) => request.respond(now, digest),
+        Ok(told) => request.respond(told.now, told.digest, told.waiters),
         Err(failure) => render_failure(failure),
     }
 }

@@ -76,7 +76,7 @@ pub fn answer<'a>(
 ) -> Response {
     let (command, plan) = match route(request, rest) {
         Routed::Respond(response) => return response,
-        Routed::Clock(clock) => return clock.respond(Timestamp::ZERO, 0),
+        Routed::Clock(clock) => return clock.respond(Timestamp::ZERO, 0, 0),
         Routed::Submit(command, plan) => (command, plan),
     };
     plan.respond(carry_out(command, account_exists, names))

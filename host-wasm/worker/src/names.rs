@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 
+use burrow_core::Node;
 use futures_util::lock::Mutex;
 use worker::Env;
 use worker::web_sys::{Request, Response};
@@ -20,6 +21,36 @@ use crate::variables::Variables;
 const CHUNK: usize = 16;
 /// So many are asked at the most where only the words of an answer depend on it.
 const MOST_FOR_WORDS: usize = 4 * CHUNK;
+
+/// What queues hold after their clocks were moved.
+#[derive(Default)]
+pub(crate) struct Contents {
+    pub(crate) digest: u64,
+    /// Requests that wait.
+    pub(crate) waiters: u64,
+}
+
+impl Contents {
+    pub(crate) fn of(node: &Node) -> Self {
+        Self {
+            digest: node.digest(),
+            waiters: node.stats().waiters,
+        }
+    }
+
+    /// As one object tells another.
+    pub(crate) fn to_text(&self) -> String {
+        format!("{} {}", self.digest, self.waiters)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (digest, waiters) = text.split_once(' ')?;
+        Some(Self {
+            digest: digest.parse().ok()?,
+            waiters: waiters.parse().ok()?,
+        })
+    }
+}
 
 /// A list of names in an object's storage.
 pub(crate) struct Names {
@@ -154,14 +185,15 @@ impl Names {
         Ok(!removed.is_empty())
     }
 
-    /// Moves the clocks of all on, and adds their digests up.
-    pub(crate) async fn advance(&self, below: &Below<'_>) -> Result<u64> {
-        let mut sum = 0_u64;
+    /// Moves the clocks of all on, and adds up what they hold.
+    pub(crate) async fn advance(&self, below: &Below<'_>) -> Result<Contents> {
+        let mut sum = Contents::default();
         for chunk in self.all()?.chunks(CHUNK) {
             for asked in below.ask_all(ADVANCE, chunk)? {
-                let told = asked.told().await?;
-                let digest: u64 = told.parse().map_err(|_| "a digest is no number")?;
-                sum = sum.wrapping_add(digest);
+                let told = Contents::read(&asked.told().await?);
+                let told = told.ok_or("what a queue holds is no number")?;
+                sum.digest = sum.digest.wrapping_add(told.digest);
+                sum.waiters += told.waiters;
             }
         }
         Ok(sum)

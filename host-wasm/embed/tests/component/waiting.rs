@@ -73,7 +73,7 @@ fn a_manual_clock_moves_when_told_and_a_wait_ends() {
     };
     assert_eq!(
         String::from_utf8(clock.body).unwrap(),
-        r#"{"now_ms":1000000020000,"digest":"0000000000000000"}"#
+        r#"{"now_ms":1000000020000,"digest":"0000000000000000","waiting":0}"#
     );
     let Some(Outcome::Response(response)) = queue.take(ticket).unwrap() else {
         panic!("its time is over");
