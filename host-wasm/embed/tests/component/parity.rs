@@ -28,21 +28,37 @@ impl Component {
 }
 
 impl Replica for Component {
-    fn call(&mut self, request: &conformance::Request) -> io::Result<Answer> {
+    type Call = Handled;
+
+    fn send(&mut self, request: &conformance::Request) -> io::Result<Handled> {
         let request = Request {
             method: request.method.clone(),
             target: request.target.clone(),
             headers: request.headers.clone(),
             body: request.body.clone(),
         };
-        let handled = self.queue.handle(&request).map_err(io::Error::other)?;
-        let ticket = match handled {
+        self.queue.handle(&request).map_err(io::Error::other)
+    }
+
+    fn finish(&mut self, call: Handled) -> io::Result<Answer> {
+        let ticket = match call {
             Handled::Response(response) => return Ok(on_the_wire(response)),
             Handled::Pending(ticket) => ticket,
         };
-        match self.queue.take(ticket).map_err(io::Error::other)? {
-            Some(Outcome::Response(response)) => Ok(on_the_wire(response)),
+        let completed = self.queue.completed().map_err(io::Error::other)?;
+        let taken = self.queue.take(ticket).map_err(io::Error::other)?;
+        match taken {
+            Some(Outcome::Response(response)) if completed.contains(&ticket) => {
+                Ok(on_the_wire(response))
+            }
             _ => Err(io::Error::other("there is no answer yet")),
+        }
+    }
+
+    fn leave(&mut self, call: Handled) -> io::Result<()> {
+        match call {
+            Handled::Response(_) => Ok(()),
+            Handled::Pending(ticket) => self.queue.cancel(ticket).map_err(io::Error::other),
         }
     }
 
