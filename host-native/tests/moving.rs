@@ -86,6 +86,12 @@ fn a_queue_moves_between_folders_and_servers_and_stays_the_same() {
     assert_eq!(clock(&server, "1s"), held);
     assert!(server.terminate().status.success());
 
+    // That would make no folder.
+    let mut creating = burrow(&["import", "--create", &url, queue]);
+    let output = creating.stdin(Stdio::null()).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(errors(&output).contains("--create"), "{}", errors(&output));
+
     // Without servers time is the machine's, long after all has expired that can.
     let output = export(from.to_str().unwrap(), queue, &offline);
     assert!(output.status.success(), "{}", errors(&output));

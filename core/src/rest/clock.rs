@@ -38,10 +38,17 @@ impl ClockRequest {
 }
 
 /// The answer where the clock is not manual.
-pub(super) fn moves_by_itself() -> Response {
+pub(super) fn moves_by_itself(is_proxy: bool) -> Response {
     Response::text(
         404,
-        "Not found: this clock moves by itself; start with burrow serve --clock manual, the Worker with CLOCK=manual",
+        match is_proxy {
+            true => {
+                "Not found: a proxy has no clock; each server's is at its own address, if it was started with --clock manual"
+            }
+            false => {
+                "Not found: this clock moves by itself; start with burrow serve --clock manual, the Worker with CLOCK=manual"
+            }
+        },
     )
 }
 

@@ -61,6 +61,7 @@ impl ProxySettings {
             max_batch_messages: self.servers.max_batch_messages,
             max_wait_ms: self.servers.max_wait.ms,
             manual_clock: false,
+            is_proxy: true,
         }
     }
 }
