@@ -35,20 +35,23 @@ impl ClockRequest {
         response.head = self.head;
         response
     }
+
+    /// The answer of a host that has no clock of its own, because it stands before others.
+    pub fn is_asked_elsewhere(&self) -> Response {
+        let mut response = Response::text(
+            404,
+            "Not found: a proxy has no clock; each server's is at its own address, if it was started with --clock manual",
+        );
+        response.head = self.head;
+        response
+    }
 }
 
 /// The answer where the clock is not manual.
-pub(super) fn moves_by_itself(is_proxy: bool) -> Response {
+pub(super) fn moves_by_itself() -> Response {
     Response::text(
         404,
-        match is_proxy {
-            true => {
-                "Not found: a proxy has no clock; each server's is at its own address, if it was started with --clock manual"
-            }
-            false => {
-                "Not found: this clock moves by itself; start with burrow serve --clock manual, the Worker with CLOCK=manual"
-            }
-        },
+        "Not found: this clock moves by itself; start with burrow serve --clock manual, the Worker with CLOCK=manual",
     )
 }
 

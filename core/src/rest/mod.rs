@@ -70,8 +70,6 @@ pub struct RestConfig {
     pub max_wait_ms: u64,
     /// The clock stands still until a request to `/clock` advances it.
     pub manual_clock: bool,
-    /// It stands before servers, each of which has a clock of its own.
-    pub is_proxy: bool,
 }
 
 /// What becomes of a request.
@@ -93,7 +91,6 @@ impl From<&Limits> for RestConfig {
             max_batch_messages: limits.max_batch_messages,
             max_wait_ms: limits.max_wait_ms,
             manual_clock: false,
-            is_proxy: false,
         }
     }
 }

@@ -27,7 +27,7 @@ pub fn route<'a>(request: &Request<'a>, config: &RestConfig) -> Routed<'a> {
     let head = request.method == "HEAD";
     let origin = cors::permitted_origin(request, config);
     let read = match clock::read(request) {
-        Some(_) if !config.manual_clock => Err(clock::moves_by_itself(config.is_proxy)),
+        Some(_) if !config.manual_clock => Err(clock::moves_by_itself()),
         Some(Ok(request)) => return Routed::Clock(request),
         Some(Err(response)) => Err(response),
         None => read(request, config, origin.is_some()),

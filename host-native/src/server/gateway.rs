@@ -129,7 +129,7 @@ async fn submit(
 
 pub(super) fn move_clock(shared: &Shared, request: ClockRequest) -> rest::Response {
     let Some(ManualTime { engine, clock }) = &shared.manual_time else {
-        return text(404, "Not found");
+        return request.is_asked_elsewhere();
     };
     match engine.advance(clock, request.advance_ms) {
         Ok(told) => request.respond(told.now, told.digest, told.waiters),
