@@ -1,4 +1,4 @@
-//! One message that many wait for is given to a few of them at a time.
+//! What many wait for is given to a few of them at a time.
 
 use burrow_core::*;
 
@@ -110,4 +110,48 @@ fn who_waits_longer_than_the_message_is_there_gets_nothing() {
     assert_eq!((told(&mut node), node.stats().waiters), ((0, 0), 1));
     node.handle_deadline(at(1_001));
     assert_eq!(told(&mut node), (0, 1));
+}
+
+#[test]
+fn who_comes_while_others_are_put_off_waits_behind_them() {
+    let mut node = node();
+    let claim = |node: &mut Node, wait_ms| {
+        let claim = Command::UpdateMessages {
+            queue: queue(),
+            selection: Selection {
+                limit: Some(1),
+                ..Selection::default()
+            },
+            update: Update {
+                hide_ms: Some(60_000),
+                ttl_ms: None,
+            },
+            wait_ms,
+            detail: Detail::All,
+        };
+        node.submit(at(10), claim)
+    };
+    let served = |node: &mut Node| -> Vec<Ticket> {
+        let outcomes = std::iter::from_fn(|| node.poll_reply());
+        outcomes
+            .filter(|(_, outcome)| matches!(outcome, Ok(Reply::Messages(_))))
+            .map(|(ticket, _)| ticket)
+            .collect()
+    };
+    let early: Vec<Ticket> = (0..7).map(|_| claim(&mut node, 1_000)).collect();
+    let messages = (0..9).map(|_| NewMessage {
+        body: vec![b'x'; BODY_BYTES].into(),
+        ..NewMessage::default()
+    });
+    let (queue, messages) = (queue(), messages.collect());
+    node.submit(at(10), Command::PutBatch { queue, messages });
+    assert_eq!(served(&mut node), early[..5]);
+
+    let late = claim(&mut node, 1_000);
+    assert_eq!(served(&mut node), []);
+    // Who does not wait gets what is there.
+    let hasty = claim(&mut node, 0);
+    assert_eq!(served(&mut node), [hasty]);
+    node.handle_deadline(at(11));
+    assert_eq!(served(&mut node), [early[5], early[6], late]);
 }

@@ -56,6 +56,9 @@ console.log(`completed: ${node.completed().length}`);
 const late = node.take(waiting).val.val.entries[0];
 console.log(`claimed ${late.id}, attempt ${late.attempts}`);
 
+const { names, hasMore } = queues.listQueues('shop', {});
+console.log(`queues: ${names}${hasMore ? ' and more' : ''}`);
+
 try {
   queues.ack(jobs, '1', claimed.claim);
 } catch (error) {

@@ -108,6 +108,15 @@ def main(path, folder):
     claimed = queue.call("queues", "claim", jobs, first, 60_000, 0, "all")
     message = claimed.entries[0]
     print(f"claimed {message.id}: {bytes(message.body).decode()}")
+    marker = None
+    while True:
+        listed = queue.call("queues", "list-queues", "shop", record(marker=marker, limit=None))
+        print("queues:", *listed.names)
+        # An answer has a bound. If it is full, go on behind its last name.
+        if not getattr(listed, "has-more"):
+            break
+        marker = listed.names[-1]
+
     queue.call("queues", "ack", jobs, message.id, message.claim)
     print("acknowledged")
 

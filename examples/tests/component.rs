@@ -77,6 +77,7 @@ fn python() {
             "put 1",
             "put 2",
             "claimed 1: parcel 1",
+            "queues: jobs",
             "acknowledged",
             r#"200 ["2"]"#
         ]
@@ -86,6 +87,7 @@ fn python() {
         [
             "restored 1 messages",
             "claimed 2: parcel 2",
+            "queues: jobs",
             "acknowledged",
             "404 Account not found"
         ]
@@ -107,6 +109,7 @@ fn javascript() {
             "completed: 0",
             "completed: 1",
             "claimed 1, attempt 2",
+            "queues: jobs",
             "claim-lost",
             "restored 1 messages",
             "404 Account not found"

@@ -142,6 +142,12 @@ pub(crate) fn read(
         Verb::Export(args) => Ok(Action::Export(site(args.site, variables)?, args.queue)),
         Verb::Import(args) => {
             let site = site(args.place.site, variables)?;
+            if args.create && matches!(site, Site::Server(_)) {
+                let text = "--create makes a data folder, and the queue is to go to a server\n";
+                return Err(rejected(
+                    Cli::command().error(ErrorKind::ArgumentConflict, text),
+                ));
+            }
             Ok(Action::Import(site, args.place.queue, args.create))
         }
         Verb::Use(verb) => Ok(Action::Use(Box::new(verb), url(variables))),
@@ -232,9 +238,19 @@ fn man(command: Option<&str>) -> Result<Vec<u8>, Rejected> {
         },
     };
     let mut page = Vec::new();
+    let behind_dashes = described.get_positionals().find(|arg| arg.is_last_set());
+    let behind_dashes = behind_dashes.and_then(|arg| {
+        let name = arg.get_value_names()?.first()?;
+        Some(format!("<\\fI{name}\\fR>"))
+    });
     let rendered = clap_mangen::Man::new(described).render(&mut page);
     rendered.map_err(|error| rejected(Cli::command().error(ErrorKind::Io, error)))?;
-    Ok(page)
+    // The renderer leaves the dashes out of the synopsis.
+    Ok(match (behind_dashes, String::from_utf8(page)) {
+        (Some(name), Ok(text)) => text.replacen(&name, &format!("\\-\\- {name}..."), 1).into(),
+        (None, Ok(text)) => text.into(),
+        (_, Err(error)) => error.into_bytes(),
+    })
 }
 
 fn rejected(error: clap::Error) -> Rejected {

@@ -45,7 +45,7 @@ impl Fixture {
             ..Listing::default()
         };
         match self.queue.list(all).await {
-            Ok(messages) => messages,
+            Ok(messages) => messages.list,
             Err(Error::NotFound(_)) => Vec::new(),
             Err(error) => panic!("{error}"),
         }

@@ -38,7 +38,7 @@ fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Asks for the clock: the instant and the digest.
+/// Asks for the clock: the instant, the digest and how many wait.
 fn clock(server: &Server, advance: &str) -> String {
     let mut client = Client::connect(server.address());
     let answer = client.request("POST", &format!("/clock?advance={advance}"), "");
@@ -85,6 +85,12 @@ fn a_queue_moves_between_folders_and_servers_and_stays_the_same() {
     }
     assert_eq!(clock(&server, "1s"), held);
     assert!(server.terminate().status.success());
+
+    // That would make no folder.
+    let mut creating = burrow(&["import", "--create", &url, queue]);
+    let output = creating.stdin(Stdio::null()).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(errors(&output).contains("--create"), "{}", errors(&output));
 
     // Without servers time is the machine's, long after all has expired that can.
     let output = export(from.to_str().unwrap(), queue, &offline);
@@ -207,9 +213,8 @@ fn time_stands_still_until_it_is_moved() {
     waiting.send(request("POST", claim, ""));
     let mut late = Client::connect(server.address());
     late.send(request("GET", "/v1.0/a/none?wait=20", ""));
-    // Both wait by now, or will: a wait that begins late begins after the move.
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    clock(&server, "45s");
+    while !clock(&server, "0s").ends_with(r#","waiting":2}"#) {}
+    assert!(clock(&server, "45s").ends_with(r#","waiting":0}"#));
     assert_eq!(late.answer().status, 404, "its wait ended on the way");
     let claimed = waiting.answer();
     assert_eq!(claimed.status, 200);

@@ -76,6 +76,9 @@ export declare class Message {
   json(): unknown;
 }
 
+/** An array that says of itself whether it ends because the answer is full: then go on behind its last entry. */
+export type List<T> = T[] & { readonly hasMore: boolean };
+
 export type Claimed = Pick<Message, 'id' | 'claim'>;
 
 export interface Selection {
@@ -163,7 +166,7 @@ export declare class Queue {
   put(account: string, queue: string, message: NewMessage & { id: string }): Promise<{ created: boolean }>;
   putBatch(account: string, queue: string, messages: NewMessage[]): Promise<string[]>;
   /** Takes messages for a while: 30 seconds and one message unless said otherwise. */
-  claim(account: string, queue: string, options?: Selection & Times): Promise<Message[]>;
+  claim(account: string, queue: string, options?: Selection & Times): Promise<List<Message>>;
   /** Claims one message after the other, and waits for those to come. Ends with its signal; with a `wait` of 0, when there is none. */
   claims(account: string, queue: string, options?: Selection & Times): AsyncGenerator<Message, void>;
   extend(account: string, queue: string, message: Claimed, hide: Span): Promise<Message>;
@@ -171,19 +174,19 @@ export declare class Queue {
   ack(account: string, queue: string, message: Claimed): Promise<void>;
   /** For each null, or why it was refused. */
   settle(account: string, queue: string, settlements: Settlement[]): Promise<({ code: RefusalCode; message: string } | null)[]>;
-  pop(account: string, queue: string, options?: Selection): Promise<Message[]>;
-  peek(account: string, queue: string, options?: Selection): Promise<Message[]>;
-  list(account: string, queue: string, options?: Selection): Promise<Message[]>;
-  updateMany(account: string, queue: string, options?: Selection & Times): Promise<Message[]>;
-  deleteMany(account: string, queue: string, options?: Selection): Promise<Message[]>;
+  pop(account: string, queue: string, options?: Selection): Promise<List<Message>>;
+  peek(account: string, queue: string, options?: Selection): Promise<List<Message>>;
+  list(account: string, queue: string, options?: Selection): Promise<List<Message>>;
+  updateMany(account: string, queue: string, options?: Selection & Times): Promise<List<Message>>;
+  deleteMany(account: string, queue: string, options?: Selection): Promise<List<Message>>;
   get(account: string, queue: string, id: string): Promise<Message | undefined>;
   update(account: string, queue: string, id: string, options?: Times & { claim?: string }): Promise<Message>;
   delete(account: string, queue: string, id: string, claim?: string): Promise<void>;
 
-  accounts(page?: Page): Promise<string[]>;
-  deleteAccounts(page?: Page): Promise<string[]>;
-  queues(account: string, page?: Page): Promise<string[]>;
-  deleteQueues(account: string, page?: Page): Promise<string[]>;
+  accounts(page?: Page): Promise<List<string>>;
+  deleteAccounts(page?: Page): Promise<List<string>>;
+  queues(account: string, page?: Page): Promise<List<string>>;
+  deleteQueues(account: string, page?: Page): Promise<List<string>>;
   getSettings(account: string, queue: string): Promise<CurrentSettings>;
   putSettings(account: string, queue: string, settings: Settings): Promise<void>;
   clearSettings(account: string, queue: string): Promise<void>;

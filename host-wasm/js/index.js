@@ -124,14 +124,14 @@ export class Queue {
 
   /** A message by its id, hidden or not; undefined if it is not there. */
   async get(account, queue, id) {
-    const found = await this.#find((machine, now) => machine.get(now, ...names(account, queue), input.text('id', id)));
+    const [found] = await this.#find((machine, now) => machine.get(now, ...names(account, queue), input.text('id', id)));
     return found.map((message) => new Message(message))[0];
   }
 
   /** New times for one message. */
   async update(account, queue, id, options = {}) {
     const { claim, ttl, hide } = input.fields('options', options, ['claim', 'ttl', 'hide']);
-    const [message] = await this.#run((machine, now) => machine.updateOne(
+    const [[message]] = await this.#run((machine, now) => machine.updateOne(
       now, ...names(account, queue), input.text('id', id),
       input.optionalText('claim', claim), input.span('ttl', ttl), input.span('hide', hide)));
     return new Message(message);
@@ -247,12 +247,12 @@ export class Queue {
     return this.#engine.run(submit, signal);
   }
 
-  /** As `run`, but what is not there is an empty list. */
+  /** As `run`, for what gives a list and whether there is more; what is not there is an empty one. */
   async #find(submit, signal) {
     try {
       return await this.#run(submit, signal);
     } catch (error) {
-      if (error instanceof Refused && EMPTY.includes(error.code)) return [];
+      if (error instanceof Refused && EMPTY.includes(error.code)) return [[], false];
       throw error;
     }
   }
@@ -261,17 +261,22 @@ export class Queue {
     const given = input.fields('options', options, SELECT);
     const { signal } = given;
     if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal');
-    const found = await this.#find((machine, now) => submit(machine, now, new Choice(
+    const [found, hasMore] = await this.#find((machine, now) => submit(machine, now, new Choice(
       ...names(account, queue), input.optionalText('marker', given.marker), input.whole('limit', given.limit),
       Boolean(given.matchHidden), input.span('wait', given.wait) ?? 0, input.detail(given.detail, detail))), signal);
-    return Array.isArray(found) ? found.map((message) => new Message(message)) : found;
+    return list(found.map((message) => new Message(message)), hasMore);
   }
 
-  #names(account, page, remove) {
+  async #names(account, page, remove) {
     const { marker, limit } = input.fields('page', page, ['marker', 'limit']);
-    return this.#find((machine, now) => machine.names(
-      now, account, input.optionalText('marker', marker), input.whole('limit', limit), remove));
+    return list(...await this.#find((machine, now) => machine.names(
+      now, account, input.optionalText('marker', marker), input.whole('limit', limit), remove)));
   }
+}
+
+/** An array like any other, which knows whether the answer was full. */
+function list(items, hasMore) {
+  return Object.defineProperty(items, 'hasMore', { value: hasMore });
 }
 
 function names(account, queue) {

@@ -9,10 +9,18 @@ use crate::process::Launch;
 /// # Panics
 /// If the variable is not set.
 pub fn launch(data: &Path) -> Launch {
+    launch_as(&config(), data)
+}
+
+/// The same with another configuration.
+///
+/// # Panics
+/// If the variable is not set.
+pub fn launch_as(config: &Path, data: &Path) -> Launch {
     let program = std::env::var_os("BURROW_WORKERD").expect("BURROW_WORKERD names workerd");
     let mut folder = std::ffi::OsString::from("--directory-path=data=");
     folder.push(data);
-    Launch::workerd(program, &config()).argument(folder)
+    Launch::workerd(program, config).argument(folder)
 }
 
 /// Where the Worker's configuration for workerd is.

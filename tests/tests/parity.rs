@@ -16,7 +16,7 @@ fn a_log_is_eventful_and_follows_from_its_seed() {
     let exchanges = || {
         log.steps.iter().filter_map(|step| match step {
             Step::Exchange(exchange) => Some(exchange),
-            Step::Restart { .. } => None,
+            _ => None,
         })
     };
     for status in [200, 201, 204, 400, 404, 405, 409, 429] {
@@ -38,6 +38,50 @@ fn a_log_is_eventful_and_follows_from_its_seed() {
     }
     let dead = exchanges().filter(|exchange| exchange.answer.body.starts_with(b"[{\"id\""));
     assert!(dead.count() > 1_000, "lists with messages");
+}
+
+#[test]
+fn in_the_log_requests_wait_and_are_answered_by_all_that_can_end_a_wait() {
+    let log = the_log();
+    let mut waiting = 0_u32;
+    let (mut by_clients, mut by_time, mut over, mut left, mut lost) = (0, 0, 0, 0, 0);
+    let mut most = 0;
+    let mut last = None;
+    for step in &log.steps {
+        match step {
+            Step::Exchange(exchange) => last = Some(&exchange.request),
+            Step::Start { .. } => waiting += 1,
+            Step::Answer { answer, .. } => {
+                waiting -= 1;
+                let is_moved = last.is_some_and(|last| last.target.starts_with("/clock"));
+                let count = match (answer.status, is_moved) {
+                    (404, _) => &mut over,
+                    (_, true) => &mut by_time,
+                    (_, false) => &mut by_clients,
+                };
+                *count += 1;
+            }
+            Step::Leave { .. } => {
+                waiting -= 1;
+                left += 1;
+            }
+            Step::Restart { .. } => {
+                lost += waiting;
+                waiting = 0;
+            }
+        }
+        most = most.max(waiting);
+    }
+    for (what, count, least) in [
+        ("were answered as something came", by_clients, 100),
+        ("were answered as time passed", by_time, 30),
+        ("waited until their time was over", over, 100),
+        ("left", left, 30),
+        ("were lost with their host", lost, 5),
+        ("waited at a time", most, 4),
+    ] {
+        assert!(count >= least, "{count} {what}");
+    }
 }
 
 /// The server with its data in a folder, on a clock that the log moves.

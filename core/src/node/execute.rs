@@ -117,7 +117,8 @@ impl Node {
             action,
             detail,
         };
-        if self.run_search(ticket, &queue, &search) {
+        let is_behind = wait_ms > 0 && self.is_behind_others(&queue, &search);
+        if !is_behind && self.run_search(ticket, &queue, &search) {
             return;
         }
         let outcome = if wait_ms == 0 {

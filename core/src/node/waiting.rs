@@ -170,6 +170,16 @@ impl Node {
         Ok(())
     }
 
+    /// Others came before who were put off, and what is taken now might be theirs.
+    pub(super) fn is_behind_others(&self, queue: &QueueName<'_>, search: &Search) -> bool {
+        let postponed = &self.waiting.postponed;
+        if postponed.is_empty() || matches!(search.action, Action::List) {
+            return false;
+        }
+        let place = self.state.find_queue(&queue.account, &queue.queue);
+        place.is_some_and(|place| postponed.contains(&(self.state.queue(place).number, place)))
+    }
+
     /// Wakes the queues that had something left in an earlier millisecond.
     pub(super) fn wake_postponed(&mut self) {
         let is_due = self.has_room_for_answers() && self.state.clock > self.waiting.served_at;

@@ -1,7 +1,7 @@
 //! `/clock`: time in the user's hand.
 //!
-//! `GET /clock` tells the instant and the digest of what the node holds;
-//! `POST /clock?advance=30s` moves time on, lets everything that is due happen, in order,
+//! `GET /clock` tells the instant, the digest of what the node holds and how many commands wait
+//! there; `POST /clock?advance=30s` moves time on, lets everything that is due happen, in order,
 //! and tells the same afterwards. Only a host with a manual clock has this path.
 
 use alloc::borrow::Cow;
@@ -24,14 +24,24 @@ pub struct ClockRequest {
 }
 
 impl ClockRequest {
-    /// The answer: the node's instant, and its [digest](crate::Node::digest), as they are
-    /// after the advance.
-    pub fn respond(&self, now: Timestamp, digest: u64) -> Response {
+    /// The answer: the node's instant, its [digest](crate::Node::digest), and the commands that
+    /// [wait](crate::Stats::waiters), as they are after the advance.
+    pub fn respond(&self, now: Timestamp, digest: u64, waiters: u64) -> Response {
         let body = format!(
-            r#"{{"now_ms":{},"digest":"{digest:016x}"}}"#,
+            r#"{{"now_ms":{},"digest":"{digest:016x}","waiting":{waiters}}}"#,
             now.as_millis()
         );
         let mut response = Response::json(200, body.into_bytes());
+        response.head = self.head;
+        response
+    }
+
+    /// The answer of a host that has no clock of its own, because it stands before others.
+    pub fn is_asked_elsewhere(&self) -> Response {
+        let mut response = Response::text(
+            404,
+            "Not found: a proxy has no clock; each server's is at its own address, if it was started with --clock manual",
+        );
         response.head = self.head;
         response
     }

@@ -69,7 +69,7 @@ impl Claims {
         match self.queue.claim(taking, self.claiming.hide).await {
             Ok(messages) => {
                 let hide = self.claiming.hide;
-                Ok(Some(Held::new(self.queue.clone(), messages, hide)))
+                Ok(Some(Held::new(self.queue.clone(), messages.list, hide)))
             }
             Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),

@@ -102,5 +102,5 @@ pub use pages::{Follow, Pages};
 pub use queue::Queue;
 pub use rest::{Rest, Trust};
 pub use stream::{ClaimStream, Claimed};
-pub use transport::{Answer, Calling, Message, Transport};
+pub use transport::{Answer, Calling, Message, Messages, Transport};
 pub use wire::Wire;

@@ -17,7 +17,7 @@ use crate::pages::{Follow, Pages};
 use crate::retry::may_retry;
 use crate::servers::Server;
 use crate::stream::ClaimStream;
-use crate::transport::{Answer, Message};
+use crate::transport::{Answer, Message, Messages};
 
 /// With several servers, how long a wait on one of them goes on before the others are asked.
 pub(crate) const TURN_MS: u64 = 500;
@@ -54,7 +54,7 @@ impl Queue {
     }
 
     /// Claims messages: nobody else gets them for the time of `hide`.
-    pub async fn claim(&self, taking: Taking, hide: Duration) -> Result<Vec<Message>, Error> {
+    pub async fn claim(&self, taking: Taking, hide: Duration) -> Result<Messages, Error> {
         self.take(taking, |selection, wait_ms| Command::UpdateMessages {
             queue: self.name.clone(),
             selection,
@@ -82,7 +82,7 @@ impl Queue {
     }
 
     /// Takes messages and removes them in one step. What is lost on the way is gone.
-    pub async fn pop(&self, taking: Taking) -> Result<Vec<Message>, Error> {
+    pub async fn pop(&self, taking: Taking) -> Result<Messages, Error> {
         self.take(taking, |selection, wait_ms| Command::DeleteMessages {
             queue: self.name.clone(),
             selection,
@@ -94,7 +94,7 @@ impl Queue {
 
     /// Looks at messages without taking them. With several servers a marker has a meaning on
     /// the one that showed its message: use [`pages`](Self::pages) or [`follow`](Self::follow).
-    pub async fn list(&self, listing: Listing) -> Result<Vec<Message>, Error> {
+    pub async fn list(&self, listing: Listing) -> Result<Messages, Error> {
         self.search(listing.wait, |wait_ms| self.list_command(&listing, wait_ms))
             .await
     }
@@ -352,7 +352,7 @@ impl Queue {
         &self,
         taking: Taking,
         command: impl Fn(Selection<'static>, u64) -> Command<'a>,
-    ) -> Result<Vec<Message>, Error> {
+    ) -> Result<Messages, Error> {
         let selection = Selection {
             limit: Some(taking.limit),
             ..Selection::default()
@@ -367,7 +367,7 @@ impl Queue {
         &self,
         wait: Duration,
         command: impl Fn(u64) -> Command<'a>,
-    ) -> Result<Vec<Message>, Error> {
+    ) -> Result<Messages, Error> {
         let servers = self.servers();
         let until = self.client.until(ms(wait));
         if let [only] = servers.as_slice() {
@@ -416,7 +416,8 @@ impl Queue {
         until: Instant,
     ) -> Result<Vec<Message>, Error> {
         let command = self.list_command(listing, ms(listing.wait));
-        messages(self.client.call(&[server], &command, until).await?)
+        let page = messages(self.client.call(&[server], &command, until).await?)?;
+        Ok(page.list)
     }
 
     fn list_command(&self, listing: &Listing, wait_ms: u64) -> Command<'static> {
@@ -436,7 +437,7 @@ impl Queue {
     }
 }
 
-fn messages(answer: Answer) -> Result<Vec<Message>, Error> {
+fn messages(answer: Answer) -> Result<Messages, Error> {
     match answer {
         Answer::Messages(messages) => Ok(messages),
         _ => Err(unexpected()),

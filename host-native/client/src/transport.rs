@@ -1,7 +1,9 @@
 //! What stands between the client and a queue: HTTP, or an engine in the same process.
 
 use std::fmt::Debug;
+use std::ops::Deref;
 use std::pin::Pin;
+use std::{slice, vec};
 
 use burrow_core::{ClaimToken, Command, MessageRef, Reply, Settings};
 
@@ -24,7 +26,7 @@ pub enum Answer {
         /// The list ends because the answer is full.
         has_more: bool,
     },
-    Messages(Vec<Message>),
+    Messages(Messages),
     /// False if it took the place of a message with the same id.
     Put {
         created: bool,
@@ -40,6 +42,40 @@ pub enum Answer {
     },
     /// It is done, and there is nothing to tell.
     Done,
+}
+
+/// Messages of one answer, in the queue's order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Messages {
+    pub list: Vec<Message>,
+    /// The list ends because the answer is full, and more messages match behind it.
+    pub has_more: bool,
+}
+
+impl Deref for Messages {
+    type Target = [Message];
+
+    fn deref(&self) -> &[Message] {
+        &self.list
+    }
+}
+
+impl IntoIterator for Messages {
+    type Item = Message;
+    type IntoIter = vec::IntoIter<Message>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Messages {
+    type Item = &'a Message;
+    type IntoIter = slice::Iter<'a, Message>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.iter()
+    }
 }
 
 /// A message as it was given out.
@@ -80,9 +116,10 @@ impl From<Reply> for Answer {
                 has_more: names.has_more(),
                 names: names.into_iter().map(String::from).collect(),
             },
-            Reply::Messages(messages) => {
-                Self::Messages(messages.iter().map(Message::from).collect())
-            }
+            Reply::Messages(messages) => Self::Messages(Messages {
+                list: messages.iter().map(Message::from).collect(),
+                has_more: messages.has_more(),
+            }),
             Reply::Put { created } => Self::Put { created },
             Reply::PutBatch(ids) => Self::PutBatch(ids.iter().map(String::from).collect()),
             Reply::Settled(results) => Self::Settled(

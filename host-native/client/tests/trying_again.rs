@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use burrow_client::{
-    Answer, Calling, Client, Error, Message, Put, Queue, Settle, Taking, Transport,
+    Answer, Calling, Client, Error, Message, Messages, Put, Queue, Settle, Taking, Transport,
 };
 use burrow_core::Command;
 
@@ -75,7 +75,11 @@ async fn a_put_is_repeated_with_its_id_and_a_pop_is_not() {
     assert_eq!(calls_of_put.len(), 3);
     assert!(calls_of_put.iter().all(|call| call.contains(&id)));
 
-    let server = told([not_done(), unknown(), Ok(Answer::Messages(Vec::new()))]);
+    let server = told([
+        not_done(),
+        unknown(),
+        Ok(Answer::Messages(Messages::default())),
+    ]);
     let popped = queue(std::slice::from_ref(&server))
         .pop(Taking::default())
         .await;
@@ -130,7 +134,10 @@ async fn the_deadline_ends_all_tries() {
 
 #[tokio::test]
 async fn others_stand_in_for_a_server_that_is_down() {
-    let messages = vec![Message::default()];
+    let messages = Messages {
+        list: vec![Message::default()],
+        has_more: false,
+    };
     for down in [0, 1] {
         let servers = |outcome: Outcome| {
             let mut servers = [told([outcome.clone()]), told([outcome])];

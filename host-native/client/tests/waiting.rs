@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use burrow_client::{Answer, Calling, Claiming, Client, Message, Queue, Settle, Taking, Transport};
+use burrow_client::{
+    Answer, Calling, Claiming, Client, Message, Messages, Queue, Settle, Taking, Transport,
+};
 use burrow_core::{Command, SettleAction};
 use tokio::sync::Notify;
 
@@ -71,7 +73,7 @@ impl Transport for Busy {
             self.most.fetch_max(present, SeqCst);
             tokio::task::yield_now().await;
             self.present.fetch_sub(1, SeqCst);
-            Ok(Answer::Messages(Vec::new()))
+            Ok(Answer::Messages(Messages::default()))
         })
     }
 }
@@ -93,7 +95,7 @@ async fn no_more_calls_are_under_way_than_allowed() {
         })
         .collect();
     for call in calls {
-        assert_eq!(call.await.unwrap(), Ok(Vec::new()));
+        assert_eq!(call.await.unwrap(), Ok(Messages::default()));
     }
     assert_eq!(server.most.load(SeqCst), 8);
 }
@@ -116,11 +118,14 @@ impl Transport for Slow {
     fn call<'a>(&'a self, command: &'a Command<'a>) -> Calling<'a> {
         Box::pin(async move {
             match command {
-                Command::UpdateMessages { .. } => Ok(Answer::Messages(vec![Message {
-                    id: "m".to_owned(),
-                    claim: Some("2f".parse().unwrap()),
-                    ..Message::default()
-                }])),
+                Command::UpdateMessages { .. } => Ok(Answer::Messages(Messages {
+                    list: vec![Message {
+                        id: "m".to_owned(),
+                        claim: Some("2f".parse().unwrap()),
+                        ..Message::default()
+                    }],
+                    has_more: false,
+                })),
                 Command::Settle { settlements, .. } => {
                     assert!(matches!(settlements[0].action, SettleAction::Update(_)));
                     self.extends.notify_one();

@@ -60,7 +60,8 @@ impl ProxySettings {
             cors_origin: self.server.cors_origin.as_deref().map(Box::from),
             max_batch_messages: self.servers.max_batch_messages,
             max_wait_ms: self.servers.max_wait.ms,
-            manual_clock: false,
+            // Whoever asks for a clock is told whose to ask for.
+            manual_clock: true,
         }
     }
 }

@@ -59,6 +59,16 @@ impl Clock for SystemClock {
     }
 }
 
+/// What is there when a [`ManualClock`] has been moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advanced {
+    pub now: Timestamp,
+    /// See [`burrow_core::Node::digest`].
+    pub digest: u64,
+    /// Commands that wait.
+    pub waiters: u64,
+}
+
 /// A clock that stands still until it is set, see [`Engine::advance`](super::Engine::advance).
 #[derive(Debug)]
 pub struct ManualClock {

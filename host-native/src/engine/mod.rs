@@ -21,10 +21,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burrow_core::journal::{RestoreError, RestoreReport};
-use burrow_core::{Command, Config, Node, Reply, Timestamp};
+use burrow_core::{Command, Config, Node, Reply};
 use tokio::sync::watch;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Advanced, Clock, ManualClock, SystemClock};
 pub use stats::Stats;
 
 pub use crate::desk::{Failure, Health, Mailbox};
@@ -155,13 +155,12 @@ impl Engine {
     }
 
     /// Moves time on by `span_ms`, and has everything that is due on the way happen at its
-    /// own instant, in order. `clock` is the one that the engine was started with. Tells
-    /// the new instant and the digest of what the node holds then, in time proportional to
-    /// that.
+    /// own instant, in order. `clock` is the one that the engine was started with. Takes time
+    /// proportional to what the node holds.
     ///
     /// # Errors
     /// `NotStored` or `Stopping` when there is no node to move; time stands still then.
-    pub fn advance(&self, clock: &ManualClock, span_ms: u64) -> Result<(Timestamp, u64), Failure> {
+    pub fn advance(&self, clock: &ManualClock, span_ms: u64) -> Result<Advanced, Failure> {
         self.handle.shared.advance(clock, span_ms)
     }
 

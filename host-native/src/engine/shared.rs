@@ -9,7 +9,7 @@ use std::time::Duration;
 use burrow_core::{Command, Effect, Node, Ticket, Timestamp};
 use tokio::sync::watch;
 
-use super::{Clock, Failure, Health, ManualClock, Stats};
+use super::{Advanced, Clock, Failure, Health, ManualClock, Stats};
 use crate::desk::{Cancel, Deliveries, NumberMap, Outcome, Place, Recipient, Submitted};
 
 /// The committer looks at the clock at least so often while there is a deadline: a clock
@@ -230,11 +230,7 @@ impl Shared {
         self.wake.notify_one();
     }
 
-    pub(super) fn advance(
-        &self,
-        clock: &ManualClock,
-        span_ms: u64,
-    ) -> Result<(Timestamp, u64), Failure> {
+    pub(super) fn advance(&self, clock: &ManualClock, span_ms: u64) -> Result<Advanced, Failure> {
         self.contain_panic(|| {
             let mut deliveries = Deliveries::default();
             let mut core = self.lock();
@@ -245,10 +241,14 @@ impl Shared {
             clock.move_on(span_ms);
             let now = self.now();
             node.advance_to(now);
-            let digest = node.digest();
+            let advanced = Advanced {
+                now,
+                digest: node.digest(),
+                waiters: node.stats().waiters,
+            };
             core.take_replies(None, &mut deliveries);
             self.leave(core, true, deliveries);
-            Ok((now, digest))
+            Ok(advanced)
         })
         .unwrap_or(Err(Failure::OutcomeUnknown))
     }

@@ -129,10 +129,10 @@ async fn submit(
 
 pub(super) fn move_clock(shared: &Shared, request: ClockRequest) -> rest::Response {
     let Some(ManualTime { engine, clock }) = &shared.manual_time else {
-        return text(404, "Not found");
+        return request.is_asked_elsewhere();
     };
     match engine.advance(clock, request.advance_ms) {
-        Ok((now, digest)) => request.respond(now, digest),
+        Ok(told) => request.respond(told.now, told.digest, told.waiters),
         Err(failure) => render_failure(failure),
     }
 }

@@ -138,7 +138,7 @@ pub async fn serve(
     let shared = Arc::new(Shared {
         desk,
         rest: RestConfig {
-            manual_clock: manual_time.is_some(),
+            manual_clock: manual_time.is_some() || rest.manual_clock,
             ..rest
         },
         manual_time,

@@ -73,7 +73,8 @@ pub(crate) struct Target {
     /// With several servers: how many a queue may be on, its own and those that stand in for it
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     pub(crate) failover: usize,
-    /// Time for a request with all its tries, besides what it waits
+    /// Time for a request with all its tries, besides what it waits: for so long it goes on trying
+    /// while a server is away, and says so
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = span)]
     pub(crate) deadline: Duration,
     /// Print JSON, one value a line
@@ -237,7 +238,8 @@ pub(crate) struct WorkArgs {
     /// Time until a failed message is tried again; doubled with each attempt, up to an hour
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = span)]
     pub(crate) delay: Duration,
-    /// End when nothing has come for so long; otherwise never
+    /// End when nothing has come for so long, or a server has been away for --deadline; otherwise
+    /// never
     #[arg(long, value_name = "SECONDS", value_parser = span)]
     pub(crate) wait: Option<Duration>,
     /// The command and its arguments

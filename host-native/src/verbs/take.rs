@@ -52,7 +52,7 @@ pub(super) async fn peek(args: &PeekArgs, client: &Client) -> Result<(), VerbErr
                 wait: args.take.wait,
                 ..Listing::default()
             };
-            queue.list(listing).await?
+            queue.list(listing).await?.list
         }
     };
     print(&seen, args.take.queue.target.json)

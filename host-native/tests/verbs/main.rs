@@ -153,17 +153,18 @@ fn every_verb_works_on_a_server_and_on_a_data_folder() {
     };
     wired(&|server| format!("burrow://{}", server.wire_address().expect("it listens")));
     wired(&|_| format!("burrow+unix://{}", socket.display()));
-    let nobody = run(
-        ["--url", "http://127.0.0.1:1"],
-        &["ls", "--deadline=2"],
-        b"",
-    );
-    assert_eq!(nobody.status.code(), Some(1));
-    let errors = String::from_utf8_lossy(&nobody.stderr);
-    let lines: Vec<&str> = errors.lines().collect();
-    // At once why it waits and for how long, in the end why it waits no more.
-    assert_eq!(lines.len(), 2, "{errors}");
-    assert!(lines[0].ends_with("; trying again for 2s"), "{errors}");
+    for words in [
+        &["ls", "--deadline=2"][..],
+        &["work", "a/q", "--wait=0", "--deadline=2", "--", "cat"],
+    ] {
+        let nobody = run(["--url", "http://127.0.0.1:1"], words, b"");
+        assert_eq!(nobody.status.code(), Some(1));
+        let errors = String::from_utf8_lossy(&nobody.stderr);
+        let lines: Vec<&str> = errors.lines().collect();
+        // At once why it waits and for how long, in the end why it waits no more.
+        assert_eq!(lines.len(), 2, "{errors}");
+        assert!(lines[0].ends_with("; trying again for 2s"), "{errors}");
+    }
     told(["--url", "ftp://x"], &["ls"], "", 2);
     let no_certificate = concat!("--ca=", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     told(["--url", "https://x"], &["ls", no_certificate], "", 2);
@@ -403,6 +404,10 @@ fn completions_and_manual_pages_are_made() {
     assert!(
         code == Some(0) && page.contains("BURROW_ATTEMPTS"),
         "{page:.200}"
+    );
+    assert!(
+        page.contains(r"<\fIACCOUNT/QUEUE\fR> \-\- <\fICOMMAND\fR>..."),
+        "{page:.600}"
     );
     assert_eq!(burrow(&["man", "nothing"]).0, Some(2));
 }

@@ -1,7 +1,7 @@
 //! The world's types and the machine's.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use burrow_core::rest::Response;
@@ -125,6 +125,7 @@ pub(crate) fn messages(list: &MessageList) -> wit::Messages {
     wit::Messages {
         matched: list.matched(),
         entries: entries.collect(),
+        has_more: list.has_more(),
     }
 }
 
@@ -144,8 +145,11 @@ pub(crate) fn refusal(refusal: Refusal) -> wit::Error {
     }
 }
 
-pub(crate) fn names(names: NameList) -> Vec<String> {
-    names.into_iter().map(Into::into).collect()
+pub(crate) fn names(names: NameList) -> wit::Names {
+    wit::Names {
+        has_more: names.has_more(),
+        names: names.into_iter().map(Into::into).collect(),
+    }
 }
 
 /// The machine answered a command with what answers another.

@@ -188,9 +188,10 @@ impl Host {
 
     fn tell_clock(&mut self, request: &ClockRequest) -> Result<Response, Error> {
         let now = self.move_on(request.advance_ms)?;
-        let digest = self.service.node().digest();
+        let node = self.service.node();
+        let (digest, waiters) = (node.digest(), node.stats().waiters);
         self.settle(None)?;
-        Ok(request.respond(now, digest))
+        Ok(request.respond(now, digest, waiters))
     }
 
     fn wait<T>(&mut self, ticket: Ticket, form: Form) -> Called<T> {

@@ -35,10 +35,9 @@ fn read_messages(reply: Result<Reply, Refusal>) -> Result<wit::Messages, Error> 
     }
 }
 
-fn read_names(reply: Result<Reply, Error>) -> Result<Vec<String>, Error> {
-    match reply? {
+fn ask_names(command: Command<'_>) -> Result<wit::Names, Error> {
+    match ask(command)? {
         Reply::Names(names) => Ok(convert::names(names)),
-        Reply::PutBatch(ids) => Ok(ids.iter().map(Into::into).collect()),
         other => Err(convert::unexpected(&other)),
     }
 }
@@ -83,10 +82,14 @@ impl Guest for Plugin {
         queue: wit::QueueName,
         messages: Vec<wit::NewMessage>,
     ) -> Result<Vec<String>, Error> {
-        read_names(ask(Command::PutBatch {
+        let command = Command::PutBatch {
             queue: convert::queue(queue),
             messages: messages.into_iter().map(convert::new_message).collect(),
-        }))
+        };
+        match ask(command)? {
+            Reply::PutBatch(ids) => Ok(ids.iter().map(Into::into).collect()),
+            other => Err(convert::unexpected(&other)),
+        }
     }
 
     fn claim(
@@ -211,28 +214,28 @@ impl Guest for Plugin {
         ask(Command::ClearSettings { queue }).map(drop)
     }
 
-    fn list_accounts(page: wit::Page) -> Result<Vec<String>, Error> {
+    fn list_accounts(page: wit::Page) -> Result<wit::Names, Error> {
         let page = convert::page(page);
-        read_names(ask(Command::ListAccounts { page }))
+        ask_names(Command::ListAccounts { page })
     }
 
-    fn delete_accounts(page: wit::Page) -> Result<Vec<String>, Error> {
+    fn delete_accounts(page: wit::Page) -> Result<wit::Names, Error> {
         let page = convert::page(page);
-        read_names(ask(Command::DeleteAccounts { page }))
+        ask_names(Command::DeleteAccounts { page })
     }
 
-    fn list_queues(account: String, page: wit::Page) -> Result<Vec<String>, Error> {
-        read_names(ask(Command::ListQueues {
+    fn list_queues(account: String, page: wit::Page) -> Result<wit::Names, Error> {
+        ask_names(Command::ListQueues {
             account: account.into(),
             page: convert::page(page),
-        }))
+        })
     }
 
-    fn delete_queues(account: String, page: wit::Page) -> Result<Vec<String>, Error> {
-        read_names(ask(Command::DeleteQueues {
+    fn delete_queues(account: String, page: wit::Page) -> Result<wit::Names, Error> {
+        ask_names(Command::DeleteQueues {
             account: account.into(),
             page: convert::page(page),
-        }))
+        })
     }
 
     fn export_piece(

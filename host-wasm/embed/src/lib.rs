@@ -44,8 +44,8 @@ mod storage;
 mod typed;
 
 pub use bindings::burrow::queue::types::{
-    Counts, Detail, Error as Refusal, Message, Messages, NewMessage, Order, Page, QueueName, Quota,
-    Request, Response, Selection, Settings, SettleAction, Settlement, Times,
+    Counts, Detail, Error as Refusal, Message, Messages, Names, NewMessage, Order, Page, QueueName,
+    Quota, Request, Response, Selection, Settings, SettleAction, Settlement, Times,
 };
 pub use bindings::exports::burrow::queue::node::{Limits as NodeLimits, Opened};
 pub use bindings::exports::burrow::queue::queues::Piece;

@@ -3,7 +3,8 @@
 use crate::error::CallError;
 use crate::queue::{Answer, Queue};
 use crate::{
-    Detail, Messages, NewMessage, Page, Piece, QueueName, Selection, Settings, Settlement, Times,
+    Detail, Messages, Names, NewMessage, Page, Piece, QueueName, Selection, Settings, Settlement,
+    Times,
 };
 
 /// The calls. Each fails with [`Refused`](CallError::Refused) if the queue says no, and with
@@ -201,13 +202,13 @@ impl Queue {
     }
 
     /// The names of accounts.
-    pub fn list_accounts(&mut self, page: &Page) -> Result<Vec<String>, CallError> {
+    pub fn list_accounts(&mut self, page: &Page) -> Result<Names, CallError> {
         self.fits(of_text(&page.marker))?;
         self.call(|plugin, store| plugin.burrow_queue_queues().call_list_accounts(store, page))
     }
 
     /// Removes accounts with all that is in them. Gives their names.
-    pub fn delete_accounts(&mut self, page: &Page) -> Result<Vec<String>, CallError> {
+    pub fn delete_accounts(&mut self, page: &Page) -> Result<Names, CallError> {
         self.fits(of_text(&page.marker))?;
         self.call(|plugin, store| {
             plugin
@@ -217,7 +218,7 @@ impl Queue {
     }
 
     /// The names of an account's queues.
-    pub fn list_queues(&mut self, account: &str, page: &Page) -> Result<Vec<String>, CallError> {
+    pub fn list_queues(&mut self, account: &str, page: &Page) -> Result<Names, CallError> {
         self.fits(of_text(&page.marker).chain([account.len()]))?;
         self.call(|plugin, store| {
             plugin
@@ -227,7 +228,7 @@ impl Queue {
     }
 
     /// Removes queues with all that is in them. Gives their names.
-    pub fn delete_queues(&mut self, account: &str, page: &Page) -> Result<Vec<String>, CallError> {
+    pub fn delete_queues(&mut self, account: &str, page: &Page) -> Result<Names, CallError> {
         self.fits(of_text(&page.marker).chain([account.len()]))?;
         self.call(|plugin, store| {
             plugin

@@ -199,7 +199,7 @@ impl Machine {
         let node = self.service.node_mut();
         let until = node.now().after_ms(request.advance_ms);
         node.advance_to(until);
-        request.respond(node.now(), node.digest())
+        request.respond(node.now(), node.digest(), node.stats().waiters)
     }
 }
 

@@ -30,14 +30,13 @@ pub(crate) fn response(response: &Response) -> Object {
 
 pub(crate) fn reply(reply: &Reply) -> JsValue {
     match reply {
-        Reply::Names(names) => names
-            .iter()
-            .map(|name| text(name))
-            .collect::<Array>()
-            .into(),
+        Reply::Names(names) => list(names.iter().map(|name| text(name)), names.has_more()),
         Reply::PutBatch(ids) => ids.iter().map(text).collect::<Array>().into(),
-        Reply::Messages(list) if list.iter().len() == 0 => number(list.matched()),
-        Reply::Messages(list) => list.iter().map(message).collect::<Array>().into(),
+        Reply::Messages(found) if found.iter().len() == 0 => number(found.matched()),
+        Reply::Messages(found) => {
+            let messages = found.iter().map(|one| message(one).into());
+            list(messages, found.has_more())
+        }
         Reply::Put { created } => object([("created", (*created).into())]).into(),
         Reply::Settled(results) => results
             .iter()
@@ -62,6 +61,11 @@ pub(crate) fn reply(reply: &Reply) -> JsValue {
         Reply::Imported { messages } => number(*messages),
         Reply::Done => JsValue::UNDEFINED,
     }
+}
+
+/// A part of an answer that may be full: `[items, hasMore]`.
+fn list(items: impl Iterator<Item = JsValue>, has_more: bool) -> JsValue {
+    Array::of2(&items.collect::<Array>(), &has_more.into()).into()
 }
 
 pub(crate) fn refusal(refusal: &Refusal) -> Object {

@@ -139,6 +139,23 @@ test('a request is answered as by the server', async () => {
   assert.equal((await clock.json()).now_ms, 1_000_000_030_000);
 });
 
+test('a list that is full says that there is more', async () => {
+  const queue = await Queue.open({ clock: 'manual', maxAnswerBytes: 1 });
+  await queue.putBatch('a', 'q', [{ id: '1', body: '' }, { id: '2', body: '' }]);
+  await queue.put('b', 'q', { id: '1', body: '' });
+
+  const accounts = await queue.accounts();
+  assert.deepEqual([...accounts, accounts.hasMore], ['a', true]);
+  const others = await queue.accounts({ marker: accounts.at(-1) });
+  assert.deepEqual([...others, others.hasMore], ['b', false]);
+
+  const first = await queue.pop('a', 'q', { limit: 5 });
+  assert.deepEqual([first.map(({ id }) => id), first.hasMore], [['1'], true]);
+  const second = await queue.pop('a', 'q', { limit: 5 });
+  assert.deepEqual([second.map(({ id }) => id), second.hasMore], [['2'], false]);
+  assert.equal((await queue.pop('a', 'q')).hasMore, false);
+});
+
 test('what is of the wrong type is named', async () => {
   const queue = await manual();
   for (const [call, field] of [

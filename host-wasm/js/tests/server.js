@@ -12,7 +12,13 @@ const engine = await Engine.open(await FileStorage.open(process.argv[2]), { manu
 const server = createServer({ joinDuplicateHeaders: true }, async (request, response) => {
   const body = new Uint8Array(await buffer(request));
   const header = (name) => request.headers[name];
-  const { status, headers, body: said, head } = await exchange(engine, request.method, request.url, header, body);
+  const leaving = new AbortController();
+  response.on('close', () => leaving.abort());
+  const answer = await exchange(engine, request.method, request.url, header, body, leaving.signal).catch((error) => {
+    if (!leaving.signal.aborted) throw error;
+  });
+  if (!answer) return;
+  const { status, headers, body: said, head } = answer;
   response.writeHead(status, [...headers, ['content-length', String(said.length)]].flat());
   response.end(head ? undefined : said);
 });

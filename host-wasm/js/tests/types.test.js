@@ -20,7 +20,7 @@ const tools = process.env.BURROW_JS_TOOLS;
 const MAX_MODULE = 175_000;
 
 const program = `
-import { OutcomeUnknown, Queue, Refused, type Message, type Storage } from 'burrow-mq';
+import { OutcomeUnknown, Queue, Refused, type List, type Message, type Storage } from 'burrow-mq';
 import { FileStorage } from 'burrow-mq/file';
 import { IndexedDbStorage } from 'burrow-mq/indexeddb';
 
@@ -28,6 +28,8 @@ const own: Storage = { load: async () => [], append: async ({ sequence, blob, dr
 export async function use(): Promise<string[]> {
   const queue = await Queue.open({ storage: own, clock: 'manual', defaultTtl: '10m' });
   const { created }: { created: boolean } = await queue.put('a', 'q', { id: '1', body: new Uint8Array(1) });
+  const accounts: List<string> = await queue.accounts();
+  if (accounts.hasMore) return await queue.accounts({ marker: accounts.at(-1) });
   const claimed: Message[] = await queue.claim('a', 'q', { hide: 30, wait: '20s' });
   for await (const message of queue.claims('a', 'q', { wait: 0 })) await queue.ack('a', 'q', message);
   await queue.settle('a', 'q', [{ id: '1' }, { id: '2', action: 'update', hide: 0 }]);

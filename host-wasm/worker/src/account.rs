@@ -63,7 +63,7 @@ impl Directory {
             "has-other" => Ok(self.names.any(&below, Some(queue)).await?.to_string()),
             IS_ALIVE => Ok(self.names.any(&below, None).await?.to_string()),
             REMOVE => Ok(self.names.remove_all(&below).await?.to_string()),
-            ADVANCE => Ok(self.names.advance(&below).await?.to_string()),
+            ADVANCE => Ok(self.names.advance(&below).await?.to_text()),
             _ => Err(Error::from("this is nothing to ask an account")),
         }
     }

@@ -129,7 +129,8 @@ impl Desk {
         match route(request, &self.settings.rest) {
             Routed::Respond(response) => Handled::Answered(response),
             Routed::Clock(request) => {
-                Handled::Answered(request.respond(self.node.now(), self.node.digest()))
+                let waiters = self.node.stats().waiters;
+                Handled::Answered(request.respond(self.node.now(), self.node.digest(), waiters))
             }
             Routed::Submit(command, plan)
                 if !room.stores && stores(&command) || !room.shows && shows(&command) =>

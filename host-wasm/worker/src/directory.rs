@@ -3,8 +3,10 @@
 
 use burrow_core::rest::{Request, Response, RestConfig, Routed, route};
 use burrow_core::{
-    Command, Config, JournalConfig, Node, Page, QueueName, Refusal, Reply, Settings, Timestamp,
+    Command, Config, JournalConfig, Node, Page, QueueName, Refusal, Reply, Timestamp,
 };
+
+use crate::config::Settings;
 
 /// What a request asks of a directory.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -58,7 +60,7 @@ pub fn examine(command: Command<'_>) -> Result<Wanted, Outcome> {
         limit: page.limit,
     };
     // An empty node tells what is wrong with the command, if anything is.
-    let mut node = forgetful();
+    let mut node = forgetful(u64::MAX);
     node.submit(Timestamp::ZERO, command);
     match node.poll_reply() {
         Some((_, Err(Refusal::AccountNotFound))) | None => Ok(wanted),
@@ -66,33 +68,35 @@ pub fn examine(command: Command<'_>) -> Result<Wanted, Outcome> {
     }
 }
 
-/// Answers a request with the names that it covers, in order. If there are none, it
-/// matters whether the account has any queues at all.
+/// Answers a request with the names that it covers, in order, as many as one answer may have; if there
+/// are more, this is told. If there are none, it matters whether the account has any queues at all.
 pub fn answer<'a>(
     request: &Request<'_>,
-    rest: &RestConfig,
+    settings: &Settings,
     account_exists: bool,
     names: impl Iterator<Item = &'a str>,
 ) -> Response {
-    let (command, plan) = match route(request, rest) {
+    let (command, plan) = match route(request, &settings.rest) {
         Routed::Respond(response) => return response,
-        Routed::Clock(clock) => return clock.respond(Timestamp::ZERO, 0),
+        Routed::Clock(clock) => return clock.respond(Timestamp::ZERO, 0, 0),
         Routed::Submit(command, plan) => (command, plan),
     };
-    plan.respond(carry_out(command, account_exists, names))
+    let most_bytes = settings.node.limits.max_answer_bytes;
+    plan.respond(carry_out(command, most_bytes, account_exists, names))
 }
 
-/// What becomes of a command that covers these names, in order. If there are none, it matters
-/// whether the account has any queues at all.
+/// What becomes of a command that covers these names, in order, of which one answer may have so many bytes.
+/// If there are none, it matters whether the account has any queues at all.
 ///
 /// # Errors
 /// That there is none.
 pub fn carry_out<'a>(
     command: Command<'_>,
+    most_bytes: u64,
     account_exists: bool,
     names: impl Iterator<Item = &'a str>,
 ) -> Outcome {
-    let mut node = forgetful();
+    let mut node = forgetful(most_bytes);
     let mut names = names.peekable();
     if account_exists && names.peek().is_none() {
         return Err(Refusal::QueueNotFound);
@@ -110,7 +114,7 @@ pub fn carry_out<'a>(
                 queue: "any".into(),
             },
         };
-        let settings = Settings::default();
+        let settings = burrow_core::Settings::default();
         node.submit(Timestamp::ZERO, Command::PutSettings { queue, settings });
         node.poll_reply();
     }
@@ -125,7 +129,7 @@ pub fn carry_out<'a>(
 /// # Errors
 /// Why not.
 pub fn refuse(command: Command<'_>) -> Outcome {
-    let mut node = forgetful();
+    let mut node = forgetful(u64::MAX);
     node.submit(Timestamp::ZERO, command);
     node.poll_reply()
         .map_or(Err(Refusal::QueueNotFound), |(_, outcome)| outcome)
@@ -149,8 +153,8 @@ pub fn health(request: &Request<'_>) -> Response {
     response
 }
 
-/// A node that answers at once.
-fn forgetful() -> Node {
+/// A node that answers at once, with so many bytes at the most.
+fn forgetful(most_bytes: u64) -> Node {
     let mut config = Config {
         journal: JournalConfig {
             enabled: false,
@@ -158,8 +162,7 @@ fn forgetful() -> Node {
         },
         ..Config::default()
     };
-    // What was removed is told, however much it is.
-    config.limits.max_answer_bytes = u64::MAX;
+    config.limits.max_answer_bytes = most_bytes;
     Node::new(config)
 }
 
@@ -213,7 +216,7 @@ mod tests {
         let answered = |method, target, names: &[&'static str]| {
             let response = answer(
                 &request(method, target),
-                &RestConfig::default(),
+                &Settings::default(),
                 false,
                 names.iter().copied(),
             );

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 
+use burrow_core::{ENTRY_BYTES, Node};
 use futures_util::lock::Mutex;
 use worker::Env;
 use worker::web_sys::{Request, Response};
@@ -20,6 +21,36 @@ use crate::variables::Variables;
 const CHUNK: usize = 16;
 /// So many are asked at the most where only the words of an answer depend on it.
 const MOST_FOR_WORDS: usize = 4 * CHUNK;
+
+/// What queues hold after their clocks were moved.
+#[derive(Default)]
+pub(crate) struct Contents {
+    pub(crate) digest: u64,
+    /// Requests that wait.
+    pub(crate) waiters: u64,
+}
+
+impl Contents {
+    pub(crate) fn of(node: &Node) -> Self {
+        Self {
+            digest: node.digest(),
+            waiters: node.stats().waiters,
+        }
+    }
+
+    /// As one object tells another.
+    pub(crate) fn to_text(&self) -> String {
+        format!("{} {}", self.digest, self.waiters)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (digest, waiters) = text.split_once(' ')?;
+        Some(Self {
+            digest: digest.parse().ok()?,
+            waiters: waiters.parse().ok()?,
+        })
+    }
+}
 
 /// A list of names in an object's storage.
 pub(crate) struct Names {
@@ -90,7 +121,8 @@ impl Names {
 
     /// The answer to a request for a list, or to remove what it lists.
     pub(crate) async fn list(&self, below: &Below<'_>, request: &Request) -> Result<Response> {
-        let rest = &Variables::of(below.env)?.settings.rest;
+        let settings = &Variables::of(below.env)?.settings;
+        let rest = &settings.rest;
         let described = Described::of(request)?;
         let wanted = match directory::read(&described.with_body(&[]), rest) {
             Read::Answered(response) => return respond(response),
@@ -100,14 +132,14 @@ impl Names {
         let names = found.iter().map(String::as_str);
         respond(directory::answer(
             &described.with_body(&[]),
-            rest,
+            settings,
             exists,
             names,
         ))
     }
 
-    /// The names that are wanted. If there are none behind the marker, it is also told whether there
-    /// are any before it.
+    /// The names that are wanted, as many as one answer may have; if there are more, one more, which is not
+    /// removed. If there are none behind the marker, it is also told whether there are any before it.
     pub(crate) async fn covered(
         &self,
         below: &Below<'_>,
@@ -122,7 +154,15 @@ impl Names {
         let limit = limit.unwrap_or(usize::MAX);
         let question = if wanted.removes { REMOVE } else { IS_ALIVE };
         let names = names.get(behind..).unwrap_or_default();
-        let found = below.find(question, names, limit).await?;
+        let most_bytes = Variables::of(below.env)?
+            .settings
+            .node
+            .limits
+            .max_answer_bytes;
+        let (mut found, rest) = below.find(question, names, limit, most_bytes).await?;
+        if found.len() < limit {
+            found.extend(below.first_of(rest).await?);
+        }
         // An account that has nothing behind the marker may have something before it.
         let is_doubtful = found.is_empty() && behind > 0 && !below.are_accounts;
         let exists = is_doubtful && self.any(below, None).await?;
@@ -142,26 +182,28 @@ impl Names {
         if but.is_some() {
             names.truncate(MOST_FOR_WORDS);
         }
-        let found = below.find(IS_ALIVE, &names, 1).await?;
-        let is_there = !found.is_empty();
-        self.seen.replace(found.into_iter().next());
+        let found = below.first_of(&names).await?;
+        let is_there = found.is_some();
+        self.seen.replace(found);
         Ok(is_there)
     }
 
     /// Removes all, and tells whether there were any.
     pub(crate) async fn remove_all(&self, below: &Below<'_>) -> Result<bool> {
-        let removed = below.find(REMOVE, &self.all()?, usize::MAX).await?;
+        let names = self.all()?;
+        let (removed, _) = below.find(REMOVE, &names, usize::MAX, u64::MAX).await?;
         Ok(!removed.is_empty())
     }
 
-    /// Moves the clocks of all on, and adds their digests up.
-    pub(crate) async fn advance(&self, below: &Below<'_>) -> Result<u64> {
-        let mut sum = 0_u64;
+    /// Moves the clocks of all on, and adds up what they hold.
+    pub(crate) async fn advance(&self, below: &Below<'_>) -> Result<Contents> {
+        let mut sum = Contents::default();
         for chunk in self.all()?.chunks(CHUNK) {
             for asked in below.ask_all(ADVANCE, chunk)? {
-                let told = asked.told().await?;
-                let digest: u64 = told.parse().map_err(|_| "a digest is no number")?;
-                sum = sum.wrapping_add(digest);
+                let told = Contents::read(&asked.told().await?);
+                let told = told.ok_or("what a queue holds is no number")?;
+                sum.digest = sum.digest.wrapping_add(told.digest);
+                sum.waiters += told.waiters;
             }
         }
         Ok(sum)
@@ -201,25 +243,52 @@ impl Below<'_> {
         asked.collect()
     }
 
-    /// Asks about each name; those for which the answer is yes, in order, at most so many. No more are
-    /// removed than that; beyond it some may be asked in vain.
-    async fn find(&self, question: &str, names: &[String], limit: usize) -> Result<Vec<String>> {
+    /// The first of the names that is there.
+    async fn first_of(&self, names: &[String]) -> Result<Option<String>> {
+        let (found, _) = self.find(IS_ALIVE, names, 1, u64::MAX).await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Asks about each name; those for which the answer is yes, in order, at most so many and so large, and the
+    /// names behind that. No more are removed; beyond the limit some may be asked in vain.
+    async fn find<'n>(
+        &self,
+        question: &str,
+        names: &'n [String],
+        limit: usize,
+        most_bytes: u64,
+    ) -> Result<(Vec<String>, &'n [String])> {
         let mut found = Vec::new();
+        let mut bytes = 0;
         let mut rest = names;
-        while !rest.is_empty() && found.len() < limit {
+        while !rest.is_empty() && found.len() < limit && bytes < most_bytes {
             let most = match question {
                 REMOVE => CHUNK.min(limit - found.len()),
                 _ => CHUNK,
             };
-            let (chunk, behind) = rest.split_at(rest.len().min(most));
+            // As many as are told even if all of them are there.
+            let mut with_all = bytes;
+            let fits = |name: &&String| {
+                let is_told = with_all < most_bytes;
+                with_all += bytes_of(name);
+                is_told
+            };
+            let most = rest.iter().take(most).take_while(fits).count();
+            let (chunk, behind) = rest.split_at(most);
             for (name, asked) in chunk.iter().zip(self.ask_all(question, chunk)?) {
                 if asked.told().await? == YES {
+                    bytes += bytes_of(name);
                     found.push(name.clone());
                 }
             }
             rest = behind;
         }
         found.truncate(limit);
-        Ok(found)
+        Ok((found, rest))
     }
+}
+
+/// What a name counts for in an answer.
+fn bytes_of(name: &str) -> u64 {
+    ENTRY_BYTES + name.len() as u64
 }

@@ -15,6 +15,7 @@ use crate::desk::{Desk, Handled, Room};
 use crate::error::{Error, Result};
 use crate::http::{self, Body, Described, read_body, respond};
 use crate::memory::{Lent, MESSAGES_BELOW, REQUESTS_BELOW, in_use, reserve};
+use crate::names::Contents;
 use crate::object::{Held, Key, Object, Told, make_room};
 use crate::places::{self, ADVANCE, ASK, About, IS_ALIVE, REMOVE};
 use crate::promise::promise;
@@ -188,8 +189,8 @@ async fn asked(
             object.now(about.now_ms, |held, now| held.desk.advance_to(now));
             object.work().await;
             object.ready(about, false).await?;
-            let digest = object.now(None, |held, _| held.desk.node().digest());
-            Ok(digest.ok_or("the queue is gone")?.to_string())
+            let held = object.now(None, |held, _| Contents::of(held.desk.node()));
+            Ok(held.ok_or("the queue is gone")?.to_text())
         }
         _ => Err(Error::from("this is nothing to ask a queue")),
     }

@@ -86,12 +86,12 @@ impl Directory {
                 ..About::default()
             };
             below.about = &about;
-            let mut digest = self.names.advance(&below).await?;
+            let mut held = self.names.advance(&below).await?;
             if clock.advance_ms > 0 {
                 // A queue that was asked early may have been sent dead letters since.
-                digest = self.names.advance(&below).await?;
+                held = self.names.advance(&below).await?;
             }
-            return respond(clock.respond(now, digest));
+            return respond(clock.respond(now, held.digest, held.waiters));
         }
         self.names.list(&below, request).await
     }

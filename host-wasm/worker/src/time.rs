@@ -19,6 +19,8 @@ use crate::spent;
 const TIMER_MS: u64 = 3_600_000;
 /// What is due within this is waited for; what is due later has the alarm.
 pub(crate) const SOON_MS: u64 = 10_000;
+/// An alarm that could not be set is set again after so long.
+const AGAIN_MS: u64 = 1_000;
 
 impl Object {
     /// Sets timer and alarm for what is there now.
@@ -66,6 +68,8 @@ impl Object {
             spawn(async move {
                 if let Err(error) = object.set_alarm(at_ms).await {
                     console_error!("burrow: no alarm is set: {error}");
+                    // There may be no other request that would.
+                    timer(&object, AGAIN_MS, |_| {});
                 }
             });
         }

@@ -18,6 +18,7 @@ use crate::names::{Below, Names};
 use crate::object::{Key, Object, Told, make_room};
 use crate::places::{About, BYTES, CALLER};
 use crate::queue::{Leaving, expect, within_room};
+use crate::variables::Variables;
 
 /// What a gateway asks: to carry out the command in the body,
 pub(crate) const COMMAND: &str = "command";
@@ -126,7 +127,9 @@ pub(crate) async fn list(names: &Names, below: &Below<'_>, request: &Request) ->
     let outcome = match names.covered(below, &wanted).await {
         Ok((found, exists)) => {
             let found = found.iter().map(String::as_str);
-            directory::carry_out(command, exists, found).map_err(Failure::from)
+            let limits = &Variables::of(below.env)?.settings.node.limits;
+            let most_bytes = limits.max_answer_bytes;
+            directory::carry_out(command, most_bytes, exists, found).map_err(Failure::from)
         }
         Err(error) => {
             console_error!("burrow: a directory cannot tell: {error}");

@@ -89,7 +89,8 @@ impl Conversation {
             Routed::Respond(response) => check(&response),
             Routed::Clock(request) => {
                 let now = self.now.after_ms(request.advance_ms);
-                check(&request.respond(now, self.node.digest()));
+                let waiters = self.node.stats().waiters;
+                check(&request.respond(now, self.node.digest(), waiters));
             }
             Routed::Submit(command, plan) => {
                 let ticket = self.node.submit(self.now, command);

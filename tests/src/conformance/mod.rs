@@ -21,8 +21,8 @@ pub use host::{Answer, Host, Request, header};
 pub use parse::{Clock, Conversation, ParseError, parse};
 pub use pure::{PureHost, on_the_wire};
 pub use run::{Failure, run};
-pub use server::ServerHost;
-pub use wire::WireHost;
+pub use server::{Call as ServerCall, ServerHost};
+pub use wire::{Call as WireCall, WireHost};
 pub use worker::{WorkerHost, WorkerWireHost};
 
 /// The folder with the conversations.

@@ -129,7 +129,7 @@ impl Host for ServerHost {
 
 impl Call {
     /// Closes the connection in the way that every server notices at once: by a reset.
-    pub(super) fn break_off(self) -> io::Result<()> {
+    pub fn break_off(self) -> io::Result<()> {
         let linger = nix::libc::linger {
             l_onoff: 1,
             l_linger: 0,

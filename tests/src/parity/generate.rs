@@ -12,8 +12,9 @@ const ACCOUNTS: [&str; 3] = ["shop", "a%2Fb", "%C3%A4"];
 const QUEUES: [&str; 4] = ["jobs", "news", "dead%20ones", "q%00"];
 /// The same queues, as they stand in settings.
 const QUEUE_NAMES: [&str; 4] = ["jobs", "news", "dead ones", "q\0"];
-/// So many of them, the first, may be limited; the others take dead letters. Where queues are apart, a dead letter
-/// waits for room instead of going beyond a limit.
+/// So many of them, the first, may be limited, and in them requests wait; the others take dead letters. Where
+/// queues are apart, a dead letter waits for room instead of going beyond a limit, and comes when the clock has
+/// been moved instead of on the way.
 const LIMITED: usize = 2;
 /// Tokens that are remembered, of the latest claims.
 const TOKENS: usize = 60;
@@ -23,10 +24,20 @@ const PIECES: usize = 8;
 pub(super) struct Generator {
     pub(super) rng: Rng,
     pub(super) has_dead_letters: bool,
+    /// The clock is moved by so much at the most.
+    pub(super) most_advance_ms: u64,
     /// Queue, id and token of claims.
     claims: Vec<(String, String, String)>,
     /// With the name of the queue, as its settings go along.
     pieces: Vec<(String, Vec<u8>)>,
+}
+
+/// A request that may have to wait, to the queue at this path.
+pub(super) struct WaitingRequest {
+    pub(super) request: Request,
+    pub(super) queue: String,
+    pub(super) is_claim: bool,
+    pub(super) wait_ms: u64,
 }
 
 impl Generator {
@@ -34,6 +45,7 @@ impl Generator {
         Self {
             rng: Rng::with_seed(seed),
             has_dead_letters: true,
+            most_advance_ms: u64::MAX,
             claims: Vec::new(),
             pieces: Vec::new(),
         }
@@ -67,6 +79,52 @@ impl Generator {
         let claims = request.method == "POST" && query.contains("hide=");
         let gives_ids = request.method == "PUT";
         (is_queue && (claims || gives_ids)).then(|| path.to_owned())
+    }
+
+    /// A request that may have to wait. All claims that wait are to be of the same queue, if there is one.
+    pub(super) fn waiting(&mut self, claimed: Option<&str>) -> WaitingRequest {
+        let queues = self.rng.usize(1..=LIMITED);
+        let queue = self.pick(&QUEUES[..queues]);
+        let account = self.pick(&ACCOUNTS);
+        let own = format!("/v1.0/{account}/{queue}");
+        let (wait, wait_ms) =
+            self.pick(&[("0.5", 500), ("5", 5_000), ("20", 20_000), ("61.5", 61_500)]);
+        let kind = self.rng.u32(0..5);
+        let is_claim = kind < 2;
+        let queue = claimed.filter(|_| is_claim).map_or(own, str::to_owned);
+        let limit = self.pick(&["&limit=1", "&limit=3", ""]);
+        let rest = self.query(&["detail"]).replace('?', "&");
+        let request = match kind {
+            0 | 1 => {
+                let hide = self.pick(&["2", "10", "30"]);
+                let target = format!("{queue}?hide={hide}&claim=true{limit}&wait={wait}{rest}");
+                post(target)
+            }
+            2 => send("DELETE", format!("{queue}?wait={wait}{limit}{rest}"), ""),
+            _ => {
+                let marker = self.query(&["marker", "match_hidden"]).replace('?', "&");
+                let method = self.pick(&["GET", "GET", "HEAD"]);
+                let target = format!("{queue}?wait={wait}{limit}{rest}{marker}");
+                send(method, target, "")
+            }
+        };
+        WaitingRequest {
+            request,
+            queue,
+            is_claim,
+            wait_ms,
+        }
+    }
+
+    /// Leaves nothing visible in a queue, so that who comes next has to wait.
+    pub(super) fn hide_all(&mut self, queue: &str) -> Request {
+        match self.rng.u32(0..3) {
+            0 => send("DELETE", queue, ""),
+            _ => {
+                let hide = self.pick(&["0.5", "7", "30"]);
+                post(format!("{queue}?hide={hide}&claim=true&detail=id"))
+            }
+        }
     }
 
     /// Remembers the tokens that an answer tells, and the pieces of queues.
@@ -199,7 +257,7 @@ impl Generator {
             ""
         };
         let limit = self.pick(&["&limit=1", "&limit=1", "&limit=5", "&limit=100", ""]);
-        // No wait: a claim that has to wait may have buried messages all the same.
+        // No wait: a claim that is taken back may have buried messages all the same.
         let rest = self
             .query(&["detail", "ttl", "match_hidden"])
             .replace('?', "&");
@@ -325,10 +383,23 @@ impl Generator {
     }
 
     fn clock(&mut self) -> Request {
-        let span = self.pick(&[
-            "0s", "1ms", "40ms", "0.25s", "1s", "7s", "30s", "30s", "5m", "11m", "2h",
+        let (span, span_ms) = self.pick(&[
+            ("0s", 0),
+            ("1ms", 1),
+            ("40ms", 40),
+            ("0.25s", 250),
+            ("1s", 1_000),
+            ("7s", 7_000),
+            ("30s", 30_000),
+            ("30s", 30_000),
+            ("5m", 300_000),
+            ("11m", 660_000),
+            ("2h", 7_200_000),
         ]);
-        post(format!("/clock?advance={span}"))
+        match self.most_advance_ms {
+            most_ms if most_ms < span_ms => post(format!("/clock?advance={most_ms}ms")),
+            _ => post(format!("/clock?advance={span}")),
+        }
     }
 
     /// A queue goes out, or comes back in: to its place or to another account, early or late.

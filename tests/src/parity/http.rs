@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Replica;
-use crate::conformance::{Answer, Host as _, Request, ServerHost};
+use crate::conformance::{Answer, Host as _, Request, ServerCall as Call, ServerHost};
 use crate::process::{Launch, Server};
 
 #[derive(Debug)]
@@ -27,9 +27,18 @@ impl HttpReplica {
 }
 
 impl Replica for HttpReplica {
-    fn call(&mut self, request: &Request) -> io::Result<Answer> {
-        let call = self.client.send(request)?;
+    type Call = Call;
+
+    fn send(&mut self, request: &Request) -> io::Result<Call> {
+        self.client.send(request)
+    }
+
+    fn finish(&mut self, call: Call) -> io::Result<Answer> {
         self.client.finish(call)
+    }
+
+    fn leave(&mut self, call: Call) -> io::Result<()> {
+        call.break_off()
     }
 
     fn restart(&mut self) -> io::Result<()> {

@@ -2,15 +2,18 @@
 //!
 //! A [`Log`] is made from a seed: requests of every kind, right and wrong, on a clock that
 //! the log itself moves, with restarts in between, and the answers that the machine gives
-//! to them without any host. Whatever can answer a request and be restarted is a
-//! [`Replica`], and [`replay`] holds it to the log. Each move of the clock is answered with
-//! the digest of all that is held, so states are compared as well as answers.
+//! to them without any host. Some of them wait, while others follow: until something comes,
+//! time moves on, their own time is over, or their client leaves. Whatever can answer a request
+//! and be restarted is a [`Replica`], and [`replay`] holds it to the log. Each move of the clock
+//! is answered with the digest of all that is held and with how many wait, so states are
+//! compared as well as answers.
 
 mod generate;
 mod http;
 mod proxy;
 mod record;
 mod reference;
+mod replay;
 mod wire;
 
 use std::io;
@@ -22,6 +25,7 @@ use crate::conformance::{Answer, Request};
 pub use http::HttpReplica;
 pub use proxy::ProxyReplica;
 pub use record::{record, record_without_dead_letters};
+pub use replay::replay;
 pub use wire::WireReplica;
 
 /// What is sent, in order, and what must come back.
@@ -36,7 +40,13 @@ pub struct Log {
 pub enum Step {
     /// Boxed: a restart is nothing beside it.
     Exchange(Box<Exchange>),
-    /// The host ends and starts again; afterwards its clock is moved to this instant.
+    /// A request that waits, under a number of its own. Before the next step it waits indeed.
+    Start { number: u64, request: Box<Request> },
+    /// What came before has answered one that waited.
+    Answer { number: u64, answer: Box<Answer> },
+    /// The client of one that waits goes away. Before the next step it waits no more.
+    Leave { number: u64 },
+    /// The host ends and starts again, and nobody waits; afterwards its clock is moved to this instant.
     Restart { until_ms: u64 },
 }
 
@@ -49,64 +59,30 @@ pub struct Exchange {
 
 /// A host with a manual clock.
 pub trait Replica {
-    fn call(&mut self, request: &Request) -> io::Result<Answer>;
+    /// A request under way. Where one is dropped, its client goes away.
+    type Call;
+
+    /// Sends a request, without waiting for the answer.
+    fn send(&mut self, request: &Request) -> io::Result<Self::Call>;
+    /// Waits for the answer.
+    fn finish(&mut self, call: Self::Call) -> io::Result<Answer>;
+    /// The client goes away before it has the answer.
+    fn leave(&mut self, call: Self::Call) -> io::Result<()>;
     /// Ends the host as roughly as it may be ended, and starts it again on what it has stored.
     fn restart(&mut self) -> io::Result<()>;
     /// True if the host may answer so where the machine by itself answers otherwise.
     fn may_answer(&self, _wanted: &Answer, _answer: &Answer) -> bool {
         false
     }
+
+    fn call(&mut self, request: &Request) -> io::Result<Answer> {
+        let call = self.send(request)?;
+        self.finish(call)
+    }
 }
 
 /// Headers that hosts must agree on; the others belong to the transport.
 const HEADERS: [&str; 4] = ["content-type", "allow", "retry-after", "burrow-next"];
-
-/// Holds a host to a log.
-///
-/// # Errors
-/// The first answer that is another one, with all that leads to it.
-pub fn replay(log: &Log, replica: &mut impl Replica) -> Result<(), String> {
-    for (number, step) in log.steps.iter().enumerate() {
-        let place = || format!("seed {}, step {number}", log.seed);
-        match step {
-            Step::Restart { until_ms } => {
-                restart(replica, *until_ms).map_err(|error| format!("{}: {error}", place()))?;
-            }
-            Step::Exchange(exchange) => {
-                let answer = replica.call(&exchange.request);
-                let answer = answer.map_err(|error| format!("{}: {error}", place()))?;
-                let is_same = essence(&answer) == essence(&exchange.answer);
-                if !is_same && !replica.may_answer(&exchange.answer, &answer) {
-                    return Err(format!(
-                        "{}: {}\nwanted {}\ngot    {}",
-                        place(),
-                        show_request(&exchange.request),
-                        show(&exchange.answer),
-                        show(&answer),
-                    ));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Restarts, and moves the clock to where it was: what it stands at then is the host's own
-/// affair, as a move that changed nothing may be forgotten.
-fn restart(replica: &mut impl Replica, until_ms: u64) -> io::Result<()> {
-    replica.restart()?;
-    let clock = replica.call(&Request {
-        method: "GET".into(),
-        target: "/clock".into(),
-        ..Request::default()
-    })?;
-    let told: Value = serde_json::from_slice(&clock.body)?;
-    let now_ms = told["now_ms"].as_u64().unwrap_or(u64::MAX);
-    let span_ms = until_ms
-        .checked_sub(now_ms)
-        .ok_or_else(|| io::Error::other(format!("its clock is ahead: {now_ms}")))?;
-    replica.call(&advance(span_ms)).map(drop)
-}
 
 fn advance(span_ms: u64) -> Request {
     Request {
@@ -125,19 +101,6 @@ fn essence(answer: &Answer) -> (u16, Vec<(String, &str)>, &[u8]) {
         .collect();
     headers.sort_unstable();
     (answer.status, headers, &answer.body)
-}
-
-fn show_request(request: &Request) -> String {
-    let body = String::from_utf8_lossy(&request.body);
-    format!("{} {} {body:.300}", request.method, request.target)
-}
-
-fn show(answer: &Answer) -> String {
-    let (status, headers, body) = essence(answer);
-    format!(
-        "{status} {headers:?} {:.600}",
-        String::from_utf8_lossy(body)
-    )
 }
 
 /// The log that the tests replay: 20,000 commands from seed 1, or what the variables
@@ -175,7 +138,8 @@ fn wanted() -> (u64, usize) {
 impl Log {
     /// Commands in the log, moves of the clock included.
     pub fn commands(&self) -> usize {
-        self.steps.len() - self.restarts
+        let is_command = |step: &&Step| matches!(step, Step::Exchange(_) | Step::Start { .. });
+        self.steps.iter().filter(is_command).count()
     }
 
     /// The log as JSON lines, for hosts that are driven from elsewhere: bodies as arrays of
@@ -183,21 +147,34 @@ impl Log {
     pub fn to_json_lines(&self) -> String {
         let lines = self.steps.iter().map(|step| match step {
             Step::Restart { until_ms } => json!({ "restart_until_ms": until_ms }),
-            Step::Exchange(exchange) => {
-                let (status, headers, body) = essence(&exchange.answer);
-                json!({
-                    "method": exchange.request.method,
-                    "target": exchange.request.target,
-                    "headers": exchange.request.headers,
-                    "body": text_or_base64(&exchange.request.body),
-                    "status": status,
-                    "answer_headers": headers,
-                    "answer": text_or_base64(body),
-                })
+            Step::Leave { number } => json!({ "leaves": number }),
+            Step::Start { number, request } => {
+                json!({ "starts": number, "request": request_to_json(request) })
             }
+            Step::Answer { number, answer } => {
+                json!({ "answers": number, "answer": answer_to_json(answer) })
+            }
+            Step::Exchange(exchange) => json!({
+                "request": request_to_json(&exchange.request),
+                "answer": answer_to_json(&exchange.answer),
+            }),
         });
         lines.map(|line| format!("{line}\n")).collect()
     }
+}
+
+fn request_to_json(request: &Request) -> Value {
+    json!({
+        "method": request.method,
+        "target": request.target,
+        "headers": request.headers,
+        "body": text_or_base64(&request.body),
+    })
+}
+
+fn answer_to_json(answer: &Answer) -> Value {
+    let (status, headers, body) = essence(answer);
+    json!({ "status": status, "headers": headers, "body": text_or_base64(body) })
 }
 
 fn text_or_base64(bytes: &[u8]) -> Value {

@@ -6,7 +6,7 @@ use std::io;
 use serde_json::Value;
 
 use super::{Replica, advance};
-use crate::conformance::{Answer, Host as _, Request, ServerHost};
+use crate::conformance::{Answer, Host as _, Request, ServerCall, ServerHost};
 use crate::process::{Launch, Server};
 
 #[derive(Debug)]
@@ -28,6 +28,7 @@ struct Running {
 struct Told {
     now_ms: u64,
     digest: u64,
+    waiting: u64,
 }
 
 impl ProxyReplica {
@@ -57,6 +58,7 @@ impl ProxyReplica {
     /// Asks every server, and adds up what their clocks tell.
     fn clock(&mut self, request: &Request) -> io::Result<Answer> {
         let mut sum = 0_u64;
+        let mut waiting = 0;
         let mut last = None;
         for server in &mut self.servers {
             let answer = ask(&mut server.own, request)?;
@@ -65,13 +67,15 @@ impl ProxyReplica {
             }
             let told = read(&answer)?;
             sum = sum.wrapping_add(told.digest);
+            waiting += told.waiting;
             if last.as_ref().is_some_and(|(_, at)| *at != told.now_ms) {
                 return Err(io::Error::other("the servers' clocks are apart"));
             }
             last = Some((answer, told.now_ms));
         }
         let (mut answer, now_ms) = last.ok_or_else(|| io::Error::other("there is no server"))?;
-        answer.body = format!(r#"{{"now_ms":{now_ms},"digest":"{sum:016x}"}}"#).into_bytes();
+        answer.body = format!(r#"{{"now_ms":{now_ms},"digest":"{sum:016x}","waiting":{waiting}}}"#)
+            .into_bytes();
         Ok(answer)
     }
 
@@ -95,11 +99,35 @@ impl ProxyReplica {
     }
 }
 
+/// A request to a [`ProxyReplica`].
+#[derive(Debug)]
+pub enum Call {
+    /// It was about the clocks.
+    Told(Answer),
+    Sent(ServerCall),
+}
+
 impl Replica for ProxyReplica {
-    fn call(&mut self, request: &Request) -> io::Result<Answer> {
+    type Call = Call;
+
+    fn send(&mut self, request: &Request) -> io::Result<Call> {
         match request.target.starts_with("/clock") {
-            true => self.clock(request),
-            false => ask(&mut self.client, request),
+            true => self.clock(request).map(Call::Told),
+            false => self.client.send(request).map(Call::Sent),
+        }
+    }
+
+    fn finish(&mut self, call: Call) -> io::Result<Answer> {
+        match call {
+            Call::Told(answer) => Ok(answer),
+            Call::Sent(call) => self.client.finish(call),
+        }
+    }
+
+    fn leave(&mut self, call: Call) -> io::Result<()> {
+        match call {
+            Call::Told(_) => Ok(()),
+            Call::Sent(call) => call.break_off(),
         }
     }
 
@@ -148,9 +176,12 @@ fn get(target: &str) -> Request {
 fn read(clock: &Answer) -> io::Result<Told> {
     let told: Value = serde_json::from_slice(&clock.body)?;
     let digest = told["digest"].as_str().unwrap_or_default();
-    let told = told["now_ms"]
-        .as_u64()
-        .zip(u64::from_str_radix(digest, 16).ok());
-    let (now_ms, digest) = told.ok_or_else(|| io::Error::other("not what a clock tells"))?;
-    Ok(Told { now_ms, digest })
+    let read = || {
+        Some(Told {
+            now_ms: told["now_ms"].as_u64()?,
+            digest: u64::from_str_radix(digest, 16).ok()?,
+            waiting: told["waiting"].as_u64()?,
+        })
+    };
+    read().ok_or_else(|| io::Error::other("not what a clock tells"))
 }

@@ -1,12 +1,12 @@
 //! The machine behind its front-end, with a journal in memory and a clock that is moved:
 //! what every host must be like.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burrow_core::journal::{Load, LoadError};
 use burrow_core::rest::{self, Response, RestConfig};
 use burrow_core::service::{Handled, Service};
-use burrow_core::{Config, Node, Timestamp};
+use burrow_core::{Config, Node, Ticket, Timestamp};
 
 use crate::conformance::{Answer, Request};
 
@@ -14,7 +14,17 @@ use crate::conformance::{Answer, Request};
 pub(super) struct Reference {
     service: Service,
     stored: Stored,
+    waiting: BTreeSet<Ticket>,
+    /// Answers to requests that waited, in the order in which they came.
+    answered: Vec<(Ticket, Answer)>,
     pub(super) now: Timestamp,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(super) enum Called {
+    Answered(Answer),
+    Waits(Ticket),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -44,11 +54,14 @@ impl Reference {
             now: node.now().max(Timestamp::MANUAL_START),
             service: Service::new(node, rest),
             stored,
+            waiting: BTreeSet::new(),
+            answered: Vec::new(),
         }
     }
 
-    /// The answer; `None` for a list or a delete that has to wait, which is taken back.
-    pub(super) fn call(&mut self, request: &Request) -> Option<Answer> {
+    /// What becomes of a request. One that waits does so until it is [answered](Self::take_answered)
+    /// or [taken back](Self::cancel).
+    pub(super) fn call(&mut self, request: &Request) -> Called {
         let header = |name: &str| {
             let mut headers = request.headers.iter();
             let found = headers.find(|(own, _)| own.eq_ignore_ascii_case(name));
@@ -61,29 +74,39 @@ impl Reference {
             body: &request.body,
             ..rest::Request::default()
         };
-        let response = match self.service.handle(self.now, &routed) {
-            Handled::Answered(response) => response,
+        match self.service.handle(self.now, &routed) {
+            Handled::Answered(response) => Called::Answered(on_the_wire(response)),
             Handled::Clock(clock) => {
                 self.advance_to(self.now.after_ms(clock.advance_ms));
-                clock.respond(self.now, self.service.node().digest())
+                let node = self.service.node();
+                let response = clock.respond(self.now, node.digest(), node.stats().waiters);
+                Called::Answered(on_the_wire(response))
             }
-            Handled::Pending(ticket) => {
-                self.store();
-                let Some((_, response)) = self.service.poll_response() else {
-                    self.service.cancel(ticket);
-                    return None;
-                };
-                response
-            }
-        };
-        self.store();
-        Some(on_the_wire(response))
+            Handled::Pending(ticket) => match self.settle(Some(ticket)) {
+                Some(answer) => Called::Answered(answer),
+                None => {
+                    self.waiting.insert(ticket);
+                    Called::Waits(ticket)
+                }
+            },
+        }
+    }
+
+    /// The next answer to one that has waited.
+    pub(super) fn take_answered(&mut self) -> Option<(Ticket, Answer)> {
+        (!self.answered.is_empty()).then(|| self.answered.remove(0))
+    }
+
+    pub(super) fn cancel(&mut self, ticket: Ticket) {
+        self.waiting.remove(&ticket);
+        self.service.cancel(ticket);
+        self.settle(None);
     }
 
     pub(super) fn advance_to(&mut self, until: Timestamp) {
         self.service.node_mut().advance_to(until);
         self.now = until;
-        self.store();
+        self.settle(None);
     }
 
     pub(super) fn restart(&mut self) {
@@ -96,7 +119,8 @@ impl Reference {
         *self = Self::with(node, std::mem::take(&mut self.stored));
     }
 
-    fn store(&mut self) {
+    /// Stores what was decided, and keeps the answers that this lets go but for the one that is wanted.
+    fn settle(&mut self, wanted: Option<Ticket>) -> Option<Answer> {
         let node = self.service.node_mut();
         while let Some(batch) = node.poll_batch() {
             for dropped in batch.drops.into_iter().flatten() {
@@ -105,6 +129,15 @@ impl Reference {
             self.stored.0.insert(batch.sequence, batch.blob);
             node.handle_durable(batch.sequence);
         }
+        let mut own = None;
+        while let Some((ticket, response)) = self.service.poll_response() {
+            if Some(ticket) == wanted {
+                own = Some(on_the_wire(response));
+            } else if self.waiting.remove(&ticket) {
+                self.answered.push((ticket, on_the_wire(response)));
+            }
+        }
+        own
     }
 }
 

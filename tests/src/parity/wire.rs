@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Replica;
-use crate::conformance::{Answer, Host as _, Request, ServerHost, WireHost};
+use crate::conformance::{Answer, Host as _, Request, ServerCall, ServerHost, WireCall, WireHost};
 use crate::process::{Launch, Server};
 
 #[derive(Debug)]
@@ -38,20 +38,46 @@ impl WireReplica {
             launch,
         }
     }
+
+    fn hosts(&mut self) -> io::Result<(&mut WireHost, &mut ServerHost)> {
+        let running = self.running.as_mut();
+        let (_, wire, http) = running.ok_or_else(|| io::Error::other("it does not run"))?;
+        Ok((wire, http))
+    }
+}
+
+/// A request to a [`WireReplica`].
+#[derive(Debug)]
+pub enum Call {
+    Wire(WireCall),
+    Http(ServerCall),
 }
 
 impl Replica for WireReplica {
-    fn call(&mut self, request: &Request) -> io::Result<Answer> {
-        let (_, wire, http) = self
-            .running
-            .as_mut()
-            .ok_or_else(|| io::Error::other("it does not run"))?;
-        if request.target.starts_with("/clock") {
-            let call = http.send(request)?;
-            return http.finish(call);
+    type Call = Call;
+
+    fn send(&mut self, request: &Request) -> io::Result<Call> {
+        let (wire, http) = self.hosts()?;
+        match request.target.starts_with("/clock") {
+            true => http.send(request).map(Call::Http),
+            false => wire.send(request).map(Call::Wire),
         }
-        let call = wire.send(request)?;
-        wire.finish(call)
+    }
+
+    fn finish(&mut self, call: Call) -> io::Result<Answer> {
+        let (wire, http) = self.hosts()?;
+        match call {
+            Call::Http(call) => http.finish(call),
+            Call::Wire(call) => wire.finish(call),
+        }
+    }
+
+    fn leave(&mut self, call: Call) -> io::Result<()> {
+        let (wire, http) = self.hosts()?;
+        match call {
+            Call::Http(call) => http.cancel(call),
+            Call::Wire(call) => wire.cancel(call),
+        }
     }
 
     fn restart(&mut self) -> io::Result<()> {

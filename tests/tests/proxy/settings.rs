@@ -59,5 +59,12 @@ fn a_proxy_whose_servers_are_all_down_runs_and_says_so() {
         assert_eq!(answer.status, 503, "{target}");
         assert_eq!(header(&answer, "Retry-After"), Some("1"), "{target}");
     }
+    let clock = client.get("/clock");
+    assert_eq!(clock.status, 404);
+    let text = String::from_utf8_lossy(&clock.body);
+    assert!(
+        text.contains("a proxy has no clock; each server's"),
+        "{text}"
+    );
     assert!(proxy.terminate().status.success());
 }

@@ -1,7 +1,9 @@
 //! The alarm gives back what nobody needs any more. It may be late, come after a crash, and fail.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use burrow_tests::worker;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 
@@ -83,6 +85,81 @@ fn a_queue_that_was_interrupted_while_it_left_is_listed_again_or_leaves() {
     worker.expect(404, "GET", "/v1.0/a/q", b"");
     until(&mut worker, |worker| in_use(worker.data.path()) == 0);
     until(&mut worker, |worker| names(worker.data.path()).is_empty());
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn an_alarm_that_cannot_be_set_is_set_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start_as(without_alarms(folder.path()), &SOON);
+    worker.expect(201, "PUT", "/v1.0/a/q/1?ttl=0.5", b"");
+    until(&mut worker, |worker| in_use(worker.data.path()) == 0);
+    until(&mut worker, |worker| names(worker.data.path()).is_empty());
+    let logs = worker.server.logs();
+    let refusals = logs.matches("no alarm is set: Error: there is no alarm");
+    assert_eq!(refusals.count(), 2, "{logs}");
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn an_alarm_that_fails_and_cannot_be_set_again_comes_again_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start(&SOON);
+    worker.expect(201, "PUT", "/v1.0/a/q/1?ttl=0.5", b"");
+    worker.config = without_alarms(folder.path());
+    let mut worker = worker.restart_with(QUEUES, |database| {
+        let spoil = "UPDATE journal SET sequence = sequence + 1000";
+        database.execute(spoil, []).unwrap();
+    });
+    // The runtime repeats what was thrown, and in the end an alarm can be set.
+    until(&mut worker, |worker| {
+        let logs = worker.server.logs();
+        logs.matches("an alarm is repeated after").count() >= 3
+    });
+    let mut worker = worker.restart_with(QUEUES, |database| {
+        let mend = "UPDATE journal SET sequence = sequence - 1000";
+        database.execute(mend, []).unwrap();
+    });
+    until(&mut worker, |worker| in_use(worker.data.path()) == 0);
+}
+
+/// A configuration with a storage between the Worker and that of the runtime, which sets no alarm at first: it
+/// throws at once, then it rejects. All else is as it is.
+fn without_alarms(folder: &Path) -> PathBuf {
+    const SCRIPT: &str = r#"
+import * as worker from "index.js";
+export { default } from "index.js";
+export const { Account, Gateway, Root } = worker;
+
+let refusals = 0;
+export class Queue extends worker.Queue {
+  constructor(ctx, env) {
+    const { storage } = ctx;
+    const setAlarm = storage.setAlarm.bind(storage);
+    storage.setAlarm = (...told) => {
+      refusals += 1;
+      if (refusals === 1) throw new Error("there is no alarm");
+      if (refusals === 2) return Promise.reject(new Error("there is no alarm"));
+      return setAlarm(...told);
+    };
+    super(ctx, env);
+  }
+}
+"#;
+    let own = worker::config();
+    let build = folder.join("build");
+    fs::create_dir(&build).unwrap();
+    for name in ["index.js", "index_bg.wasm"] {
+        fs::copy(own.with_file_name("build").join(name), build.join(name)).unwrap();
+    }
+    fs::write(folder.join("refusing.js"), SCRIPT).unwrap();
+    let text = fs::read_to_string(&own).unwrap();
+    let modules = "modules = [";
+    assert!(text.contains(modules));
+    let refusing = format!("{modules}(name = \"refusing.js\", esModule = embed \"refusing.js\"),");
+    let config = folder.join("workerd.capnp");
+    fs::write(&config, text.replace(modules, &refusing)).unwrap();
+    config
 }
 
 /// Restarts it with a queue that has written down that it leaves.

@@ -1,7 +1,8 @@
 //! Accounts and their queues are objects of their own, which ask each other.
 
+use burrow_tests::conformance::{self, Host as _, ServerHost};
 use burrow_tests::crash::http::Request;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::Worker;
 
@@ -57,4 +58,55 @@ fn a_poll_of_an_empty_queue_asks_few_others() {
     poll("Queue not found");
     // By now it knows whom to ask.
     assert_eq!(poll("Queue not found"), 2);
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn a_list_ends_when_the_answer_is_full_and_says_so() {
+    // A name counts for 64 bytes more than it has.
+    let mut worker = Worker::start(&[("MAX_ANSWER_BYTES", "100")]);
+    for queue in ["q1", "q2", "q3"] {
+        worker.expect(201, "PUT", &format!("/v1.0/a/{queue}/1"), b"");
+        // One that is listed no more.
+        worker.expect(201, "PUT", &format!("/v1.0/a/{queue}gone/1"), b"");
+        worker.expect(204, "DELETE", &format!("/v1.0/a/{queue}gone/1"), b"");
+    }
+    for account in ["b", "c"] {
+        worker.expect(201, "PUT", &format!("/v1.0/{account}/q/1"), b"");
+    }
+    let mut client = ServerHost::new(worker.server.address());
+    for (method, target, names, has_more) in [
+        ("GET", "/v1.0/a", json!(["q1", "q2"]), true),
+        ("GET", "/v1.0/a?marker=q2", json!(["q3"]), false),
+        ("GET", "/v1.0/a?marker=q1", json!(["q2", "q3"]), false),
+        ("GET", "/v1.0/a?limit=2", json!(["q1", "q2"]), false),
+        ("GET", "/v1.0", json!(["a", "b"]), true),
+        (
+            "DELETE",
+            "/v1.0/a?detail=all",
+            json!([{"id": "q1"}, {"id": "q2"}]),
+            true,
+        ),
+        ("DELETE", "/v1.0/a?detail=all", json!([{"id": "q3"}]), false),
+        (
+            "DELETE",
+            "/v1.0?detail=all",
+            json!([{"id": "b"}, {"id": "c"}]),
+            false,
+        ),
+    ] {
+        let request = conformance::Request {
+            method: method.into(),
+            target: target.into(),
+            ..conformance::Request::default()
+        };
+        let call = client.send(&request).unwrap();
+        let answer = client.finish(call).unwrap();
+        assert_eq!(answer.status, 200, "{method} {target}");
+        let told: Value = serde_json::from_slice(&answer.body).unwrap();
+        let mut headers = answer.headers.iter();
+        let says_more = headers
+            .any(|(name, value)| name.eq_ignore_ascii_case("Burrow-More") && value == "true");
+        assert_eq!((told, says_more), (names, has_more), "{method} {target}");
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use burrow_tests::crash::http::{Connection, Request, Response};
 use burrow_tests::process::Server;
-use burrow_tests::worker::launch;
+use burrow_tests::worker::{config, launch_as};
 use rusqlite::Connection as Database;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -16,18 +16,25 @@ const LOOKS: u32 = 12_000;
 pub(crate) struct Worker {
     pub(crate) data: TempDir,
     pub(crate) server: Server,
+    pub(crate) config: PathBuf,
     variables: Vec<(&'static str, &'static str)>,
     connection: Connection,
 }
 
 impl Worker {
     pub(crate) fn start(variables: &[(&'static str, &'static str)]) -> Self {
+        Self::start_as(config(), variables)
+    }
+
+    /// With another configuration of workerd.
+    pub(crate) fn start_as(config: PathBuf, variables: &[(&'static str, &'static str)]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut variables = variables.to_vec();
         variables.push(("COUNTERS", "true"));
-        let server = serve(&data, &variables);
+        let server = serve(&config, &data, &variables);
         Self {
             connection: Connection::open(server.address()).unwrap(),
+            config,
             data,
             server,
             variables,
@@ -38,7 +45,7 @@ impl Worker {
     pub(crate) fn kill_and_restart(self) -> Self {
         let ended = self.server.kill();
         assert!(ended.was_killed_by(nix::sys::signal::Signal::SIGKILL));
-        let server = serve(&self.data, &self.variables);
+        let server = serve(&self.config, &self.data, &self.variables);
         Self {
             connection: Connection::open(server.address()).unwrap(),
             server,
@@ -83,7 +90,7 @@ impl Worker {
         for path in databases(self.data.path(), class) {
             change(&Database::open(path).unwrap());
         }
-        self.server = serve(&self.data, &self.variables);
+        self.server = serve(&self.config, &self.data, &self.variables);
         self.connection = Connection::open(self.server.address()).unwrap();
         self
     }
@@ -96,8 +103,8 @@ impl Worker {
     }
 }
 
-fn serve(data: &TempDir, variables: &[(&'static str, &'static str)]) -> Server {
-    let mut launch = launch(data.path());
+fn serve(config: &Path, data: &TempDir, variables: &[(&'static str, &'static str)]) -> Server {
+    let mut launch = launch_as(config, data.path());
     for (name, value) in variables {
         launch = launch.variable(name, value);
     }

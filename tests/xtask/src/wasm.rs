@@ -50,9 +50,9 @@ fn has_target() -> Result<bool, Failure> {
     Ok(Path::new(&folder).is_dir())
 }
 
-/// False where rustup is not to be asked (`BURROW_NO_RUSTUP`), not there or without network.
+/// False where rustup is not to be asked (`XTASK_NO_RUSTUP`), not there or without network.
 fn rustup_adds_target() -> bool {
-    std::env::var_os("BURROW_NO_RUSTUP").is_none()
+    std::env::var_os("XTASK_NO_RUSTUP").is_none()
         && program("rustup")
             .args(["target", "add", TARGET])
             .run()

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::NEXT_PIECE;
 use crate::error::Error;
-use crate::transport::{Answer, Message};
+use crate::transport::{Answer, Message, Messages};
 
 /// The texts of a 404 that is about what the command names, and not about the URL.
 const NOT_FOUND: [&str; 3] = ["Account not found", "Queue not found", "Message not found"];
@@ -61,14 +61,14 @@ pub(super) fn read(command: &Command<'_>, head: &Parts, body: &[u8]) -> Result<A
         | Command::ListQueues { .. }
         | Command::DeleteQueues { .. } => Ok(Answer::Names {
             names: json(body)?,
-            has_more: head.headers.get(MORE).is_some_and(|more| more == "true"),
+            has_more: has_more(head),
         }),
         Command::ListMessages { .. }
         | Command::UpdateMessages { .. }
-        | Command::DeleteMessages { .. } => messages(json(body)?),
+        | Command::DeleteMessages { .. } => messages(json(body)?, has_more(head)),
         Command::GetMessage { .. }
         | Command::UpdateMessage { .. }
-        | Command::DeleteMessage { .. } => messages(vec![json(body)?]),
+        | Command::DeleteMessage { .. } => messages(vec![json(body)?], false),
         Command::Put { .. } => Ok(Answer::Put { created: true }),
         Command::PutBatch { .. } => Ok(Answer::PutBatch(json(body)?)),
         Command::Settle { .. } => {
@@ -106,12 +106,13 @@ fn failure(status: StatusCode, text: &str) -> Error {
     }
 }
 
-fn messages(items: Vec<Item>) -> Result<Answer, Error> {
-    items
-        .into_iter()
-        .map(message)
-        .collect::<Result<_, _>>()
-        .map(Answer::Messages)
+fn has_more(head: &Parts) -> bool {
+    head.headers.get(MORE).is_some_and(|more| more == "true")
+}
+
+fn messages(items: Vec<Item>, has_more: bool) -> Result<Answer, Error> {
+    let list = items.into_iter().map(message).collect::<Result<_, _>>()?;
+    Ok(Answer::Messages(Messages { list, has_more }))
 }
 
 fn message(item: Item) -> Result<Message, Error> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use burrow_core::Command;
 use bytes::Bytes;
+use http::uri::{Authority, InvalidUri};
 use http::{HeaderName, HeaderValue, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
@@ -44,12 +45,27 @@ impl Rest {
     pub fn trusting(url: &str, trust: &Trust) -> Result<Self, Error> {
         let base = url.trim_end_matches('/');
         let bad = |reason: &str| Error::Invalid(format!("{url}: {reason}"));
-        let uri: Uri = base.parse().map_err(|_| bad("not a URL"))?;
+        let (_, behind) = base.split_once(':').unwrap_or_default();
+        if behind.trim_start_matches('/').is_empty() {
+            return Err(bad("no host is named"));
+        }
+        let parsed: Result<Uri, InvalidUri> = base.parse();
+        let uri = parsed.map_err(|error| bad(&format!("not a URL: {error}")))?;
         match uri.scheme_str() {
             Some("http") => {}
             Some("https") if cfg!(feature = "tls") => {}
             Some("https") => return Err(bad("made without the feature tls")),
             _ => return Err(bad("a server's URL begins with http:// or https://")),
+        }
+        let own = uri.authority().map_or("", Authority::as_str);
+        let (_, host) = own.rsplit_once('@').unwrap_or(("", own));
+        match host.rsplit_once(':') {
+            Some(("", _)) => return Err(bad("no host is named")),
+            Some((_, port)) if !port.ends_with(']') && port.parse::<u16>().is_err() => {
+                let text = format!("the port {port:?} is no number from 0 to 65535");
+                return Err(bad(&text));
+            }
+            _ => {}
         }
         if uri.query().is_some() {
             return Err(bad("a server's URL has no query"));
@@ -112,3 +128,34 @@ fn plain() -> HttpConnector {
 
 const NEXT_PIECE: HeaderName = HeaderName::from_static("burrow-next");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_url_is_named() {
+        for (url, problem) in [
+            ("http://", "no host is named"),
+            ("http://:8080", "no host is named"),
+            ("http://a:", r#"the port "" is no number"#),
+            ("http://a:80x", r#"the port "80x" is no number"#),
+            ("http://a:99999", r#"the port "99999" is no number"#),
+            ("http://a b", "invalid uri character"),
+            ("http://a?x=1", "has no query"),
+            ("ftp://a", "begins with http://"),
+        ] {
+            let error = Rest::new(url).unwrap_err().to_string();
+            assert!(error.starts_with(url) && error.contains(problem), "{error}");
+        }
+        for url in [
+            "http://a",
+            "http://a:80/",
+            "http://[::1]",
+            "http://[::1]:80",
+            "http://u@a:80/x",
+        ] {
+            assert!(Rest::new(url).is_ok(), "{url}");
+        }
+    }
+}

@@ -172,12 +172,18 @@ impl Address {
             return invalid("there are no Unix sockets here");
         }
         let host = url.strip_prefix(TCP).unwrap_or(url).trim_end_matches('/');
-        match host.rsplit_once(':') {
-            Some((name, port)) if !name.is_empty() && port.parse::<u16>().is_ok() => {
-                Ok(Self::Tcp(host.to_owned()))
-            }
-            _ => invalid("a server is given as burrow://host:port"),
-        }
+        let problem = match host.rsplit_once(':') {
+            _ if host.is_empty() => "no host and no port is named".to_owned(),
+            Some(("", _)) => "no host is named".to_owned(),
+            Some((_, port)) if !port.ends_with(']') => match port.parse::<u16>() {
+                Ok(_) => return Ok(Self::Tcp(host.to_owned())),
+                Err(_) => format!("the port {port:?} is no number from 0 to 65535"),
+            },
+            _ => "no port is named".to_owned(),
+        };
+        invalid(&format!(
+            "{problem}; a server is given as burrow://host:port"
+        ))
     }
 }
 
@@ -224,14 +230,16 @@ mod tests {
         ] {
             assert_eq!(Address::read(url).unwrap().to_string(), shown);
         }
-        for url in [
-            "burrow://",
-            "burrow://host",
-            "burrow://host:x",
-            "burrow+unix://b",
+        for (url, problem) in [
+            ("burrow://", "no host and no port is named"),
+            ("burrow://host", "no port is named"),
+            ("burrow://[::1]", "no port is named"),
+            ("burrow://:8081", "no host is named"),
+            ("burrow://host:x", r#"the port "x" is no number"#),
+            ("burrow+unix://b", "burrow+unix:///path"),
         ] {
             let error = Address::read(url).unwrap_err().to_string();
-            assert!(error.starts_with(url), "{error}");
+            assert!(error.starts_with(url) && error.contains(problem), "{error}");
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::io;
 
-use burrow_core::rest::{self, RestConfig, Routed, route};
-use burrow_embed::{Carried, Handled, Outcome, Plugin, Queue, QueueConfig, Request, Time};
+use burrow_core::rest::{self, Plan, RestConfig, Routed, route};
+use burrow_core::{Refusal, Reply};
+use burrow_embed::{Carried, Handled, Outcome, Plugin, Queue, QueueConfig, Request, Ticket, Time};
 use burrow_tests::conformance::{self, Answer, header};
 use burrow_tests::parity::{Replica, replay, the_log};
 
@@ -19,6 +20,13 @@ struct Component {
     by_command: bool,
 }
 
+/// A request under way.
+enum Call {
+    Answered(Answer),
+    Request(Ticket),
+    Command(Ticket, Plan),
+}
+
 impl Component {
     fn new(by_command: bool) -> Self {
         let (plugin, storage) = (plugin(), Shared::default());
@@ -30,8 +38,17 @@ impl Component {
         }
     }
 
-    /// The answer to a request that is no command; of one that is, what it is made of its reply.
-    fn command(&mut self, request: &conformance::Request) -> io::Result<Option<Answer>> {
+    fn open(plugin: &Plugin, storage: &Shared) -> io::Result<Queue> {
+        let config = QueueConfig {
+            time: Time::Manual,
+            ..QueueConfig::default()
+        };
+        let queue = plugin.instantiate(storage.clone(), config);
+        queue.map_err(io::Error::other)
+    }
+
+    /// Passes the request's command on; `None` for one to the clock, which has none.
+    fn command(&mut self, request: &conformance::Request) -> io::Result<Option<Call>> {
         let read = rest::Request {
             method: &request.method,
             target: &request.target,
@@ -44,36 +61,33 @@ impl Component {
             ..RestConfig::default()
         };
         let (command, plan) = match route(&read, &config) {
-            Routed::Respond(response) => return Ok(Some(conformance::on_the_wire(response))),
+            Routed::Respond(response) => {
+                let answer = conformance::on_the_wire(response);
+                return Ok(Some(Call::Answered(answer)));
+            }
             Routed::Clock(_) => return Ok(None),
             Routed::Submit(command, plan) => (command, plan),
         };
-        let reply = match self.queue.command(&command).map_err(io::Error::other)? {
-            Carried::Done(reply) => reply,
-            Carried::Pending(ticket) => match self.queue.take(ticket).map_err(io::Error::other)? {
-                Some(Outcome::Reply(reply)) => reply,
-                _ => return Err(io::Error::other("there is no answer yet")),
-            },
-        };
-        Ok(Some(conformance::on_the_wire(plan.respond(reply))))
-    }
-
-    fn open(plugin: &Plugin, storage: &Shared) -> io::Result<Queue> {
-        let config = QueueConfig {
-            time: Time::Manual,
-            ..QueueConfig::default()
-        };
-        let queue = plugin.instantiate(storage.clone(), config);
-        queue.map_err(io::Error::other)
+        let carried = self.queue.command(&command).map_err(io::Error::other)?;
+        Ok(Some(match carried {
+            Carried::Done(reply) => Call::Answered(rendered(&plan, reply)),
+            Carried::Pending(ticket) => Call::Command(ticket, plan),
+        }))
     }
 }
 
+fn rendered(plan: &Plan, reply: Result<Reply, Refusal>) -> Answer {
+    conformance::on_the_wire(plan.respond(reply))
+}
+
 impl Replica for Component {
-    fn call(&mut self, request: &conformance::Request) -> io::Result<Answer> {
+    type Call = Call;
+
+    fn send(&mut self, request: &conformance::Request) -> io::Result<Call> {
         if self.by_command
-            && let Some(answer) = self.command(request)?
+            && let Some(call) = self.command(request)?
         {
-            return Ok(answer);
+            return Ok(call);
         }
         let request = Request {
             method: request.method.clone(),
@@ -82,13 +96,40 @@ impl Replica for Component {
             body: request.body.clone(),
         };
         let handled = self.queue.handle(&request).map_err(io::Error::other)?;
-        let ticket = match handled {
-            Handled::Response(response) => return Ok(on_the_wire(response)),
-            Handled::Pending(ticket) => ticket,
+        Ok(match handled {
+            Handled::Response(response) => Call::Answered(on_the_wire(response)),
+            Handled::Pending(ticket) => Call::Request(ticket),
+        })
+    }
+
+    fn finish(&mut self, call: Call) -> io::Result<Answer> {
+        let ticket = match &call {
+            Call::Answered(answer) => return Ok(answer.clone()),
+            Call::Request(ticket) | Call::Command(ticket, _) => *ticket,
         };
-        match self.queue.take(ticket).map_err(io::Error::other)? {
-            Some(Outcome::Response(response)) => Ok(on_the_wire(response)),
+        let completed = self.queue.completed().map_err(io::Error::other)?;
+        let taken = self.queue.take(ticket).map_err(io::Error::other)?;
+        match (taken, &call) {
+            (Some(Outcome::Response(response)), Call::Request(_))
+                if completed.contains(&ticket) =>
+            {
+                Ok(on_the_wire(response))
+            }
+            (Some(Outcome::Reply(reply)), Call::Command(_, plan))
+                if completed.contains(&ticket) =>
+            {
+                Ok(rendered(plan, reply))
+            }
             _ => Err(io::Error::other("there is no answer yet")),
+        }
+    }
+
+    fn leave(&mut self, call: Call) -> io::Result<()> {
+        match call {
+            Call::Answered(_) => Ok(()),
+            Call::Request(ticket) | Call::Command(ticket, _) => {
+                self.queue.cancel(ticket).map_err(io::Error::other)
+            }
         }
     }
 

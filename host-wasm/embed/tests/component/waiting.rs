@@ -4,8 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use burrow_embed::{
-    Answer, CallError, Detail, Handled, MemoryStorage, Outcome, Page, QueueConfig, Refusal,
-    Request, Settings, Times,
+    Answer, CallError, Detail, Handled, MemoryStorage, NodeLimits, Outcome, Page, QueueConfig,
+    QueueName, Refusal, Request, Selection, Settings, Times,
 };
 
 use crate::support::{done, first, jobs, manual, message, plugin};
@@ -73,7 +73,7 @@ fn a_manual_clock_moves_when_told_and_a_wait_ends() {
     };
     assert_eq!(
         String::from_utf8(clock.body).unwrap(),
-        r#"{"now_ms":1000000020000,"digest":"0000000000000000"}"#
+        r#"{"now_ms":1000000020000,"digest":"0000000000000000","waiting":0}"#
     );
     let Some(Outcome::Response(response)) = queue.take(ticket).unwrap() else {
         panic!("its time is over");
@@ -122,7 +122,8 @@ fn settings_and_names_are_there_as_typed_calls() {
     };
     queue.put_settings(&jobs(), &settings).unwrap();
     assert_eq!(queue.settings(&jobs()).unwrap(), settings);
-    assert_eq!(queue.list_accounts(&Page::default()).unwrap(), ["shop"]);
+    let accounts = queue.list_accounts(&Page::default()).unwrap();
+    assert_eq!(accounts.names, ["shop"]);
 
     assert!(queue.put(&jobs(), &message(1, "x")).unwrap());
     assert!(!queue.put(&jobs(), &message(1, "y")).unwrap());
@@ -136,17 +137,66 @@ fn settings_and_names_are_there_as_typed_calls() {
         .claim(&jobs(), &first(1), 1, 0, Detail::None)
         .unwrap_err();
     assert_eq!(
-        queue.list_queues("shop", &Page::default()).unwrap(),
+        queue.list_queues("shop", &Page::default()).unwrap().names,
         ["failed", "jobs"]
     );
 
     queue.clear_settings(&jobs()).unwrap();
     assert_eq!(
-        queue.list_queues("shop", &Page::default()).unwrap(),
+        queue.list_queues("shop", &Page::default()).unwrap().names,
         ["failed"]
     );
     queue.delete_queues("shop", &Page::default()).unwrap();
     let none = queue.delete_accounts(&Page::default()).unwrap_err();
     assert_eq!(none, CallError::Refused(Refusal::AccountNotFound));
     assert_eq!(queue.stats().unwrap().messages, 0);
+}
+
+#[test]
+#[ignore = "needs the component that `cargo xtask component` builds"]
+fn a_list_that_is_full_says_that_there_is_more() {
+    let config = QueueConfig {
+        node: NodeLimits {
+            max_answer_bytes: Some(1),
+            ..NodeLimits::default()
+        },
+        ..manual()
+    };
+    let mut queue = plugin()
+        .instantiate(MemoryStorage::default(), config)
+        .unwrap();
+    for id in ["1", "2"] {
+        queue.put(&jobs(), &message(id, "x")).unwrap();
+    }
+    let failed = QueueName {
+        queue: "failed".into(),
+        ..jobs()
+    };
+    queue.put(&failed, &message(1, "x")).unwrap();
+
+    let names = queue.list_queues("shop", &Page::default()).unwrap();
+    assert_eq!(
+        (&*names.names, names.has_more),
+        (&["failed".into()][..], true)
+    );
+    let behind = Page {
+        marker: names.names.last().cloned(),
+        limit: None,
+    };
+    let names = queue.delete_queues("shop", &behind).unwrap();
+    assert_eq!(
+        (&*names.names, names.has_more),
+        (&["jobs".into()][..], false)
+    );
+
+    queue.put(&failed, &message(2, "x")).unwrap();
+    let mut pop = || {
+        let popped = queue.pop(&failed, &Selection::default(), 0, Detail::Id);
+        let Answer::Done(popped) = popped.unwrap() else {
+            panic!("there is something to pop");
+        };
+        (popped.entries[0].id.clone(), popped.has_more)
+    };
+    assert_eq!(pop(), ("1".into(), true));
+    assert_eq!(pop(), ("2".into(), false));
 }
