@@ -103,6 +103,28 @@ impl Buckets {
         }
     }
 
+    /// Takes out those whose hash goes elsewhere, with as much room. The others stay in the memory that they have:
+    /// allocators find it hard to use again what was aligned.
+    pub(super) fn split_off(
+        &mut self,
+        hash_of: impl Fn(u32) -> u64,
+        goes: impl Fn(u64) -> bool,
+    ) -> Self {
+        let places: Vec<u32> = self.iter().collect();
+        let mut others = Self {
+            buckets: vec![Bucket::VACANT; self.buckets.len()],
+            len: 0,
+        };
+        self.buckets.fill(Bucket::VACANT);
+        self.len = 0;
+        for place in places {
+            let hash = hash_of(place);
+            let half = if goes(hash) { &mut others } else { &mut *self };
+            half.put(hash, place);
+        }
+        others
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
         self.buckets.iter().flat_map(Bucket::iter)
     }
@@ -233,7 +255,7 @@ mod tests {
     /// Few homes and few tags, so that most buckets are passed by.
     fn crowded(place: u32) -> u64 {
         let mixed = u64::from(place).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        mixed % 3 | mixed % 5 << 56
+        (mixed % 3) | ((mixed % 5) << 56)
     }
 
     #[test]

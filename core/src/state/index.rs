@@ -217,24 +217,14 @@ impl Directory {
             self.depth += 1;
         }
         let twin = self.tables.len() as u32;
-        let old = core::mem::replace(&mut self.tables[table].entries, Buckets::new());
-        // With room up to the next split: growing on the way would hash every key once more.
-        let (mut low, mut high) = (Buckets::with_room(SPLIT_AT), Buckets::with_room(SPLIT_AT));
-        let touched = old.iter().fold(0, |all, place| all ^ keys.touch(place));
+        let entries = &mut self.tables[table].entries;
+        let touched = entries.iter().fold(0, |all, place| all ^ keys.touch(place));
         core::hint::black_box(touched);
-        for place in old.iter() {
-            let hash = keys.hash(place);
-            let half = if bits(hash, depth + 1) >> depth == 0 {
-                &mut low
-            } else {
-                &mut high
-            };
-            half.insert(hash, place, |place| keys.hash(place));
-        }
-        self.tables[table] = Table {
-            depth: depth + 1,
-            entries: low,
-        };
+        let high = entries.split_off(
+            |place| keys.hash(place),
+            |hash| bits(hash, depth + 1) >> depth == 1,
+        );
+        self.tables[table].depth = depth + 1;
         self.tables.push(Table {
             depth: depth + 1,
             entries: high,
