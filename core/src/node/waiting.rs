@@ -115,6 +115,15 @@ impl Waiting {
         })
     }
 
+    /// True if this one may make messages visible.
+    fn may_reveal(&self, ticket: Ticket) -> bool {
+        self.waiters.get(ticket.number()).is_some_and(|waiter| {
+            let search = &waiter.search;
+            search.match_hidden
+                && matches!(search.action, Action::Update(update) if update.hide_ms == Some(0))
+        })
+    }
+
     /// Takes a waiter out; false if the ticket is not that of one.
     pub(super) fn remove(&mut self, ticket: Ticket) -> bool {
         self.take(ticket).is_some()
@@ -244,11 +253,17 @@ impl Node {
                 self.waiting.postponed.insert((number, queue));
                 return;
             }
+            let may_reveal = self.waiting.may_reveal(ticket);
             let before = self.replies.bytes();
             let is_served = self.try_waiter(ticket);
             let given = self.replies.bytes() - before;
             self.waiting.count_served(self.state.clock, given);
             is_dry = !is_served && (claims || is_dry);
+            if is_served && may_reveal && self.state.by_number.contains_key(&number) {
+                // More may match those that came later.
+                marked = self.marked_candidates(hash, queue);
+                marked.retain(|ticket| *ticket > last);
+            }
         }
     }
 
