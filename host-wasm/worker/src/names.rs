@@ -159,10 +159,7 @@ impl Names {
             .node
             .limits
             .max_answer_bytes;
-        let (mut found, rest) = below.find(question, names, limit, most_bytes).await?;
-        if found.len() < limit {
-            found.extend(below.first_of(rest).await?);
-        }
+        let found = below.find(question, names, limit, most_bytes).await?;
         // An account that has nothing behind the marker may have something before it.
         let is_doubtful = found.is_empty() && behind > 0 && !below.are_accounts;
         let exists = is_doubtful && self.any(below, None).await?;
@@ -182,16 +179,16 @@ impl Names {
         if but.is_some() {
             names.truncate(MOST_FOR_WORDS);
         }
-        let found = below.first_of(&names).await?;
-        let is_there = found.is_some();
-        self.seen.replace(found);
+        let found = below.find(IS_ALIVE, &names, 1, u64::MAX).await?;
+        let is_there = !found.is_empty();
+        self.seen.replace(found.into_iter().next());
         Ok(is_there)
     }
 
     /// Removes all, and tells whether there were any.
     pub(crate) async fn remove_all(&self, below: &Below<'_>) -> Result<bool> {
         let names = self.all()?;
-        let (removed, _) = below.find(REMOVE, &names, usize::MAX, u64::MAX).await?;
+        let removed = below.find(REMOVE, &names, usize::MAX, u64::MAX).await?;
         Ok(!removed.is_empty())
     }
 
@@ -243,38 +240,39 @@ impl Below<'_> {
         asked.collect()
     }
 
-    /// The first of the names that is there.
-    async fn first_of(&self, names: &[String]) -> Result<Option<String>> {
-        let (found, _) = self.find(IS_ALIVE, names, 1, u64::MAX).await?;
-        Ok(found.into_iter().next())
-    }
-
-    /// Asks about each name; those for which the answer is yes, in order, at most so many and so large, and the
-    /// names behind that. No more are removed; beyond the limit some may be asked in vain.
-    async fn find<'n>(
+    /// Asks about each name; those for which the answer is yes, in order, at most so many. Once they are so large,
+    /// one more is told that is there, and no more are removed. Beyond the limit some may be asked in vain.
+    async fn find(
         &self,
         question: &str,
-        names: &'n [String],
+        names: &[String],
         limit: usize,
         most_bytes: u64,
-    ) -> Result<(Vec<String>, &'n [String])> {
+    ) -> Result<Vec<String>> {
         let mut found = Vec::new();
         let mut bytes = 0;
         let mut rest = names;
-        while !rest.is_empty() && found.len() < limit && bytes < most_bytes {
-            let most = match question {
-                REMOVE => CHUNK.min(limit - found.len()),
-                _ => CHUNK,
-            };
-            // As many as are told even if all of them are there.
-            let mut with_all = bytes;
-            let fits = |name: &&String| {
-                let is_told = with_all < most_bytes;
-                with_all += bytes_of(name);
-                is_told
-            };
-            let most = rest.iter().take(most).take_while(fits).count();
-            let (chunk, behind) = rest.split_at(most);
+        let mut most_found = limit;
+        while !rest.is_empty() && found.len() < most_found {
+            let is_full = bytes >= most_bytes;
+            let question = if is_full { IS_ALIVE } else { question };
+            let mut most = CHUNK;
+            if is_full {
+                most_found = limit.min(found.len() + 1);
+            } else {
+                if question == REMOVE {
+                    most = most.min(limit - found.len());
+                }
+                // As many as are told even if all of them are there.
+                let mut with_all = bytes;
+                let fits = |name: &&String| {
+                    let is_told = with_all < most_bytes;
+                    with_all += bytes_of(name);
+                    is_told
+                };
+                most = rest.iter().take(most).take_while(fits).count();
+            }
+            let (chunk, behind) = rest.split_at(rest.len().min(most));
             for (name, asked) in chunk.iter().zip(self.ask_all(question, chunk)?) {
                 if asked.told().await? == YES {
                     bytes += bytes_of(name);
@@ -283,8 +281,8 @@ impl Below<'_> {
             }
             rest = behind;
         }
-        found.truncate(limit);
-        Ok((found, rest))
+        found.truncate(most_found);
+        Ok(found)
     }
 }
 

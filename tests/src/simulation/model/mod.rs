@@ -6,6 +6,8 @@
 mod bulk;
 mod bury;
 mod expected;
+mod names;
+mod put;
 mod rules;
 mod state;
 mod waiting;
@@ -13,8 +15,8 @@ mod waiting;
 use std::rc::Rc;
 
 use burrow_core::{
-    ClaimToken, Command, Config, Detail, ENTRY_BYTES, NewMessage, Page, Refusal, Settings,
-    SettleAction, Settlement, Ticket, Update,
+    ClaimToken, Command, Config, Detail, Refusal, Settings, SettleAction, Settlement, Ticket,
+    Update,
 };
 
 pub(crate) use expected::{Expected, Learned, Shown};
@@ -215,161 +217,6 @@ impl Model {
         }
     }
 
-    fn list_accounts(&self, page: &Page<'_>) -> Outcome {
-        let names = self
-            .state
-            .queues
-            .iter()
-            .map(|queue| queue.name.account.clone());
-        self.page_of(names, page).ok_or(Refusal::AccountNotFound)
-    }
-
-    /// The first names that are asked for, until the answer is full.
-    fn page_of(&self, names: impl Iterator<Item = Rc<str>>, page: &Page<'_>) -> Option<Expected> {
-        let mut names: Vec<_> = names
-            .filter(|name| page.marker.as_ref().is_none_or(|marker| **name > **marker))
-            .collect();
-        names.sort();
-        names.dedup();
-        names.truncate(page.limit.map_or(usize::MAX, |limit| {
-            usize::try_from(limit).unwrap_or(usize::MAX)
-        }));
-        let mut bytes = 0;
-        let fits = |name: &&Rc<str>| {
-            let is_full = bytes >= self.config.limits.max_answer_bytes;
-            bytes += ENTRY_BYTES + name.len() as u64;
-            !is_full
-        };
-        let shown = names.iter().take_while(fits).count();
-        let has_more = shown < names.len();
-        names.truncate(shown);
-        (!names.is_empty()).then_some(Expected::Names(names, has_more))
-    }
-
-    fn delete_accounts(&mut self, page: &Page<'_>) -> Outcome {
-        let listed = self.list_accounts(page)?;
-        if let Expected::Names(names, _) = &listed {
-            self.delete_queues_where(|name| names.contains(&name.account));
-        }
-        Ok(listed)
-    }
-
-    fn list_queues(&self, account: &str, page: &Page<'_>) -> Outcome {
-        if !self.state.account_exists(account) {
-            return Err(Refusal::AccountNotFound);
-        }
-        let names = self.state.queues.iter().map(|queue| &queue.name);
-        let names = names
-            .filter(|name| &*name.account == account)
-            .map(|name| name.queue.clone());
-        self.page_of(names, page).ok_or(Refusal::QueueNotFound)
-    }
-
-    fn delete_queues(&mut self, account: &str, page: &Page<'_>) -> Outcome {
-        let listed = self.list_queues(account, page)?;
-        if let Expected::Names(names, _) = &listed {
-            self.delete_queues_where(|name| {
-                &*name.account == account && names.contains(&name.queue)
-            });
-        }
-        Ok(listed)
-    }
-
-    fn delete_queues_where(&mut self, gone: impl Fn(&Name) -> bool) {
-        for index in 0..self.state.queues.len() {
-            if gone(&self.state.queues[index].name) {
-                self.state.remove(index, |_| true);
-                self.set_settings(index, None);
-            }
-        }
-    }
-
-    fn put(&mut self, name: &Name, new: &NewMessage<'static>) -> Outcome {
-        let id = Id::known(new.id.as_deref().unwrap_or_default());
-        let full = rules::no_room(
-            &self.state,
-            name,
-            &[(id.clone(), size(new))],
-            &self.config.limits,
-        );
-        if !full.is_empty() {
-            return Ok(Expected::Refused(full));
-        }
-        Ok(Expected::Put {
-            created: self.store(name, id, new),
-        })
-    }
-
-    fn put_batch(&mut self, name: &Name, news: &[NewMessage<'static>]) -> Outcome {
-        let ids: Vec<Id> = news
-            .iter()
-            .map(|new| new.id.as_deref().map_or_else(Id::given, Id::known))
-            .collect();
-        if ids.is_empty() {
-            return Ok(Expected::PutBatch(ids));
-        }
-        let sizes: Vec<_> = ids.iter().cloned().zip(news.iter().map(size)).collect();
-        let full = rules::no_room(&self.state, name, &sizes, &self.config.limits);
-        if !full.is_empty() {
-            return Ok(Expected::Refused(full));
-        }
-        for (id, new) in ids.iter().zip(news) {
-            self.store(name, id.clone(), new);
-        }
-        Ok(Expected::PutBatch(ids))
-    }
-
-    /// True if the message is new, false if it replaced one in its place.
-    fn store(&mut self, name: &Name, id: Id, new: &NewMessage<'static>) -> bool {
-        let now = self.state.now;
-        let index = self.state.open(name);
-        let settings = self.state.queues[index]
-            .settings
-            .clone()
-            .unwrap_or_default();
-        let ttl_ms = new
-            .ttl_ms
-            .or(settings.default_ttl_ms)
-            .unwrap_or(self.config.default_ttl_ms);
-        let hide_ms = new
-            .hide_ms
-            .or(settings.default_hide_ms)
-            .unwrap_or(self.config.default_hide_ms);
-        let message = Message {
-            id,
-            position: 0,
-            body: Rc::from(&*new.body),
-            content_type: new.content_type.as_deref().map(Rc::from),
-            expires_at: expiry(now, ttl_ms),
-            visible_at: now + hide_ms,
-            attempts: 0,
-            claim: None,
-        };
-        self.place(index, message)
-    }
-
-    /// Puts the message in the place of the one with its id, else at the end.
-    fn place(&mut self, index: usize, mut message: Message) -> bool {
-        let next = self.state.take_position();
-        let queue = self.state.change(index);
-        match queue
-            .messages
-            .iter_mut()
-            .find(|other| other.id.same(&message.id))
-        {
-            Some(other) => {
-                message.position = other.position;
-                *other = message;
-                false
-            }
-            None => {
-                message.position = next;
-                queue.messages.push(message);
-                true
-            }
-        }
-    }
-
     fn by_id(
         &mut self,
         name: &Name,
@@ -478,10 +325,6 @@ impl Model {
                 .unwrap_or_default(),
         ))
     }
-}
-
-fn size(new: &NewMessage<'static>) -> u64 {
-    (new.id.as_deref().unwrap_or_default().len() + new.body.len()) as u64
 }
 
 fn expiry(now: u64, ttl_ms: u64) -> Option<u64> {
