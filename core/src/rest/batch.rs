@@ -7,28 +7,40 @@ use alloc::vec::Vec;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use serde::de::{Deserialize, DeserializeSeed, Deserializer};
 
-use super::input::{Items, Number, Text, read_span};
+use super::input::{Form, Items, Kind, Values, Wanted};
 use super::response::Response;
 use crate::command::NewMessage;
 use crate::refusal::Field;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object that is a message")]
-struct Item<'a> {
-    #[serde(borrow)]
-    id: Option<Text<'a>>,
-    #[serde(borrow)]
-    body: Text<'a>,
-    #[serde(borrow)]
-    encoding: Option<Text<'a>>,
-    #[serde(borrow)]
-    content_type: Option<Text<'a>>,
-    #[serde(borrow)]
-    ttl: Option<Number<'a>>,
-    #[serde(borrow)]
-    hide: Option<Number<'a>>,
+const MESSAGE: Form = Form {
+    expected: "an object that is a message",
+    fields: &[
+        ("id", Kind::Text),
+        ("body", Kind::NeededText),
+        ("encoding", Kind::Text),
+        ("content_type", Kind::Text),
+        ("ttl", Kind::Json),
+        ("hide", Kind::Json),
+    ],
+};
+
+/// A message by itself, not in an array.
+struct Line<'a>(Values<'a>);
+
+impl<'a> Deserialize<'a> for Line<'a> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut line = Self(Values::default());
+        Wanted::Object(&MESSAGE, &mut line.0).deserialize(deserializer)?;
+        Ok(line)
+    }
+}
+
+impl<'a> From<Line<'a>> for Values<'a> {
+    fn from(line: Line<'a>) -> Self {
+        line.0
+    }
 }
 
 /// Reads a JSON array of messages, or the same as NDJSON; the first character tells which.
@@ -36,15 +48,23 @@ pub(super) fn read(body: &[u8], max_messages: u64) -> Result<Vec<NewMessage<'_>>
     let items = Items {
         plural: "messages",
         max_items: max_messages,
-        convert: message,
+        form: &MESSAGE,
+    };
+    let mut messages = Vec::new();
+    let mut take = |values| {
+        messages.push(message(values)?);
+        Ok(())
     };
     match body.trim_ascii_start().first() {
-        Some(b'{') => items.read_lines(body),
-        Some(_) => items.read_array(body),
-        None => Err(Response::bad_request(
-            "The body is neither a JSON array of messages nor NDJSON",
-        )),
+        Some(b'{') => items.read_lines::<Line<'_>>(body, &mut take)?,
+        Some(_) => items.read_array(body, &mut take)?,
+        None => {
+            return Err(Response::bad_request(
+                "The body is neither a JSON array of messages nor NDJSON",
+            ));
+        }
     }
+    Ok(messages)
 }
 
 /// True if a content type can stand in a header of an answer, whatever the host.
@@ -54,9 +74,9 @@ pub(super) fn is_header_value(content_type: &str) -> bool {
         .all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
 }
 
-fn message(item: Item<'_>) -> Result<NewMessage<'_>, String> {
-    let Text(body) = item.body;
-    let content_type = item.content_type.map(|Text(text)| text);
+fn message(values: Values<'_>) -> Result<NewMessage<'_>, String> {
+    let [id, body, encoding, content_type, ttl, hide, ..] = values;
+    let content_type = content_type.text();
     if content_type
         .as_deref()
         .is_some_and(|text| !is_header_value(text))
@@ -67,11 +87,11 @@ fn message(item: Item<'_>) -> Result<NewMessage<'_>, String> {
         ));
     }
     Ok(NewMessage {
-        id: item.id.map(|Text(id)| id),
-        body: decode(body, item.encoding.as_ref().map(|Text(name)| name.as_ref()))?,
+        id: id.text(),
+        body: decode(body.text().unwrap_or_default(), encoding.text().as_deref())?,
         content_type,
-        ttl_ms: read_span(Field::Ttl, item.ttl)?,
-        hide_ms: read_span(Field::Hide, item.hide)?,
+        ttl_ms: ttl.span(Field::Ttl)?,
+        hide_ms: hide.span(Field::Hide)?,
     })
 }
 
