@@ -2,7 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use base64::Engine as _;
@@ -26,37 +26,38 @@ const MESSAGE: Form = Form {
     ],
 };
 
-/// A message by itself, not in an array.
-struct Line<'a>(Values<'a>);
+/// A message by itself, not in an array, or what is wrong with it.
+struct Line<'a>(Result<Values<'a>, String>);
 
 impl<'a> Deserialize<'a> for Line<'a> {
     fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut line = Self(Values::default());
-        Wanted::Object(&MESSAGE, &mut line.0).deserialize(deserializer)?;
-        Ok(line)
-    }
-}
-
-impl<'a> From<Line<'a>> for Values<'a> {
-    fn from(line: Line<'a>) -> Self {
-        line.0
+        let mut values = Values::default();
+        let told = Wanted::Object(&MESSAGE, &mut values).deserialize(deserializer)?;
+        Ok(Self(told.map(|()| values)))
     }
 }
 
 /// Reads a JSON array of messages, or the same as NDJSON; the first character tells which.
-pub(super) fn read(body: &[u8], max_messages: u64) -> Result<Vec<NewMessage<'_>>, Response> {
+pub(super) fn read<'a>(body: &'a [u8], max_messages: u64) -> Result<Vec<NewMessage<'a>>, Response> {
     let items = Items {
         plural: "messages",
         max_items: max_messages,
         form: &MESSAGE,
     };
     let mut messages = Vec::new();
-    let mut take = |values| {
+    let mut take = |values: &mut Values<'a>| {
         messages.push(message(values)?);
         Ok(())
     };
     match body.trim_ascii_start().first() {
-        Some(b'{') => items.read_lines::<Line<'_>>(body, &mut take)?,
+        Some(b'{') => {
+            let lines = serde_json::Deserializer::from_slice(body).into_iter();
+            let mut lines = lines.map(|line| match line {
+                Ok(Line(values)) => values,
+                Err(error) => Err(error.to_string()),
+            });
+            items.read_lines(&mut lines, &mut take)?;
+        }
         Some(_) => items.read_array(body, &mut take)?,
         None => {
             return Err(Response::bad_request(
@@ -74,7 +75,7 @@ pub(super) fn is_header_value(content_type: &str) -> bool {
         .all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
 }
 
-fn message(values: Values<'_>) -> Result<NewMessage<'_>, String> {
+fn message<'a>(values: &mut Values<'a>) -> Result<NewMessage<'a>, String> {
     let [id, body, encoding, content_type, ttl, hide, ..] = values;
     let content_type = content_type.text();
     if content_type

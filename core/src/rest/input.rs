@@ -3,13 +3,14 @@
 
 use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::json::write_string;
 use super::refused;
 use super::response::Response;
 use super::seconds::{parse_span, parse_whole};
@@ -52,8 +53,9 @@ pub(super) enum Value<'a> {
 pub(super) type Values<'a> = [Value<'a>; MOST_FIELDS];
 
 impl<'a> Value<'a> {
-    pub(super) fn text(self) -> Option<Cow<'a, str>> {
-        match self {
+    /// The text, which it has no more.
+    pub(super) fn text(&mut self) -> Option<Cow<'a, str>> {
+        match core::mem::take(self) {
             Self::Text(text) => Some(text),
             _ => None,
         }
@@ -84,30 +86,30 @@ impl<'a> Value<'a> {
 }
 
 /// Reads an object.
-pub(super) fn read_object<'a>(form: &Form, json: &'a [u8]) -> serde_json::Result<Values<'a>> {
+pub(super) fn read_object<'a>(form: &Form, json: &'a [u8]) -> Result<Values<'a>, String> {
     let mut values = Values::default();
     read(json, Wanted::Object(form, &mut values))?;
     Ok(values)
 }
 
 /// Reads a text.
-pub(super) fn read_text(json: &str) -> serde_json::Result<Value<'_>> {
+pub(super) fn read_text(json: &str) -> Option<Cow<'_, str>> {
     let mut value = Value::None;
-    read(
-        json.as_bytes(),
-        Wanted::Value(Kind::NeededText, &mut value),
-    )?;
-    Ok(value)
+    let wanted = Wanted::Value("", Kind::NeededText, &mut value);
+    read(json.as_bytes(), wanted).ok()?;
+    value.text()
 }
 
-fn read<'a>(json: &'a [u8], wanted: Wanted<'_, 'a>) -> serde_json::Result<()> {
+fn read<'a>(json: &'a [u8], wanted: Wanted<'_, 'a>) -> Result<(), String> {
     let mut json = serde_json::Deserializer::from_slice(json);
-    wanted.deserialize(&mut json)?;
-    json.end()
+    wanted
+        .deserialize(&mut json)
+        .map_err(|error| error.to_string())??;
+    json.end().map_err(|error| error.to_string())
 }
 
 /// Takes an object of a body; the error is for the client.
-type Take<'t, 'a> = &'t mut (dyn FnMut(Values<'a>) -> Result<(), String> + 't);
+type Take<'t, 'a> = &'t mut (dyn FnMut(&mut Values<'a>) -> Result<(), String> + 't);
 
 /// How the items of a body are read.
 pub(super) struct Items<'s> {
@@ -125,29 +127,27 @@ impl Items<'_> {
         take: Take<'_, 'a>,
     ) -> Result<(), Response> {
         let mut reached = Reached::default();
-        match read(body, Wanted::Array(self, take, &mut reached)) {
-            Ok(()) => Ok(()),
-            Err(_) if reached.too_many => Err(self.too_many()),
-            Err(error) => Err(self.bad(reached.items, error)),
+        let read = read(body, Wanted::Array(self, take, &mut reached));
+        match reached.stop {
+            // That it was not read to its end is no news.
+            Some(Stop::TooMany) => Err(self.too_many()),
+            Some(Stop::Refused(error)) => Err(self.bad(reached.items, &error)),
+            None => read.map_err(|error| self.bad(reached.items, &error)),
         }
     }
 
-    /// Reads items that follow one another, with white space between them: NDJSON.
-    pub(super) fn read_lines<'a, L>(
+    /// Takes items that follow one another, as they are read.
+    pub(super) fn read_lines<'a>(
         &self,
-        body: &'a [u8],
+        lines: &mut dyn Iterator<Item = Result<Values<'a>, String>>,
         take: Take<'_, 'a>,
-    ) -> Result<(), Response>
-    where
-        L: Deserialize<'a> + Into<Values<'a>>,
-    {
-        let lines = serde_json::Deserializer::from_slice(body).into_iter::<L>();
+    ) -> Result<(), Response> {
         for (index, line) in (0..).zip(lines) {
             if index >= self.max_items {
                 return Err(self.too_many());
             }
-            let line = line.map_err(|error| self.bad(index, error))?;
-            take(line.into()).map_err(|error| self.bad(index, error))?;
+            line.and_then(|mut values| take(&mut values))
+                .map_err(|error| self.bad(index, &error))?;
         }
         Ok(())
     }
@@ -159,7 +159,7 @@ impl Items<'_> {
         })
     }
 
-    fn bad(&self, index: u64, error: impl fmt::Display) -> Response {
+    fn bad(&self, index: u64, error: &str) -> Response {
         Response::bad_request(format!("{}[{index}]: {error}", self.plural))
     }
 }
@@ -168,179 +168,204 @@ impl Items<'_> {
 #[derive(Default)]
 pub(super) struct Reached {
     items: u64,
-    too_many: bool,
+    stop: Option<Stop>,
+}
+
+/// Why an array was not read to its end.
+enum Stop {
+    TooMany,
+    /// An item is not as it should be.
+    Refused(String),
 }
 
 /// What is to be read next, and where it goes.
 pub(super) enum Wanted<'r, 'a> {
     Array(&'r Items<'r>, Take<'r, 'a>, &'r mut Reached),
     Object(&'r Form, &'r mut Values<'a>),
-    /// Of a kind that is not [`Kind::Json`].
-    Value(Kind, &'r mut Value<'a>),
+    /// Of a field with a name, and of a kind that is not [`Kind::Json`].
+    Value(&'r str, Kind, &'r mut Value<'a>),
 }
 
+/// What was read, or why it is not what is wanted. That is no error of serde: those are searched for places in
+/// texts, which takes a fortieth of a whole Worker.
+pub(super) type Told = Result<(), String>;
+
 impl Wanted<'_, '_> {
-    fn refuse<E: Error>(&self, found: fmt::Arguments<'_>) -> Result<(), E> {
-        Err(E::custom(format_args!(
-            "invalid type: {found}, expected {}",
-            self as &dyn serde::de::Expected
-        )))
+    fn refuse(&self, found: fmt::Arguments<'_>) -> Told {
+        let start = format!("invalid type: {found}, expected ");
+        Err(match self {
+            Self::Array(items, ..) => format!("{start}an array of {}", items.plural),
+            Self::Object(form, _) => start + form.expected,
+            Self::Value(name, Kind::Flag, _) => format!("{start}a boolean: `{name}`"),
+            Self::Value(name, ..) => format!("{start}a string: `{name}`"),
+        })
     }
 }
 
 impl<'a> DeserializeSeed<'a> for Wanted<'_, 'a> {
-    type Value = ();
+    type Value = Told;
 
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Told, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'a> Visitor<'a> for Wanted<'_, 'a> {
-    type Value = ();
+    type Value = Told;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Array(items, ..) => write!(f, "an array of {}", items.plural),
-            Self::Object(form, _) => f.write_str(form.expected),
-            Self::Value(Kind::Flag, _) => f.write_str("a boolean"),
-            Self::Value(..) => f.write_str("a string"),
-        }
+        f.write_str("JSON")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        match self {
-            Self::Value(Kind::Text | Kind::Flag, _) => Ok(()),
+    fn visit_unit<E>(self) -> Result<Told, E> {
+        Ok(match self {
+            Self::Value(_, Kind::Text | Kind::Flag, _) => Ok(()),
             other => other.refuse(format_args!("null")),
-        }
+        })
     }
 
-    fn visit_bool<E: Error>(self, flag: bool) -> Result<(), E> {
-        match self {
-            Self::Value(Kind::Flag, value) => {
+    fn visit_bool<E>(self, flag: bool) -> Result<Told, E> {
+        Ok(match self {
+            Self::Value(_, Kind::Flag, value) => {
                 *value = Value::Flag(flag);
                 Ok(())
             }
             other => other.refuse(format_args!("boolean `{flag}`")),
-        }
+        })
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.refuse(format_args!("integer `{number}`"))
+    fn visit_u64<E>(self, number: u64) -> Result<Told, E> {
+        Ok(self.refuse(format_args!("integer `{number}`")))
     }
 
-    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.refuse(format_args!("integer `{number}`"))
+    fn visit_i64<E>(self, number: i64) -> Result<Told, E> {
+        Ok(self.refuse(format_args!("integer `{number}`")))
     }
 
-    fn visit_f64<E: Error>(self, _number: f64) -> Result<(), E> {
-        self.refuse(format_args!("floating point number"))
+    fn visit_f64<E>(self, _number: f64) -> Result<Told, E> {
+        Ok(self.refuse(format_args!("floating point number")))
     }
 
-    fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<(), E> {
+    fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<Told, E> {
         match self {
-            Self::Value(Kind::Text | Kind::NeededText, value) => {
+            Self::Value(_, Kind::Text | Kind::NeededText, value) => {
                 *value = Value::Text(Cow::Borrowed(text));
-                Ok(())
+                Ok(Ok(()))
             }
             other => other.visit_str(text),
         }
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        match self {
-            Self::Value(Kind::Text | Kind::NeededText, value) => {
+    fn visit_str<E>(self, text: &str) -> Result<Told, E> {
+        Ok(match self {
+            Self::Value(_, Kind::Text | Kind::NeededText, value) => {
                 *value = Value::Text(Cow::Owned(text.into()));
                 Ok(())
             }
-            other => other.refuse(format_args!("string {text:?}")),
-        }
+            other => {
+                let mut json = Vec::new();
+                write_string(&mut json, text);
+                let json = String::from_utf8_lossy(&json);
+                other.refuse(format_args!("string {json}"))
+            }
+        })
     }
 
-    fn visit_seq<A: SeqAccess<'a>>(self, mut array: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'a>>(self, mut array: A) -> Result<Told, A::Error> {
         let Self::Array(items, take, reached) = self else {
-            return self.refuse(format_args!("sequence"));
+            while array.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(self.refuse(format_args!("sequence")));
         };
         while reached.items < items.max_items {
             let mut values = Values::default();
             let item = Wanted::Object(items.form, &mut values);
-            if array.next_element_seed(item)?.is_none() {
-                return Ok(());
+            let Some(told) = array.next_element_seed(item)? else {
+                return Ok(Ok(()));
+            };
+            if let Err(error) = told.and_then(|()| take(&mut values)) {
+                reached.stop = Some(Stop::Refused(error));
+                return Ok(Ok(()));
             }
-            take(values).map_err(A::Error::custom)?;
             reached.items += 1;
         }
         if array.next_element::<IgnoredAny>()?.is_some() {
-            reached.too_many = true;
-            return Err(A::Error::custom("too many"));
+            reached.stop = Some(Stop::TooMany);
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
-    fn visit_map<A: MapAccess<'a>>(self, mut object: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'a>>(self, mut object: A) -> Result<Told, A::Error> {
         let Self::Object(form, values) = self else {
-            return self.refuse(format_args!("map"));
+            while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(self.refuse(format_args!("map")));
         };
-        let mut seen = [false; MOST_FIELDS];
-        while let Some(place) = object.next_key_seed(Name(form))? {
-            let fields = form.fields.iter().zip(&mut *values).zip(&mut seen);
-            let Some(((&(name, kind), value), seen)) = { fields }.nth(place) else {
-                continue;
-            };
-            if core::mem::replace(seen, true) {
-                return Err(A::Error::duplicate_field(name));
-            }
-            if kind == Kind::Json {
-                let json = object.next_value::<&RawValue>()?.get();
-                if json != "null" {
-                    *value = Value::Json(json);
+        let (mut told, mut seen) = (Ok(()), [false; MOST_FIELDS]);
+        while let Some(place) = object.next_key_seed(Name(form, &mut seen))? {
+            let field = place.map(|place| form.fields.iter().zip(&mut *values).nth(place));
+            let read = match field {
+                Ok(Some((&(_, Kind::Json), value))) if told.is_ok() => {
+                    let json = object.next_value::<&RawValue>()?.get();
+                    if json != "null" {
+                        *value = Value::Json(json);
+                    }
+                    Ok(())
                 }
-            } else {
-                object.next_value_seed(Wanted::Value(kind, value))?;
-            }
+                Ok(Some((&(name, kind), value))) if told.is_ok() => {
+                    object.next_value_seed(Wanted::Value(name, kind, value))?
+                }
+                // What is left is read to find out whether it is JSON.
+                other => {
+                    object.next_value::<IgnoredAny>()?;
+                    other.map(drop)
+                }
+            };
+            told = told.and(read);
         }
-        for ((name, kind), value) in form.fields.iter().zip(values) {
-            if *kind == Kind::NeededText && matches!(value, Value::None) {
-                return Err(A::Error::missing_field(name));
-            }
-        }
-        Ok(())
+        let missing =
+            form.fields.iter().zip(values).find(|((_, kind), value)| {
+                *kind == Kind::NeededText && matches!(value, Value::None)
+            });
+        Ok(match missing {
+            Some(((name, _), _)) => told.and_then(|()| Err(format!("missing field `{name}`"))),
+            None => told,
+        })
     }
 }
 
-/// The place of a field with the name that is read.
-struct Name<'f>(&'f Form);
+/// The place of a field with the name that is read, which was not read before.
+struct Name<'f>(&'f Form, &'f mut [bool; MOST_FIELDS]);
 
 impl<'a> DeserializeSeed<'a> for Name<'_> {
-    type Value = usize;
+    type Value = Result<usize, String>;
 
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<usize, D::Error> {
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_identifier(self)
     }
 }
 
 impl Visitor<'_> for Name<'_> {
-    type Value = usize;
+    type Value = Result<usize, String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("field identifier")
+        f.write_str("the name of a field")
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<usize, E> {
-        let Self(form) = self;
-        let place = form.fields.iter().position(|(name, _)| *name == text);
-        place.ok_or_else(|| E::custom(format_args!("unknown field `{text}`, expected {form}")))
-    }
-}
-
-/// The names of its fields.
-impl fmt::Display for Form {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "one of ";
-        for (name, _) in self.fields {
-            write!(f, "{separator}`{name}`")?;
-            separator = ", ";
-        }
-        Ok(())
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        let Self(form, seen) = self;
+        let fields = form.fields.iter().zip(seen);
+        Ok(
+            match fields.enumerate().find(|(_, ((name, _), _))| *name == text) {
+                Some((place, (_, seen))) if !*seen => {
+                    *seen = true;
+                    Ok(place)
+                }
+                Some(_) => Err(format!("duplicate field `{text}`")),
+                None => {
+                    let names: Vec<&str> = form.fields.iter().map(|(name, _)| *name).collect();
+                    let names = names.join("`, `");
+                    Err(format!("unknown field `{text}`, expected one of `{names}`"))
+                }
+            },
+        )
     }
 }

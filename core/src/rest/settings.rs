@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::input::{Form, Kind, Value, Values, read_object, read_text};
+use super::input::{Form, Kind, Values, read_object, read_text};
 use super::json::{write_display, write_string};
 use super::response::Response;
 use super::seconds::Seconds;
@@ -83,8 +83,8 @@ fn settings(values: &Values<'_>) -> Result<Settings, String> {
 }
 
 fn queue_name(json: &str) -> Result<Box<str>, String> {
-    let name = read_text(json).ok().and_then(Value::text);
-    name.map(Into::into)
+    read_text(json)
+        .map(Into::into)
         .ok_or_else(|| format!("{} is not the name of a queue", Field::DeadLetter))
 }
 

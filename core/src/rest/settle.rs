@@ -27,21 +27,24 @@ pub(super) fn is_settle(body: &[u8]) -> bool {
 }
 
 /// Reads a JSON array of settlements.
-pub(super) fn read(body: &[u8], max_settlements: u64) -> Result<Vec<Settlement<'_>>, Response> {
+pub(super) fn read<'a>(
+    body: &'a [u8],
+    max_settlements: u64,
+) -> Result<Vec<Settlement<'a>>, Response> {
     let items = Items {
         plural: "settlements",
         max_items: max_settlements,
         form: &SETTLEMENT,
     };
     let mut settlements = Vec::new();
-    items.read_array(body, &mut |values| {
+    items.read_array(body, &mut |values: &mut Values<'a>| {
         settlements.push(settlement(values)?);
         Ok(())
     })?;
     Ok(settlements)
 }
 
-fn settlement(values: Values<'_>) -> Result<Settlement<'_>, String> {
+fn settlement<'a>(values: &mut Values<'a>) -> Result<Settlement<'a>, String> {
     let [id, claim, delete, hide, ttl, ..] = values;
     let update = Update {
         ttl_ms: ttl.span(Field::Ttl)?,

@@ -20,6 +20,7 @@ pub(crate) const QUEUE: &str = "Burrow-Queue";
 /// Who has asked for a command of the wire protocol.
 pub(crate) const CALLER: &str = "Burrow-Caller";
 /// How long the answer to it is, which the runtime does not tell.
+#[cfg(feature = "wire")]
 pub(crate) const BYTES: &str = "Burrow-Bytes";
 /// What one object asks another. Clients' requests are freed of it.
 pub(crate) const ASK: &str = "Burrow-Ask";
@@ -108,6 +109,7 @@ pub(crate) fn queue(env: &Env, account: &str, queue: &str) -> Result<Place> {
 }
 
 /// One of the objects that hold WebSockets. Which one makes no difference.
+#[cfg(feature = "wire")]
 pub(crate) fn gateway(env: &Env, number: u32) -> Result<Place> {
     named(env, "GATEWAYS", &number.to_string())
 }

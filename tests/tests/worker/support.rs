@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use burrow_tests::crash::http::{Connection, Request, Response};
-use burrow_tests::process::Server;
-use burrow_tests::worker::launch;
+use burrow_tests::process::{Launch, Server};
+use burrow_tests::worker::{launch, launch_with_wire};
 use rusqlite::Connection as Database;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -16,20 +16,31 @@ const LOOKS: u32 = 12_000;
 pub(crate) struct Worker {
     pub(crate) data: TempDir,
     pub(crate) server: Server,
+    launch: fn(&Path) -> Launch,
     variables: Vec<(&'static str, &'static str)>,
     connection: Connection,
 }
 
 impl Worker {
     pub(crate) fn start(variables: &[(&'static str, &'static str)]) -> Self {
+        Self::start_as(launch, variables)
+    }
+
+    /// The same with the wire protocol.
+    pub(crate) fn start_with_wire(variables: &[(&'static str, &'static str)]) -> Self {
+        Self::start_as(launch_with_wire, variables)
+    }
+
+    fn start_as(launch: fn(&Path) -> Launch, variables: &[(&'static str, &'static str)]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut variables = variables.to_vec();
         variables.push(("COUNTERS", "true"));
-        let server = serve(&data, &variables);
+        let server = serve(launch(data.path()), &variables);
         Self {
             connection: Connection::open(server.address()).unwrap(),
             data,
             server,
+            launch,
             variables,
         }
     }
@@ -38,7 +49,7 @@ impl Worker {
     pub(crate) fn kill_and_restart(self) -> Self {
         let ended = self.server.kill();
         assert!(ended.was_killed_by(nix::sys::signal::Signal::SIGKILL));
-        let server = serve(&self.data, &self.variables);
+        let server = serve((self.launch)(self.data.path()), &self.variables);
         Self {
             connection: Connection::open(server.address()).unwrap(),
             server,
@@ -83,7 +94,7 @@ impl Worker {
         for path in databases(self.data.path(), class) {
             change(&Database::open(path).unwrap());
         }
-        self.server = serve(&self.data, &self.variables);
+        self.server = serve((self.launch)(self.data.path()), &self.variables);
         self.connection = Connection::open(self.server.address()).unwrap();
         self
     }
@@ -96,8 +107,7 @@ impl Worker {
     }
 }
 
-fn serve(data: &TempDir, variables: &[(&'static str, &'static str)]) -> Server {
-    let mut launch = launch(data.path());
+fn serve(mut launch: Launch, variables: &[(&'static str, &'static str)]) -> Server {
     for (name, value) in variables {
         launch = launch.variable(name, value);
     }
