@@ -33,7 +33,7 @@ impl<'a> Deserialize<'a> for Line<'a> {
     fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
         let mut values = Values::default();
         let told = Wanted::Object(&MESSAGE, &mut values).deserialize(deserializer)?;
-        Ok(Self(told.map(|()| values)))
+        Ok(Self(told.map(|()| values).map_err(String::from)))
     }
 }
 

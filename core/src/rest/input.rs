@@ -2,6 +2,7 @@
 //! them, told by a [`Form`] what to expect, as what serde derives is compiled anew for each kind of object.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -11,7 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 
 use super::json::write_string;
-use super::refused;
+use super::refused::respond;
 use super::response::Response;
 use super::seconds::{parse_span, parse_whole};
 use crate::refusal::{Field, LimitName, Refusal};
@@ -104,7 +105,8 @@ fn read<'a>(json: &'a [u8], wanted: Wanted<'_, 'a>) -> Result<(), String> {
     let mut json = serde_json::Deserializer::from_slice(json);
     wanted
         .deserialize(&mut json)
-        .map_err(|error| error.to_string())??;
+        .map_err(|error| error.to_string())?
+        .map_err(String::from)?;
     json.end().map_err(|error| error.to_string())
 }
 
@@ -153,7 +155,7 @@ impl Items<'_> {
     }
 
     fn too_many(&self) -> Response {
-        refused::respond(&Refusal::TooLarge {
+        respond(&Refusal::TooLarge {
             limit: LimitName::BatchMessages,
             maximum: self.max_items,
         })
@@ -188,12 +190,16 @@ pub(super) enum Wanted<'r, 'a> {
 
 /// What was read, or why it is not what is wanted. That is no error of serde: those are searched for places in
 /// texts, which takes a fortieth of a whole Worker.
-pub(super) type Told = Result<(), String>;
+pub(super) type Told = Result<(), Box<str>>;
+
+fn refused(why: String) -> Told {
+    Err(why.into())
+}
 
 impl Wanted<'_, '_> {
     fn refuse(&self, found: fmt::Arguments<'_>) -> Told {
         let start = format!("invalid type: {found}, expected ");
-        Err(match self {
+        refused(match self {
             Self::Array(items, ..) => format!("{start}an array of {}", items.plural),
             Self::Object(form, _) => start + form.expected,
             Self::Value(name, Kind::Flag, _) => format!("{start}a boolean: `{name}`"),
@@ -282,7 +288,7 @@ impl<'a> Visitor<'a> for Wanted<'_, 'a> {
             let Some(told) = array.next_element_seed(item)? else {
                 return Ok(Ok(()));
             };
-            if let Err(error) = told.and_then(|()| take(&mut values)) {
+            if let Err(error) = told.map_err(String::from).and_then(|()| take(&mut values)) {
                 reached.stop = Some(Stop::Refused(error));
                 return Ok(Ok(()));
             }
@@ -299,73 +305,74 @@ impl<'a> Visitor<'a> for Wanted<'_, 'a> {
             while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
             return Ok(self.refuse(format_args!("map")));
         };
-        let (mut told, mut seen) = (Ok(()), [false; MOST_FIELDS]);
-        while let Some(place) = object.next_key_seed(Name(form, &mut seen))? {
-            let field = place.map(|place| form.fields.iter().zip(&mut *values).nth(place));
-            let read = match field {
-                Ok(Some((&(_, Kind::Json), value))) if told.is_ok() => {
+        let (mut told, mut seen) = (Ok(()), 0);
+        while let Some(place) = object.next_key_seed(Name(form, &mut seen, &mut told))? {
+            let field = form.fields.get(place).zip(values.get_mut(place));
+            match field.filter(|_| told.is_ok()) {
+                Some((&(_, Kind::Json), value)) => {
                     let json = object.next_value::<&RawValue>()?.get();
                     if json != "null" {
                         *value = Value::Json(json);
                     }
-                    Ok(())
                 }
-                Ok(Some((&(name, kind), value))) if told.is_ok() => {
-                    object.next_value_seed(Wanted::Value(name, kind, value))?
+                Some((&(name, kind), value)) => {
+                    told = object.next_value_seed(Wanted::Value(name, kind, value))?;
                 }
                 // What is left is read to find out whether it is JSON.
-                other => {
+                None => {
                     object.next_value::<IgnoredAny>()?;
-                    other.map(drop)
                 }
-            };
-            told = told.and(read);
+            }
         }
         let missing =
             form.fields.iter().zip(values).find(|((_, kind), value)| {
                 *kind == Kind::NeededText && matches!(value, Value::None)
             });
         Ok(match missing {
-            Some(((name, _), _)) => told.and_then(|()| Err(format!("missing field `{name}`"))),
+            Some(((name, _), _)) => told.and_then(|()| refused(format!("missing field `{name}`"))),
             None => told,
         })
     }
 }
 
-/// The place of a field with the name that is read, which was not read before.
-struct Name<'f>(&'f Form, &'f mut [bool; MOST_FIELDS]);
+/// The place of a field with the name that is read; one that is not there, if the name is refused. The fields that
+/// were read before are the bits of a number.
+struct Name<'f>(&'f Form, &'f mut u32, &'f mut Told);
 
 impl<'a> DeserializeSeed<'a> for Name<'_> {
-    type Value = Result<usize, String>;
+    type Value = usize;
 
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<usize, D::Error> {
         deserializer.deserialize_identifier(self)
     }
 }
 
 impl Visitor<'_> for Name<'_> {
-    type Value = Result<usize, String>;
+    type Value = usize;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the name of a field")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        let Self(form, seen) = self;
-        let fields = form.fields.iter().zip(seen);
-        Ok(
-            match fields.enumerate().find(|(_, ((name, _), _))| *name == text) {
-                Some((place, (_, seen))) if !*seen => {
-                    *seen = true;
-                    Ok(place)
-                }
-                Some(_) => Err(format!("duplicate field `{text}`")),
+    fn visit_str<E>(self, text: &str) -> Result<usize, E> {
+        let Self(form, seen, told) = self;
+        let mut fields = form.fields.iter();
+        let place = fields.position(|(name, _)| *name == text);
+        let before = *seen;
+        *seen |= place.map_or(0, |place| 1 << place);
+        if *seen != before {
+            return Ok(place.unwrap_or(MOST_FIELDS));
+        }
+        if told.is_ok() {
+            *told = refused(match place {
+                Some(_) => format!("duplicate field `{text}`"),
                 None => {
                     let names: Vec<&str> = form.fields.iter().map(|(name, _)| *name).collect();
                     let names = names.join("`, `");
-                    Err(format!("unknown field `{text}`, expected one of `{names}`"))
+                    format!("unknown field `{text}`, expected one of `{names}`")
                 }
-            },
-        )
+            });
+        }
+        Ok(MOST_FIELDS)
     }
 }
