@@ -5,8 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64ct::{Base64, Encoding as _};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer};
 
 use super::input::{Form, Items, Kind, Values, Wanted};
@@ -103,7 +102,7 @@ fn decode<'a>(body: Cow<'a, str>, encoding: Option<&str>) -> Result<Cow<'a, [u8]
             Cow::Owned(text) => Cow::Owned(text.into_bytes()),
         }),
         Some("base64") => {
-            let bytes = STANDARD.decode(body.as_bytes());
+            let bytes = Base64::decode_vec(&body);
             bytes
                 .map(Cow::Owned)
                 .map_err(|error| format!("body is not base64: {error}"))
@@ -210,6 +209,36 @@ mod tests {
         assert_eq!(
             error(b" \n"),
             "The body is neither a JSON array of messages nor NDJSON"
+        );
+    }
+
+    #[test]
+    fn base64_has_its_padding_and_nothing_else() {
+        let read_one = |text: &str| {
+            let body = format!(r#"[{{"body":"{text}","encoding":"base64"}}]"#);
+            let messages = read(body.as_bytes(), 1).ok()?;
+            messages.first().map(|message| message.body.to_vec())
+        };
+        for (text, bytes) in [
+            ("", "".as_bytes()),
+            ("/w==", b"\xff"),
+            ("/+8=", b"\xff\xef"),
+            ("AAEC", b"\0\x01\x02"),
+            ("\\u0041AEC/w==", b"\0\x01\x02\xff"),
+        ] {
+            assert_eq!(read_one(text).as_deref(), Some(bytes), "{text}");
+        }
+        let bad = [
+            "/w", "/w=", "/w===", "=", "====", "/===", "/x==", "/+9=", "_w==", "/w==AAEC",
+            "/w==\\n", " /w==", "/w=A", "é===", "AAECA",
+        ];
+        for text in bad {
+            assert_eq!(read_one(text), None, "{text}");
+        }
+        let text = error(br#"[{"body":"/w","encoding":"base64"}]"#);
+        assert_eq!(
+            text,
+            "messages[0]: body is not base64: invalid Base64 encoding"
         );
     }
 
