@@ -13,6 +13,7 @@ mod index;
 mod kept;
 mod markers;
 mod messages;
+mod names;
 mod numbered;
 mod queue;
 mod record;
@@ -42,6 +43,7 @@ use extents::Extents;
 use ids::Ids;
 use index::Index;
 use kept::KeptSettings;
+use names::Names;
 use slab::Slab;
 
 /// Where a message is: its block and its slot there.
@@ -71,7 +73,7 @@ pub(crate) struct State {
     /// No stamp below this is given any more, see [`State::next_stamp`].
     pub(crate) stamps_from: u64,
     pub(crate) next_queue: u64,
-    pub(crate) accounts: BTreeMap<Box<str>, u32>,
+    pub(crate) accounts: Names,
     account_slab: Slab<Account>,
     queues: Slab<Queue>,
     queue_index: Index,
@@ -93,7 +95,7 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) name: Box<str>,
-    pub(crate) queues: BTreeMap<Box<str>, u32>,
+    pub(crate) queues: Names,
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
 }
@@ -117,7 +119,7 @@ impl State {
             next_copy: extents::COPY,
             stamps_from: 1,
             next_queue: 1,
-            accounts: BTreeMap::new(),
+            accounts: Names::default(),
             account_slab: Slab::new(),
             queues: Slab::new(),
             queue_index: Index::new(),
@@ -145,7 +147,7 @@ impl State {
     pub(crate) fn account(&self, name: &str) -> Option<&Account> {
         self.accounts
             .get(name)
-            .map(|&account| &self.account_slab[account])
+            .map(|account| &self.account_slab[account])
     }
 
     pub(crate) fn queue_count(&self) -> u64 {
@@ -285,16 +287,16 @@ impl State {
     fn open_queue(&mut self, number: u64, account: &str, name: &str) {
         let hash = self.queue_hash(account, name);
         let account_place = match self.accounts.get(account) {
-            Some(&place) => place,
+            Some(place) => place,
             None => {
                 let entry = Account {
                     name: account.into(),
-                    queues: BTreeMap::new(),
+                    queues: Names::default(),
                     messages: 0,
                     bytes: 0,
                 };
                 let place = self.account_slab.insert(entry);
-                self.accounts.insert(account.into(), place);
+                self.accounts.insert(account, place);
                 place
             }
         };
@@ -312,9 +314,7 @@ impl State {
         let queues = &self.queues;
         self.queue_index
             .insert(hash, place, |place| queues[place].hash);
-        self.account_slab[account_place]
-            .queues
-            .insert(name.into(), place);
+        self.account_slab[account_place].queues.insert(name, place);
         self.by_number.insert(number, place);
         self.next_queue = self.next_queue.max(number.saturating_add(1));
     }
