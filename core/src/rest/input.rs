@@ -271,7 +271,7 @@ impl<'a> Visitor<'a> for Wanted<'_, 'a> {
             other => {
                 let mut json = Vec::new();
                 write_string(&mut json, text);
-                let json = String::from_utf8_lossy(&json);
+                let json = core::str::from_utf8(&json).unwrap_or_default();
                 other.refuse(format_args!("string {json}"))
             }
         })

@@ -1,7 +1,5 @@
 //! The Worker and the log that all hosts answer alike.
 
-use std::path::Path;
-
 use burrow_tests::parity::{HttpReplica, WireReplica, replay, the_log};
 use burrow_tests::process::Launch;
 use burrow_tests::worker;

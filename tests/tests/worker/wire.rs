@@ -33,7 +33,7 @@ fn until_waiting(worker: &mut Worker, requests: u64) {
 fn a_build_without_the_protocol_has_no_such_path() {
     let mut worker = Worker::start(&[]);
     let answer = worker.call("GET", "/wire", b"");
-    assert_eq!((answer.status, answer.text()), (404, "Not found"));
+    assert_eq!((answer.status, answer.text().as_str()), (404, "Not found"));
 }
 
 #[test]
