@@ -213,6 +213,66 @@ mod tests {
     }
 
     #[test]
+    fn what_is_of_another_type_is_named_with_its_field() {
+        let cases: [(&str, &str); 12] = [
+            (r#"{"body":null}"#, "null, expected a string: `body`"),
+            (
+                r#"{"body":true}"#,
+                "boolean `true`, expected a string: `body`",
+            ),
+            (r#"{"body":-5}"#, "integer `-5`, expected a string: `body`"),
+            (
+                r#"{"body":1.5}"#,
+                "floating point number, expected a string: `body`",
+            ),
+            (
+                r#"{"body":1e300}"#,
+                "floating point number, expected a string: `body`",
+            ),
+            (
+                r#"{"id":[["a"]],"body":""}"#,
+                "sequence, expected a string: `id`",
+            ),
+            (
+                r#"{"body":"","encoding":{"a":[]}}"#,
+                "map, expected a string: `encoding`",
+            ),
+            (
+                r#"["a","b"]"#,
+                "sequence, expected an object that is a message",
+            ),
+            ("null", "null, expected an object that is a message"),
+            ("7", "integer `7`, expected an object that is a message"),
+            (
+                r#""a\"b""#,
+                r#"string "a\"b", expected an object that is a message"#,
+            ),
+            (
+                "2.5",
+                "floating point number, expected an object that is a message",
+            ),
+        ];
+        for (item, expected) in cases {
+            let text = error(format!("[{item}]").as_bytes());
+            assert_eq!(text, format!("messages[0]: invalid type: {expected}"));
+        }
+    }
+
+    #[test]
+    fn the_first_mistake_is_told_unless_it_is_no_json() {
+        let twice = br#"[{"body":""},{"id":null,"id":"a","colour":1,"body":5}]"#;
+        assert_eq!(error(twice), "messages[1]: duplicate field `id`");
+        let unknown = br#"{"body":""}
+{"colour":{"a":1},"body":5}"#;
+        let names = "`id`, `body`, `encoding`, `content_type`, `ttl`, `hide`";
+        let expected = format!("messages[1]: unknown field `colour`, expected one of {names}");
+        assert_eq!(error(unknown), expected);
+        let cut = br#"[{"colour":1,"body":"" "id":"a"}]"#;
+        let expected = "messages[0]: expected `,` or `}` at line 1 column 24";
+        assert_eq!(error(cut), expected);
+    }
+
+    #[test]
     fn base64_has_its_padding_and_nothing_else() {
         let read_one = |text: &str| {
             let body = format!(r#"[{{"body":"{text}","encoding":"base64"}}]"#);

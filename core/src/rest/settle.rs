@@ -115,7 +115,7 @@ mod tests {
             ),
             (
                 br#"[{"id":"a","delete":"yes"}]"#,
-                "settlements[0]: invalid type",
+                "settlements[0]: invalid type: string \"yes\", expected a boolean: `delete`",
             ),
             (
                 br#"[5]"#,
