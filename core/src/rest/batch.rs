@@ -1,6 +1,7 @@
 //! The body of a batch: messages to create.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -8,7 +9,7 @@ use alloc::vec::Vec;
 use base64ct::{Base64, Encoding as _};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer};
 
-use super::input::{Form, Items, Kind, Values, Wanted};
+use super::input::{Form, Items, Kind, Values, Wanted, at};
 use super::response::Response;
 use crate::command::NewMessage;
 use crate::refusal::Field;
@@ -26,13 +27,13 @@ const MESSAGE: Form = Form {
 };
 
 /// A message by itself, not in an array, or what is wrong with it.
-struct Line<'a>(Result<Values<'a>, String>);
+struct Line<'a>(Result<Values<'a>, Box<str>>);
 
 impl<'a> Deserialize<'a> for Line<'a> {
     fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
         let mut values = Values::default();
         let told = Wanted::Object(&MESSAGE, &mut values).deserialize(deserializer)?;
-        Ok(Self(told.map(|()| values).map_err(String::from)))
+        Ok(Self(told.map(|()| values)))
     }
 }
 
@@ -50,10 +51,13 @@ pub(super) fn read<'a>(body: &'a [u8], max_messages: u64) -> Result<Vec<NewMessa
     };
     match body.trim_ascii_start().first() {
         Some(b'{') => {
-            let lines = serde_json::Deserializer::from_slice(body).into_iter();
-            let mut lines = lines.map(|line| match line {
-                Ok(Line(values)) => values,
-                Err(error) => Err(error.to_string()),
+            let mut lines = serde_json::Deserializer::from_slice(body).into_iter();
+            let mut lines = core::iter::from_fn(|| {
+                Some(match lines.next()? {
+                    Ok(Line(Ok(values))) => Ok(values),
+                    Ok(Line(Err(why))) => Err(at(&why, body, lines.byte_offset())),
+                    Err(error) => Err(error.to_string()),
+                })
             });
             items.read_lines(&mut lines, &mut take)?;
         }
@@ -215,27 +219,21 @@ mod tests {
     #[test]
     fn what_is_of_another_type_is_named_with_its_field() {
         let cases: [(&str, &str); 12] = [
-            (r#"{"body":null}"#, "null, expected a string: `body`"),
-            (
-                r#"{"body":true}"#,
-                "boolean `true`, expected a string: `body`",
-            ),
-            (r#"{"body":-5}"#, "integer `-5`, expected a string: `body`"),
+            (r#"{"body":null}"#, "null, expected a string"),
+            (r#"{"body":true}"#, "boolean `true`, expected a string"),
+            (r#"{"body":-5}"#, "integer `-5`, expected a string"),
             (
                 r#"{"body":1.5}"#,
-                "floating point number, expected a string: `body`",
+                "floating point number, expected a string",
             ),
             (
                 r#"{"body":1e300}"#,
-                "floating point number, expected a string: `body`",
+                "floating point number, expected a string",
             ),
-            (
-                r#"{"id":[["a"]],"body":""}"#,
-                "sequence, expected a string: `id`",
-            ),
+            (r#"{"id":[["a"]],"body":""}"#, "sequence, expected a string"),
             (
                 r#"{"body":"","encoding":{"a":[]}}"#,
-                "map, expected a string: `encoding`",
+                "map, expected a string",
             ),
             (
                 r#"["a","b"]"#,
@@ -254,18 +252,22 @@ mod tests {
         ];
         for (item, expected) in cases {
             let text = error(format!("[{item}]").as_bytes());
-            assert_eq!(text, format!("messages[0]: invalid type: {expected}"));
+            let expected = format!("messages[0]: invalid type: {expected} at line 1 column ");
+            assert!(text.starts_with(&expected), "{text}");
         }
     }
 
     #[test]
     fn the_first_mistake_is_told_unless_it_is_no_json() {
         let twice = br#"[{"body":""},{"id":null,"id":"a","colour":1,"body":5}]"#;
-        assert_eq!(error(twice), "messages[1]: duplicate field `id`");
+        let expected = "messages[1]: duplicate field `id` at line 1 column 54";
+        assert_eq!(error(twice), expected);
         let unknown = br#"{"body":""}
 {"colour":{"a":1},"body":5}"#;
         let names = "`id`, `body`, `encoding`, `content_type`, `ttl`, `hide`";
-        let expected = format!("messages[1]: unknown field `colour`, expected one of {names}");
+        let expected = format!(
+            "messages[1]: unknown field `colour`, expected one of {names} at line 2 column 27"
+        );
         assert_eq!(error(unknown), expected);
         let cut = br#"[{"colour":1,"body":"" "id":"a"}]"#;
         let expected = "messages[0]: expected `,` or `}` at line 1 column 24";
@@ -298,7 +300,7 @@ mod tests {
         let text = error(br#"[{"body":"/w","encoding":"base64"}]"#);
         assert_eq!(
             text,
-            "messages[0]: body is not base64: invalid Base64 encoding"
+            "messages[0]: body is not base64: invalid Base64 encoding at line 1 column 35"
         );
     }
 

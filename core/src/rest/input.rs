@@ -89,25 +89,38 @@ impl<'a> Value<'a> {
 /// Reads an object.
 pub(super) fn read_object<'a>(form: &Form, json: &'a [u8]) -> Result<Values<'a>, String> {
     let mut values = Values::default();
-    read(json, Wanted::Object(form, &mut values))?;
-    Ok(values)
+    let (read, end) = read(json, Wanted::Object(form, &mut values));
+    match read {
+        Ok(Ok(())) => Ok(values),
+        Ok(Err(why)) => Err(at(&why, json, end)),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Reads a text.
 pub(super) fn read_text(json: &str) -> Option<Cow<'_, str>> {
     let mut value = Value::None;
-    let wanted = Wanted::Value("", Kind::NeededText, &mut value);
-    read(json.as_bytes(), wanted).ok()?;
+    let wanted = Wanted::Value(Kind::NeededText, &mut value);
+    read(json.as_bytes(), wanted).0.ok()?.ok()?;
     value.text()
 }
 
-fn read<'a>(json: &'a [u8], wanted: Wanted<'_, 'a>) -> Result<(), String> {
+/// Tells also how far was read.
+fn read<'a>(json: &'a [u8], wanted: Wanted<'_, 'a>) -> (serde_json::Result<Told>, usize) {
     let mut json = serde_json::Deserializer::from_slice(json);
-    wanted
-        .deserialize(&mut json)
-        .map_err(|error| error.to_string())?
-        .map_err(String::from)?;
-    json.end().map_err(|error| error.to_string())
+    let read = match wanted.deserialize(&mut json) {
+        Ok(Ok(())) => json.end().map(Ok),
+        other => other,
+    };
+    (read, json.into_iter::<IgnoredAny>().byte_offset())
+}
+
+/// Says where reading has ended, as errors of serde_json do.
+pub(super) fn at(why: &str, json: &[u8], end: usize) -> String {
+    let before = json.get(..end).unwrap_or(json);
+    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+    let behind = before.iter().rev().take_while(|byte| **byte != b'\n');
+    format!("{why} at line {line} column {}", behind.count())
 }
 
 /// Takes an object of a body; the error is for the client.
@@ -129,13 +142,16 @@ impl Items<'_> {
         take: Take<'_, 'a>,
     ) -> Result<(), Response> {
         let mut reached = Reached::default();
-        let read = read(body, Wanted::Array(self, take, &mut reached));
-        match reached.stop {
+        let (read, end) = read(body, Wanted::Array(self, take, &mut reached));
+        let error = match (reached.stop, read) {
             // That it was not read to its end is no news.
-            Some(Stop::TooMany) => Err(self.too_many()),
-            Some(Stop::Refused(error)) => Err(self.bad(reached.items, &error)),
-            None => read.map_err(|error| self.bad(reached.items, &error)),
-        }
+            (Some(Stop::TooMany), _) => return Err(self.too_many()),
+            (Some(Stop::Refused(why)), _) => at(&why, body, end),
+            (None, Ok(Ok(()))) => return Ok(()),
+            (None, Ok(Err(why))) => at(&why, body, end),
+            (None, Err(error)) => error.to_string(),
+        };
+        Err(self.bad(reached.items, &error))
     }
 
     /// Takes items that follow one another, as they are read.
@@ -184,8 +200,8 @@ enum Stop {
 pub(super) enum Wanted<'r, 'a> {
     Array(&'r Items<'r>, Take<'r, 'a>, &'r mut Reached),
     Object(&'r Form, &'r mut Values<'a>),
-    /// Of a field with a name, and of a kind that is not [`Kind::Json`].
-    Value(&'r str, Kind, &'r mut Value<'a>),
+    /// Of a kind that is not [`Kind::Json`].
+    Value(Kind, &'r mut Value<'a>),
 }
 
 /// What was read, or why it is not what is wanted. That is no error of serde: those are searched for places in
@@ -202,8 +218,8 @@ impl Wanted<'_, '_> {
         refused(match self {
             Self::Array(items, ..) => format!("{start}an array of {}", items.plural),
             Self::Object(form, _) => start + form.expected,
-            Self::Value(name, Kind::Flag, _) => format!("{start}a boolean: `{name}`"),
-            Self::Value(name, ..) => format!("{start}a string: `{name}`"),
+            Self::Value(Kind::Flag, _) => start + "a boolean",
+            Self::Value(..) => start + "a string",
         })
     }
 }
@@ -225,14 +241,14 @@ impl<'a> Visitor<'a> for Wanted<'_, 'a> {
 
     fn visit_unit<E>(self) -> Result<Told, E> {
         Ok(match self {
-            Self::Value(_, Kind::Text | Kind::Flag, _) => Ok(()),
+            Self::Value(Kind::Text | Kind::Flag, _) => Ok(()),
             other => other.refuse(format_args!("null")),
         })
     }
 
     fn visit_bool<E>(self, flag: bool) -> Result<Told, E> {
         Ok(match self {
-            Self::Value(_, Kind::Flag, value) => {
+            Self::Value(Kind::Flag, value) => {
                 *value = Value::Flag(flag);
                 Ok(())
             }
@@ -254,7 +270,7 @@ impl<'a> Visitor<'a> for Wanted<'_, 'a> {
 
     fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<Told, E> {
         match self {
-            Self::Value(_, Kind::Text | Kind::NeededText, value) => {
+            Self::Value(Kind::Text | Kind::NeededText, value) => {
                 *value = Value::Text(Cow::Borrowed(text));
                 Ok(Ok(()))
             }
@@ -264,7 +280,7 @@ impl<'a> Visitor<'a> for Wanted<'_, 'a> {
 
     fn visit_str<E>(self, text: &str) -> Result<Told, E> {
         Ok(match self {
-            Self::Value(_, Kind::Text | Kind::NeededText, value) => {
+            Self::Value(Kind::Text | Kind::NeededText, value) => {
                 *value = Value::Text(Cow::Owned(text.into()));
                 Ok(())
             }
@@ -315,8 +331,8 @@ impl<'a> Visitor<'a> for Wanted<'_, 'a> {
                         *value = Value::Json(json);
                     }
                 }
-                Some((&(name, kind), value)) => {
-                    told = object.next_value_seed(Wanted::Value(name, kind, value))?;
+                Some((&(_, kind), value)) => {
+                    told = object.next_value_seed(Wanted::Value(kind, value))?;
                 }
                 // What is left is read to find out whether it is JSON.
                 None => {

@@ -115,7 +115,7 @@ mod tests {
             ),
             (
                 br#"[{"id":"a","delete":"yes"}]"#,
-                "settlements[0]: invalid type: string \"yes\", expected a boolean: `delete`",
+                "settlements[0]: invalid type: string \"yes\", expected a boolean at line 1 column 27",
             ),
             (
                 br#"[5]"#,
