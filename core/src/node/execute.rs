@@ -158,7 +158,7 @@ impl Node {
     pub(super) fn missing(&self, queue: &QueueName<'_>) -> Refusal {
         match self.state.account(&queue.account) {
             None => Refusal::AccountNotFound,
-            Some(account) if !account.queues.contains_key(&*queue.queue) => Refusal::QueueNotFound,
+            Some(account) if account.queues.get(&queue.queue).is_none() => Refusal::QueueNotFound,
             Some(_) => Refusal::MessageNotFound,
         }
     }

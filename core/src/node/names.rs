@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::ops::Bound;
 
 use super::{Node, check};
 use crate::command::Page;
@@ -19,7 +18,7 @@ impl Node {
         let names = self
             .state
             .accounts
-            .range::<str, _>(behind(page))
+            .iter_behind(page.marker.as_deref())
             .map(|(name, _)| name);
         let names = self.list(names, page);
         if names.is_empty() {
@@ -38,7 +37,7 @@ impl Node {
             .ok_or(Refusal::AccountNotFound)?;
         let names = account
             .queues
-            .range::<str, _>(behind(page))
+            .iter_behind(page.marker.as_deref())
             .map(|(name, _)| name);
         let names = self.list(names, page);
         if names.is_empty() {
@@ -55,7 +54,7 @@ impl Node {
                 .state
                 .account(name)
                 .iter()
-                .flat_map(|account| account.queues.values().copied())
+                .flat_map(|account| account.queues.iter_behind(None).map(|(_, queue)| queue))
                 .collect();
             self.close_all(queues);
         }
@@ -98,15 +97,6 @@ impl Node {
             self.apply(&Change::QueueClosed { queue });
         }
     }
-}
-
-fn behind<'a>(page: &'a Page<'_>) -> (Bound<&'a str>, Bound<&'a str>) {
-    (
-        page.marker
-            .as_deref()
-            .map_or(Bound::Unbounded, Bound::Excluded),
-        Bound::Unbounded,
-    )
 }
 
 fn at_most(page: &Page<'_>) -> usize {

@@ -1,50 +1,74 @@
 //! The body of a batch: messages to create.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use base64ct::{Base64, Encoding as _};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer};
 
-use super::input::{Items, Number, Text, read_span};
+use super::input::{Form, Items, Kind, Values, Wanted, at};
 use super::response::Response;
 use crate::command::NewMessage;
 use crate::refusal::Field;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object that is a message")]
-struct Item<'a> {
-    #[serde(borrow)]
-    id: Option<Text<'a>>,
-    #[serde(borrow)]
-    body: Text<'a>,
-    #[serde(borrow)]
-    encoding: Option<Text<'a>>,
-    #[serde(borrow)]
-    content_type: Option<Text<'a>>,
-    #[serde(borrow)]
-    ttl: Option<Number<'a>>,
-    #[serde(borrow)]
-    hide: Option<Number<'a>>,
+const MESSAGE: Form = Form {
+    expected: "an object that is a message",
+    fields: &[
+        ("id", Kind::Text),
+        ("body", Kind::NeededText),
+        ("encoding", Kind::Text),
+        ("content_type", Kind::Text),
+        ("ttl", Kind::Json),
+        ("hide", Kind::Json),
+    ],
+};
+
+/// A message by itself, not in an array, or what is wrong with it.
+struct Line<'a>(Result<Values<'a>, Box<str>>);
+
+impl<'a> Deserialize<'a> for Line<'a> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut values = Values::default();
+        let told = Wanted::Object(&MESSAGE, &mut values).deserialize(deserializer)?;
+        Ok(Self(told.map(|()| values)))
+    }
 }
 
 /// Reads a JSON array of messages, or the same as NDJSON; the first character tells which.
-pub(super) fn read(body: &[u8], max_messages: u64) -> Result<Vec<NewMessage<'_>>, Response> {
+pub(super) fn read<'a>(body: &'a [u8], max_messages: u64) -> Result<Vec<NewMessage<'a>>, Response> {
     let items = Items {
         plural: "messages",
         max_items: max_messages,
-        convert: message,
+        form: &MESSAGE,
+    };
+    let mut messages = Vec::new();
+    let mut take = |values: &mut Values<'a>| {
+        messages.push(message(values)?);
+        Ok(())
     };
     match body.trim_ascii_start().first() {
-        Some(b'{') => items.read_lines(body),
-        Some(_) => items.read_array(body),
-        None => Err(Response::bad_request(
-            "The body is neither a JSON array of messages nor NDJSON",
-        )),
+        Some(b'{') => {
+            let mut lines = serde_json::Deserializer::from_slice(body).into_iter();
+            let mut lines = core::iter::from_fn(|| {
+                Some(match lines.next()? {
+                    Ok(Line(Ok(values))) => Ok(values),
+                    Ok(Line(Err(why))) => Err(at(&why, body, lines.byte_offset())),
+                    Err(error) => Err(error.to_string()),
+                })
+            });
+            items.read_lines(&mut lines, &mut take)?;
+        }
+        Some(_) => items.read_array(body, &mut take)?,
+        None => {
+            return Err(Response::bad_request(
+                "The body is neither a JSON array of messages nor NDJSON",
+            ));
+        }
     }
+    Ok(messages)
 }
 
 /// True if a content type can stand in a header of an answer, whatever the host.
@@ -54,9 +78,9 @@ pub(super) fn is_header_value(content_type: &str) -> bool {
         .all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
 }
 
-fn message(item: Item<'_>) -> Result<NewMessage<'_>, String> {
-    let Text(body) = item.body;
-    let content_type = item.content_type.map(|Text(text)| text);
+fn message<'a>(values: &mut Values<'a>) -> Result<NewMessage<'a>, String> {
+    let [id, body, encoding, content_type, ttl, hide, ..] = values;
+    let content_type = content_type.text();
     if content_type
         .as_deref()
         .is_some_and(|text| !is_header_value(text))
@@ -67,11 +91,11 @@ fn message(item: Item<'_>) -> Result<NewMessage<'_>, String> {
         ));
     }
     Ok(NewMessage {
-        id: item.id.map(|Text(id)| id),
-        body: decode(body, item.encoding.as_ref().map(|Text(name)| name.as_ref()))?,
+        id: id.text(),
+        body: decode(body.text().unwrap_or_default(), encoding.text().as_deref())?,
         content_type,
-        ttl_ms: read_span(Field::Ttl, item.ttl)?,
-        hide_ms: read_span(Field::Hide, item.hide)?,
+        ttl_ms: ttl.span(Field::Ttl)?,
+        hide_ms: hide.span(Field::Hide)?,
     })
 }
 
@@ -82,7 +106,7 @@ fn decode<'a>(body: Cow<'a, str>, encoding: Option<&str>) -> Result<Cow<'a, [u8]
             Cow::Owned(text) => Cow::Owned(text.into_bytes()),
         }),
         Some("base64") => {
-            let bytes = STANDARD.decode(body.as_bytes());
+            let bytes = Base64::decode_vec(&body);
             bytes
                 .map(Cow::Owned)
                 .map_err(|error| format!("body is not base64: {error}"))
@@ -189,6 +213,94 @@ mod tests {
         assert_eq!(
             error(b" \n"),
             "The body is neither a JSON array of messages nor NDJSON"
+        );
+    }
+
+    #[test]
+    fn what_is_of_another_type_is_named_with_its_field() {
+        let cases: [(&str, &str); 12] = [
+            (r#"{"body":null}"#, "null, expected a string"),
+            (r#"{"body":true}"#, "boolean `true`, expected a string"),
+            (r#"{"body":-5}"#, "integer `-5`, expected a string"),
+            (
+                r#"{"body":1.5}"#,
+                "floating point number, expected a string",
+            ),
+            (
+                r#"{"body":1e300}"#,
+                "floating point number, expected a string",
+            ),
+            (r#"{"id":[["a"]],"body":""}"#, "sequence, expected a string"),
+            (
+                r#"{"body":"","encoding":{"a":[]}}"#,
+                "map, expected a string",
+            ),
+            (
+                r#"["a","b"]"#,
+                "sequence, expected an object that is a message",
+            ),
+            ("null", "null, expected an object that is a message"),
+            ("7", "integer `7`, expected an object that is a message"),
+            (
+                r#""a\"b""#,
+                r#"string "a\"b", expected an object that is a message"#,
+            ),
+            (
+                "2.5",
+                "floating point number, expected an object that is a message",
+            ),
+        ];
+        for (item, expected) in cases {
+            let text = error(format!("[{item}]").as_bytes());
+            let expected = format!("messages[0]: invalid type: {expected} at line 1 column ");
+            assert!(text.starts_with(&expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_mistake_is_told_unless_it_is_no_json() {
+        let twice = br#"[{"body":""},{"id":null,"id":"a","colour":1,"body":5}]"#;
+        let expected = "messages[1]: duplicate field `id` at line 1 column 54";
+        assert_eq!(error(twice), expected);
+        let unknown = br#"{"body":""}
+{"colour":{"a":1},"body":5}"#;
+        let names = "`id`, `body`, `encoding`, `content_type`, `ttl`, `hide`";
+        let expected = format!(
+            "messages[1]: unknown field `colour`, expected one of {names} at line 2 column 27"
+        );
+        assert_eq!(error(unknown), expected);
+        let cut = br#"[{"colour":1,"body":"" "id":"a"}]"#;
+        let expected = "messages[0]: expected `,` or `}` at line 1 column 24";
+        assert_eq!(error(cut), expected);
+    }
+
+    #[test]
+    fn base64_has_its_padding_and_nothing_else() {
+        let read_one = |text: &str| {
+            let body = format!(r#"[{{"body":"{text}","encoding":"base64"}}]"#);
+            let messages = read(body.as_bytes(), 1).ok()?;
+            messages.first().map(|message| message.body.to_vec())
+        };
+        for (text, bytes) in [
+            ("", "".as_bytes()),
+            ("/w==", b"\xff"),
+            ("/+8=", b"\xff\xef"),
+            ("AAEC", b"\0\x01\x02"),
+            ("\\u0041AEC/w==", b"\0\x01\x02\xff"),
+        ] {
+            assert_eq!(read_one(text).as_deref(), Some(bytes), "{text}");
+        }
+        let bad = [
+            "/w", "/w=", "/w===", "=", "====", "/===", "/x==", "/+9=", "_w==", "/w==AAEC",
+            "/w==\\n", " /w==", "/w=A", "é===", "AAECA",
+        ];
+        for text in bad {
+            assert_eq!(read_one(text), None, "{text}");
+        }
+        let text = error(br#"[{"body":"/w","encoding":"base64"}]"#);
+        assert_eq!(
+            text,
+            "messages[0]: body is not base64: invalid Base64 encoding at line 1 column 35"
         );
     }
 

@@ -77,11 +77,14 @@ pub(super) fn read(request: &Request<'_>) -> Option<Result<ClockRequest, Respons
 }
 
 fn advance(query: &str) -> Result<u64, Response> {
-    let pairs = query.split('&').map(|pair| cut(pair, b'='));
-    let value = pairs
-        .filter(|(name, _)| *name == "advance")
-        .filter_map(|(_, value)| value)
-        .next_back();
+    let (mut left, mut value) = (Some(query), None);
+    while let Some(pairs) = left {
+        let (pair, behind) = cut(pairs, b'&');
+        if let ("advance", Some(given)) = cut(pair, b'=') {
+            value = Some(given);
+        }
+        left = behind;
+    }
     let span = value.and_then(|value| decode_query(value).ok());
     span.and_then(|span| span_ms(&span))
         .filter(|&span_ms| span_ms <= MAX_SPAN_MS)

@@ -5,8 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::fmt::Write as _;
 
-use base64::display::Base64Display;
-use base64::engine::general_purpose::STANDARD;
+use base64ct::{Base64, Encoding as _};
 
 use super::refused::{ForClients, status};
 use crate::command::Detail;
@@ -138,14 +137,19 @@ fn write_body(out: &mut Vec<u8>, body: &[u8]) {
     out.extend_from_slice(b",\"body\":");
     match core::str::from_utf8(body) {
         Ok(text) => write_string(out, text),
-        Err(_) => write_display(
-            out,
-            format_args!(
-                "\"{}\",\"encoding\":\"base64\"",
-                Base64Display::new(body, &STANDARD)
-            ),
-        ),
+        Err(_) => {
+            out.push(b'"');
+            write_base64(out, body);
+            out.extend_from_slice(b"\",\"encoding\":\"base64\"");
+        }
     }
+}
+
+fn write_base64(out: &mut Vec<u8>, body: &[u8]) {
+    let start = out.len();
+    out.resize(start + Base64::encoded_len(body), 0);
+    let written = out.get_mut(start..).map(|room| Base64::encode(body, room));
+    debug_assert!(matches!(written, Some(Ok(_))), "there is room for it");
 }
 
 fn write_number(out: &mut Vec<u8>, number: u64) {

@@ -27,10 +27,7 @@ impl fmt::Display for BadText {
 /// A plain loop, because for texts as short as these it is faster than `split_once`.
 pub(super) fn cut(text: &str, mark: u8) -> (&str, Option<&str>) {
     match text.bytes().position(|byte| byte == mark) {
-        Some(at) => {
-            let (before, rest) = text.split_at(at);
-            (before, rest.get(1..))
-        }
+        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
         None => (text, None),
     }
 }
@@ -63,7 +60,8 @@ fn has(text: &str, mark: u8) -> bool {
 
 /// True if every `%` starts an escape.
 fn has_only_escapes(text: &str) -> bool {
-    text.split('%').skip(1).all(|rest| matches!(rest.as_bytes(), [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()))
+    let behind = text.as_bytes().split(|byte| *byte == b'%').skip(1);
+    { behind }.all(|rest| matches!(rest, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

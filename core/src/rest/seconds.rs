@@ -19,7 +19,8 @@ pub(super) fn parse_ms(text: &str) -> Option<u64> {
     if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let (first, finer) = fraction.split_at(fraction.len().min(3));
+    let exact = fraction.len().min(3);
+    let (first, finer) = (fraction.get(..exact)?, fraction.get(exact..)?);
     let scale = [100, 10, 1].get(first.len() - 1)?;
     let is_more = finer.bytes().any(|byte| byte != b'0');
     milliseconds.checked_add(digits(first)? * scale + u64::from(is_more))

@@ -5,43 +5,33 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::input::{Number, Text, read_span, read_whole};
+use super::input::{Form, Kind, Values, read_object, read_text};
 use super::json::{write_display, write_string};
 use super::response::Response;
 use super::seconds::Seconds;
 use crate::refusal::Field;
 use crate::settings::{Order, Settings};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object of settings")]
-struct Item<'a> {
-    #[serde(borrow)]
-    default_ttl: Option<Number<'a>>,
-    #[serde(borrow)]
-    default_hide: Option<Number<'a>>,
-    #[serde(borrow)]
-    max_attempts: Option<Number<'a>>,
-    #[serde(borrow)]
-    dead_letter: Option<&'a RawValue>,
-    #[serde(borrow)]
-    max_messages: Option<Number<'a>>,
-    #[serde(borrow)]
-    max_bytes: Option<Number<'a>>,
-    #[serde(borrow)]
-    order: Option<&'a RawValue>,
-    #[serde(borrow)]
-    retention: Option<Number<'a>>,
-}
+const SETTINGS: Form = Form {
+    expected: "an object of settings",
+    fields: &[
+        ("default_ttl", Kind::Json),
+        ("default_hide", Kind::Json),
+        ("max_attempts", Kind::Json),
+        ("dead_letter", Kind::Json),
+        ("max_messages", Kind::Json),
+        ("max_bytes", Kind::Json),
+        ("order", Kind::Json),
+        ("retention", Kind::Json),
+    ],
+};
 
 /// Reads a settings object. A key that is absent or `null` leaves the server's value in
 /// force. The error is the answer to the client.
 pub fn read(body: &[u8]) -> Result<Settings, Response> {
-    let item = serde_json::from_slice(body)
+    let values = read_object(&SETTINGS, body)
         .map_err(|error| Response::bad_request(format!("settings: {error}")))?;
-    settings(item).map_err(Response::bad_request)
+    settings(&values).map_err(Response::bad_request)
 }
 
 /// Writes the settings that are not the server's own.
@@ -65,32 +55,41 @@ pub fn write(out: &mut Vec<u8>, settings: &Settings) {
     write_display(out, format_args!("\"order\":\"{order}\"}}"));
 }
 
-fn settings(item: Item<'_>) -> Result<Settings, String> {
-    let max_attempts = read_whole(Field::MaxAttempts, item.max_attempts, u64::from(u32::MAX))?;
+fn settings(values: &Values<'_>) -> Result<Settings, String> {
+    let [
+        default_ttl,
+        default_hide,
+        max_attempts,
+        dead_letter,
+        max_messages,
+        max_bytes,
+        in_order,
+        retention,
+    ] = values;
+    let max_attempts = max_attempts.whole(Field::MaxAttempts, u64::from(u32::MAX))?;
     Ok(Settings {
-        default_ttl_ms: read_span(Field::DefaultTtl, item.default_ttl)?,
-        default_hide_ms: read_span(Field::DefaultHide, item.default_hide)?,
+        default_ttl_ms: default_ttl.span(Field::DefaultTtl)?,
+        default_hide_ms: default_hide.span(Field::DefaultHide)?,
         max_attempts: max_attempts
             .map(u32::try_from)
             .transpose()
             .map_err(|error| error.to_string())?,
-        dead_letter: item.dead_letter.map(queue_name).transpose()?,
-        max_messages: read_whole(Field::MaxMessages, item.max_messages, u64::MAX)?,
-        max_bytes: read_whole(Field::MaxBytes, item.max_bytes, u64::MAX)?,
-        order: item.order.map_or(Ok(Order::default()), order)?,
-        marker_retention_ms: read_span(Field::Retention, item.retention)?,
+        dead_letter: dead_letter.json().map(queue_name).transpose()?,
+        max_messages: max_messages.whole(Field::MaxMessages, u64::MAX)?,
+        max_bytes: max_bytes.whole(Field::MaxBytes, u64::MAX)?,
+        order: in_order.json().map_or(Ok(Order::default()), order)?,
+        marker_retention_ms: retention.span(Field::Retention)?,
     })
 }
 
-fn queue_name(json: &RawValue) -> Result<Box<str>, String> {
-    match serde_json::from_str::<Text<'_>>(json.get()) {
-        Ok(Text(name)) => Ok(name.into()),
-        Err(_) => Err(format!("{} is not the name of a queue", Field::DeadLetter)),
-    }
+fn queue_name(json: &str) -> Result<Box<str>, String> {
+    read_text(json)
+        .map(Into::into)
+        .ok_or_else(|| format!("{} is not the name of a queue", Field::DeadLetter))
 }
 
-fn order(json: &RawValue) -> Result<Order, String> {
-    match json.get() {
+fn order(json: &str) -> Result<Order, String> {
+    match json {
         r#""fifo""# => Ok(Order::Fifo),
         r#""lifo""# => Ok(Order::Lifo),
         other => Err(format!("order is neither fifo nor lifo: {other}")),

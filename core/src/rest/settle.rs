@@ -3,27 +3,22 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde::Deserialize;
-
-use super::input::{Items, Number, Text, read_span};
+use super::input::{Form, Items, Kind, Values};
 use super::query::read_token;
 use super::response::Response;
 use crate::command::{SettleAction, Settlement, Update};
 use crate::refusal::Field;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object that is a settlement")]
-struct Item<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    claim: Option<Text<'a>>,
-    delete: Option<bool>,
-    #[serde(borrow)]
-    hide: Option<Number<'a>>,
-    #[serde(borrow)]
-    ttl: Option<Number<'a>>,
-}
+const SETTLEMENT: Form = Form {
+    expected: "an object that is a settlement",
+    fields: &[
+        ("id", Kind::NeededText),
+        ("claim", Kind::Text),
+        ("delete", Kind::Flag),
+        ("hide", Kind::Json),
+        ("ttl", Kind::Json),
+    ],
+};
 
 /// True if the body of a `POST` to a queue is a settle: a JSON array, whatever its content
 /// type says. Any other body means nothing, because an update has none.
@@ -32,30 +27,39 @@ pub(super) fn is_settle(body: &[u8]) -> bool {
 }
 
 /// Reads a JSON array of settlements.
-pub(super) fn read(body: &[u8], max_settlements: u64) -> Result<Vec<Settlement<'_>>, Response> {
-    Items {
+pub(super) fn read<'a>(
+    body: &'a [u8],
+    max_settlements: u64,
+) -> Result<Vec<Settlement<'a>>, Response> {
+    let items = Items {
         plural: "settlements",
         max_items: max_settlements,
-        convert: settlement,
-    }
-    .read_array(body)
+        form: &SETTLEMENT,
+    };
+    let mut settlements = Vec::new();
+    items.read_array(body, &mut |values: &mut Values<'a>| {
+        settlements.push(settlement(values)?);
+        Ok(())
+    })?;
+    Ok(settlements)
 }
 
-fn settlement(item: Item<'_>) -> Result<Settlement<'_>, String> {
+fn settlement<'a>(values: &mut Values<'a>) -> Result<Settlement<'a>, String> {
+    let [id, claim, delete, hide, ttl, ..] = values;
     let update = Update {
-        ttl_ms: read_span(Field::Ttl, item.ttl)?,
-        hide_ms: read_span(Field::Hide, item.hide)?,
+        ttl_ms: ttl.span(Field::Ttl)?,
+        hide_ms: hide.span(Field::Hide)?,
     };
-    let action = match item.delete {
-        Some(true) => SettleAction::Delete,
-        _ if update == Update::default() => {
-            return Err("neither delete nor hide is given".to_string());
-        }
-        _ => SettleAction::Update(update),
+    let action = if delete.flag() {
+        SettleAction::Delete
+    } else if update == Update::default() {
+        return Err("neither delete nor hide is given".to_string());
+    } else {
+        SettleAction::Update(update)
     };
     Ok(Settlement {
-        id: item.id.0,
-        claim: item.claim.map(|Text(token)| read_token(&token)),
+        id: id.text().unwrap_or_default(),
+        claim: claim.text().map(|token| read_token(&token)),
         action,
     })
 }
@@ -111,7 +115,7 @@ mod tests {
             ),
             (
                 br#"[{"id":"a","delete":"yes"}]"#,
-                "settlements[0]: invalid type",
+                "settlements[0]: invalid type: string \"yes\", expected a boolean at line 1 column 27",
             ),
             (
                 br#"[5]"#,

@@ -14,6 +14,7 @@ mod index;
 mod kept;
 mod markers;
 mod messages;
+mod names;
 mod numbered;
 mod queue;
 mod record;
@@ -43,6 +44,7 @@ use extents::Extents;
 use ids::Ids;
 use index::Index;
 use kept::KeptSettings;
+use names::Names;
 use slab::Slab;
 
 /// Where a message is: its block and its slot there.
@@ -72,7 +74,7 @@ pub(crate) struct State {
     /// No stamp below this is given any more, see [`State::next_stamp`].
     pub(crate) stamps_from: u64,
     pub(crate) next_queue: u64,
-    pub(crate) accounts: BTreeMap<Box<str>, u32>,
+    pub(crate) accounts: Names,
     account_slab: Slab<Account>,
     queues: Slab<Queue>,
     queue_index: Index,
@@ -94,7 +96,7 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) name: Box<str>,
-    pub(crate) queues: BTreeMap<Box<str>, u32>,
+    pub(crate) queues: Names,
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
 }
@@ -118,7 +120,7 @@ impl State {
             next_copy: extents::COPY,
             stamps_from: 1,
             next_queue: 1,
-            accounts: BTreeMap::new(),
+            accounts: Names::default(),
             account_slab: Slab::new(),
             queues: Slab::new(),
             queue_index: Index::new(),
@@ -146,7 +148,7 @@ impl State {
     pub(crate) fn account(&self, name: &str) -> Option<&Account> {
         self.accounts
             .get(name)
-            .map(|&account| &self.account_slab[account])
+            .map(|account| &self.account_slab[account])
     }
 
     pub(crate) fn queue_count(&self) -> u64 {
@@ -286,16 +288,16 @@ impl State {
     fn open_queue(&mut self, number: u64, account: &str, name: &str) {
         let hash = self.queue_hash(account, name);
         let account_place = match self.accounts.get(account) {
-            Some(&place) => place,
+            Some(place) => place,
             None => {
                 let entry = Account {
                     name: account.into(),
-                    queues: BTreeMap::new(),
+                    queues: Names::default(),
                     messages: 0,
                     bytes: 0,
                 };
                 let place = self.account_slab.insert(entry);
-                self.accounts.insert(account.into(), place);
+                self.accounts.insert(account, place);
                 place
             }
         };
@@ -313,9 +315,7 @@ impl State {
         let queues = &self.queues;
         self.queue_index
             .insert(hash, place, |place| queues[place].hash);
-        self.account_slab[account_place]
-            .queues
-            .insert(name.into(), place);
+        self.account_slab[account_place].queues.insert(name, place);
         self.by_number.insert(number, place);
         self.next_queue = self.next_queue.max(number.saturating_add(1));
     }

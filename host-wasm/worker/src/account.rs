@@ -12,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::names::{Below, Names};
 use crate::places::{self, ADVANCE, ASK, About, IS_ALIVE, REMOVE};
 use crate::promise::promise;
-use crate::wire;
 
 /// See the [module](self).
 #[wasm_bindgen]
@@ -41,8 +40,9 @@ impl Directory {
     async fn fetch(&self, request: Request) -> Result<Response> {
         let about = About::of(&request.headers())?;
         match request.headers().get(ASK)? {
-            Some(question) if question == wire::COMMAND => {
-                wire::list(&self.names, &self.below(&about), &request).await
+            #[cfg(feature = "wire")]
+            Some(question) if question == crate::wire::COMMAND => {
+                crate::wire::list(&self.names, &self.below(&about), &request).await
             }
             Some(question) => places::tell(self.asked(&question, &about).await),
             None => self.names.list(&self.below(&about), &request).await,

@@ -1,6 +1,6 @@
 //! The Worker: finds the object that a request belongs to, and passes it on as it came.
 
-use burrow_core::rest::{Place, WIRE_PATH, place};
+use burrow_core::rest::{Place, place};
 use wasm_bindgen::prelude::*;
 use worker::js_sys::Promise;
 use worker::web_sys::{Request, Response};
@@ -8,7 +8,6 @@ use worker::{Env, console_error};
 
 use crate::directory::{self, Read};
 use crate::error::Result;
-use crate::gateway;
 use crate::http::{self, Described, respond, target_of};
 use crate::places::{self, ASK, About};
 use crate::promise::promise;
@@ -39,8 +38,9 @@ async fn answer(request: &Request, env: &Env) -> Result<Response> {
         let described = Described::of(request)?;
         return respond(directory::health(&described.with_body(&[])));
     }
-    if path == WIRE_PATH {
-        return gateway::connect(request, env).await;
+    #[cfg(feature = "wire")]
+    if path == burrow_core::rest::WIRE_PATH {
+        return crate::gateway::connect(request, env).await;
     }
     if variables.counters && target == "/counters" {
         return http::text(200, &spent::to_json());

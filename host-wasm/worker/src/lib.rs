@@ -14,9 +14,11 @@ pub mod directory;
 pub mod rows;
 
 mod account;
+#[cfg(feature = "wire")]
 mod connection;
 mod entry;
 mod error;
+#[cfg(feature = "wire")]
 mod gateway;
 mod http;
 mod journal;
@@ -32,5 +34,6 @@ mod spent;
 mod sql;
 mod time;
 mod variables;
+#[cfg(feature = "wire")]
 mod wire;
 mod work;

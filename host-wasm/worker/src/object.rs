@@ -38,6 +38,10 @@ pub(crate) type Key = (u64, Number);
 #[derive(Debug)]
 pub(crate) enum Told {
     Response(rest::Response),
+    #[cfg_attr(
+        not(feature = "wire"),
+        expect(dead_code, reason = "only gateways ask for it")
+    )]
     Outcome(Outcome),
     /// What another object asked for was done, or not.
     Done(bool),

@@ -1,9 +1,9 @@
 //! Which object has what, and what objects ask each other.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use wasm_bindgen::prelude::*;
 use worker::Env;
-use worker::js_sys::{Promise, Reflect, Uint8Array};
+use worker::js_sys::{Promise, Reflect, Uint8Array, encode_uri_component};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::{Headers, Request, RequestInit, Response};
 use worker::worker_sys::DurableObjectNamespace;
@@ -20,21 +20,10 @@ pub(crate) const QUEUE: &str = "Burrow-Queue";
 /// Who has asked for a command of the wire protocol.
 pub(crate) const CALLER: &str = "Burrow-Caller";
 /// How long the answer to it is, which the runtime does not tell.
+#[cfg(feature = "wire")]
 pub(crate) const BYTES: &str = "Burrow-Bytes";
 /// What one object asks another. Clients' requests are freed of it.
 pub(crate) const ASK: &str = "Burrow-Ask";
-
-/// Objects are known by names in which only these stand for themselves.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'!')
-    .remove(b'~')
-    .remove(b'*')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')');
 
 /// What is asked of all objects, from the directories down to the queues.
 pub(crate) const IS_ALIVE: &str = "is-alive";
@@ -108,6 +97,7 @@ pub(crate) fn queue(env: &Env, account: &str, queue: &str) -> Result<Place> {
 }
 
 /// One of the objects that hold WebSockets. Which one makes no difference.
+#[cfg(feature = "wire")]
 pub(crate) fn gateway(env: &Env, number: u32) -> Result<Place> {
     named(env, "GATEWAYS", &number.to_string())
 }
@@ -203,6 +193,7 @@ pub(crate) fn tell(answer: Result<String>) -> Result<Response> {
     }
 }
 
+/// Objects are known by names that are encoded so, as are names in headers.
 fn encode(name: &str) -> String {
-    utf8_percent_encode(name, ENCODED).to_string()
+    encode_uri_component(name).into()
 }

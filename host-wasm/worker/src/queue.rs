@@ -20,6 +20,7 @@ use crate::object::{Held, Key, Object, Told, make_room};
 use crate::places::{self, ADVANCE, ASK, About, IS_ALIVE, REMOVE};
 use crate::promise::promise;
 use crate::spent;
+#[cfg(feature = "wire")]
 use crate::wire::{self, Calls};
 
 /// What is shown is there as a list, with room to grow, as a body, likewise, and as the runtime has it.
@@ -35,9 +36,11 @@ pub struct Queue(Rc<Own>);
 impl Queue {
     #[wasm_bindgen(constructor)]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
-        let object = Rc::new(Object::new(state, env));
-        let calls = Calls::default();
-        Self(Rc::new(Own { object, calls }))
+        Self(Rc::new(Own {
+            object: Rc::new(Object::new(state, env)),
+            #[cfg(feature = "wire")]
+            calls: Calls::default(),
+        }))
     }
 
     pub fn fetch(&self, request: Request) -> Promise {
@@ -53,17 +56,20 @@ impl Queue {
 
 struct Own {
     object: Rc<Object>,
+    #[cfg(feature = "wire")]
     calls: Calls,
 }
 
 impl Own {
     async fn fetch(&self, request: Request) -> Result<Response> {
-        let (object, calls) = (&self.object, &self.calls);
+        let object = &self.object;
         let about = About::of(&request.headers())?;
         if let Some(question) = request.headers().get(ASK)? {
             return match question.as_str() {
-                wire::COMMAND => calls.carry_out(object, &about, &request).await,
-                wire::CANCEL => calls.cancel(object, &request).await,
+                #[cfg(feature = "wire")]
+                wire::COMMAND => self.calls.carry_out(object, &about, &request).await,
+                #[cfg(feature = "wire")]
+                wire::CANCEL => self.calls.cancel(object, &request).await,
                 _ => places::tell(asked(object, &question, &about, &request).await),
             };
         }

@@ -17,7 +17,6 @@ use crate::places::{self, ASK, About};
 use crate::promise::promise;
 use crate::sql::{execute, has_table, number, query, whole};
 use crate::variables::Variables;
-use crate::wire;
 
 /// See the [module](self).
 #[wasm_bindgen]
@@ -46,8 +45,9 @@ impl Directory {
     async fn fetch(&self, request: Request) -> Result<Response> {
         let about = About::of(&request.headers())?;
         match request.headers().get(ASK)? {
-            Some(question) if question == wire::COMMAND => {
-                wire::list(&self.names, &self.below(&about), &request).await
+            #[cfg(feature = "wire")]
+            Some(question) if question == crate::wire::COMMAND => {
+                crate::wire::list(&self.names, &self.below(&about), &request).await
             }
             Some(question) => places::tell(self.asked(&question, &about).await),
             None => self.answer(&request, &about).await,

@@ -22,6 +22,7 @@ pub(crate) fn count_alarm() {
 }
 
 /// A gateway begins, for the first time or after it was evicted.
+#[cfg(feature = "wire")]
 pub(crate) fn count_gateway() {
     GATEWAYS.set(GATEWAYS.get() + 1);
 }

@@ -27,6 +27,7 @@ const FOR_NODE: [&str; 14] = [
     "MAX_QUEUE_BYTES",
     "MAX_WAITERS",
 ];
+#[cfg(feature = "wire")]
 const DEFAULT_IN_FLIGHT: u64 = 256;
 const DEFAULT_REQUEST_BYTES: u64 = 8 << 20;
 /// Expiry is exact without the alarm, which is there to give space back: it may be late.
@@ -52,6 +53,7 @@ pub(crate) struct Variables {
     pub(crate) settings: Settings,
     pub(crate) counters: bool,
     pub(crate) max_request_bytes: u64,
+    #[cfg(feature = "wire")]
     pub(crate) max_in_flight: u64,
     pub(crate) alarm_slack_ms: u64,
 }
@@ -96,6 +98,7 @@ impl Variables {
             settings,
             counters: value("COUNTERS").as_deref() == Some("true"),
             max_request_bytes: whole("MAX_REQUEST_BYTES", DEFAULT_REQUEST_BYTES)?,
+            #[cfg(feature = "wire")]
             max_in_flight: whole("MAX_IN_FLIGHT", DEFAULT_IN_FLIGHT)?,
             alarm_slack_ms: whole("ALARM_SLACK_MS", DEFAULT_ALARM_SLACK_MS)?,
         })

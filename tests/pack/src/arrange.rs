@@ -15,6 +15,8 @@ const STRING_BYTES: usize = 6;
 /// Strings by which small functions count as larger than they are: otherwise all of them would come first, as
 /// they have little that nothing else has.
 const OWN_STRINGS: usize = 10;
+/// Strings that functions of the same type have in common beside those of their bodies.
+const TYPE_STRINGS: usize = 4;
 
 pub(crate) fn arrange(module: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut module = module.to_vec();
@@ -96,8 +98,10 @@ impl<'m> Functions<'m> {
         let mut names = HashMap::new();
         let mut has: Vec<Vec<usize>> = Vec::new();
         let mut strings: Vec<Vec<usize>> = Vec::new();
-        for (function, body) in self.bodies.iter().enumerate() {
-            let own: HashSet<&[u8]> = body.windows(STRING_BYTES).collect();
+        for (function, (body, ty)) in self.bodies.iter().zip(&self.types).enumerate() {
+            let own = body.windows(STRING_BYTES).map(Likeness::String);
+            let types = (0..TYPE_STRINGS).map(|count| Likeness::Type(*ty, count));
+            let own: HashSet<Likeness<'_>> = own.chain(types).collect();
             let own = own.into_iter().map(|string| {
                 let next = names.len();
                 *names.entry(string).or_insert(next)
@@ -129,6 +133,14 @@ impl<'m> Functions<'m> {
         }
         order
     }
+}
+
+/// What functions can have in common.
+#[derive(PartialEq, Eq, Hash)]
+enum Likeness<'m> {
+    String(&'m [u8]),
+    /// One of several for a type: the types are a list of their own, which packs as well.
+    Type(u32, usize),
 }
 
 /// What a packer has in sight.

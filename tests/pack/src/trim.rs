@@ -12,7 +12,7 @@ use wasmparser::Validator;
 use crate::{arrange, table};
 
 /// The names by which bindings know each other, and nobody else.
-const OF_BINDINGS: [&str; 2] = ["__wb", "wasm_bindgen_"];
+const OF_BINDINGS: [&str; 4] = ["__wb", "wasm_bindgen_", "_R", "_ZN"];
 
 /// Removes the exports whose names the script does not have, and all that only they need. What is left is
 /// arranged so that it packs well.

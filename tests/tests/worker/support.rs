@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use burrow_tests::crash::http::{Connection, Request, Response};
 use burrow_tests::process::Server;
-use burrow_tests::worker::{config, launch_as};
+use burrow_tests::worker::{config, config_with_wire, launch_as};
 use rusqlite::Connection as Database;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -24,6 +24,11 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn start(variables: &[(&'static str, &'static str)]) -> Self {
         Self::start_as(config(), variables)
+    }
+
+    /// The same with the wire protocol.
+    pub(crate) fn start_with_wire(variables: &[(&'static str, &'static str)]) -> Self {
+        Self::start_as(config_with_wire(), variables)
     }
 
     /// With another configuration of workerd.

@@ -30,8 +30,16 @@ fn until_waiting(worker: &mut Worker, requests: u64) {
 
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
-fn commands_go_and_answers_come_as_they_are_ready() {
+fn a_build_without_the_protocol_has_no_such_path() {
     let mut worker = Worker::start(&[]);
+    let answer = worker.call("GET", "/wire", b"");
+    assert_eq!((answer.status, answer.text().as_str()), (404, "Not found"));
+}
+
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn commands_go_and_answers_come_as_they_are_ready() {
+    let mut worker = Worker::start_with_wire(&[]);
     let mut client = connect(&worker);
     let wait = client.submit(&claim(600_000));
     until_waiting(&mut worker, 1);
@@ -63,7 +71,7 @@ fn commands_go_and_answers_come_as_they_are_ready() {
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn commands_of_a_queue_are_carried_out_in_order() {
-    let worker = Worker::start(&[]);
+    let worker = Worker::start_with_wire(&[]);
     let mut client = connect(&worker);
     let large = vec![b'x'; 1 << 20];
     let mut frames = Vec::new();
@@ -95,7 +103,7 @@ fn commands_of_a_queue_are_carried_out_in_order() {
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn a_frame_as_long_as_a_request_goes_through() {
-    let worker = Worker::start(&[]);
+    let worker = Worker::start_with_wire(&[]);
     let mut client = connect(&worker);
     let body = vec![b'x'; 1_000_000];
     let message = || NewMessage {
@@ -117,7 +125,7 @@ fn a_frame_as_long_as_a_request_goes_through() {
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn a_request_that_is_cancelled_takes_nothing() {
-    let mut worker = Worker::start(&[]);
+    let mut worker = Worker::start_with_wire(&[]);
     let mut client = connect(&worker);
     let wait = client.submit(&claim(600_000));
     client.cancel(wait);
@@ -135,7 +143,7 @@ fn a_request_that_is_cancelled_takes_nothing() {
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn a_claim_behind_letters_is_told_or_undone() {
     const LETTERS: usize = 8;
-    let mut worker = Worker::start(&[]);
+    let mut worker = Worker::start_with_wire(&[]);
     let settings = br#"{"max_attempts":1,"dead_letter":"dead"}"#;
     worker.expect(204, "PUT", "/v1.0/shop/jobs?settings", settings);
     let letters = batch(LETTERS, &"x".repeat(500_000));
@@ -194,7 +202,7 @@ fn outcome_before_pong(client: &mut Wire<WebSocket>) -> Option<Result<Reply, Fai
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn long_answers_that_are_asked_for_together_are_bounded() {
     const LISTS: u64 = 64;
-    let mut worker = Worker::start(&[]);
+    let mut worker = Worker::start_with_wire(&[]);
     let bodies = batch(5, &"x".repeat(1_000_000));
     worker.expect(201, "PUT", "/v1.0/shop/jobs", &bodies);
     let mut client = connect(&worker);
@@ -228,7 +236,7 @@ fn long_answers_that_are_asked_for_together_are_bounded() {
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn whoever_leaves_gets_nothing_that_others_wait_for() {
-    let mut worker = Worker::start(&[]);
+    let mut worker = Worker::start_with_wire(&[]);
     let mut leaver = connect(&worker);
     leaver.submit(&claim(600_000));
     let mut torn = connect(&worker);
@@ -246,7 +254,7 @@ fn whoever_leaves_gets_nothing_that_others_wait_for() {
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn a_connection_sleeps_and_goes_on_where_it_was() {
-    let mut worker = Worker::start(&[]);
+    let mut worker = Worker::start_with_wire(&[]);
     let mut client = connect(&worker);
     client.call(&put("1", b"job")).unwrap();
     assert_eq!(worker.counter("gateways"), 1);
@@ -266,7 +274,7 @@ fn a_connection_sleeps_and_goes_on_where_it_was() {
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn a_connection_that_waits_does_not_sleep() {
-    let mut worker = Worker::start(&[]);
+    let mut worker = Worker::start_with_wire(&[]);
     let mut client = connect(&worker);
     let id = client.submit(&claim(600_000));
     until_waiting(&mut worker, 1);
@@ -284,7 +292,8 @@ fn a_connection_that_waits_does_not_sleep() {
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn more_than_was_offered_is_refused() {
-    let worker = Worker::start(&[("MAX_IN_FLIGHT", "16"), ("MAX_REQUEST_BYTES", "100000")]);
+    let worker =
+        Worker::start_with_wire(&[("MAX_IN_FLIGHT", "16"), ("MAX_REQUEST_BYTES", "100000")]);
     let mut client = Wire::silent_web_socket(&worker.server);
     let offer = Offer {
         max_frame_bytes: 100_000,
@@ -327,7 +336,7 @@ fn more_than_was_offered_is_refused() {
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn what_should_not_be_sent_ends_the_connection_and_nothing_else() {
-    let mut worker = Worker::start(&[]);
+    let mut worker = Worker::start_with_wire(&[]);
     let mut steady = connect(&worker);
     steady.call(&put("1", b"job")).unwrap();
 
@@ -379,7 +388,7 @@ fn what_should_not_be_sent_ends_the_connection_and_nothing_else() {
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn names_that_cannot_be_are_refused() {
-    let mut worker = Worker::start(&[]);
+    let mut worker = Worker::start_with_wire(&[]);
     let mut client = connect(&worker);
     let long = "ü".repeat(20_000);
     for (account, queue, field) in [
@@ -425,7 +434,7 @@ fn names_that_cannot_be_are_refused() {
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn who_does_not_ask_for_a_web_socket_is_told_to_and_pages_are_asked_for() {
-    let mut worker = Worker::start(&[("CORS_ORIGIN", "http://a")]);
+    let mut worker = Worker::start_with_wire(&[("CORS_ORIGIN", "http://a")]);
     let plain = worker.call("GET", "/wire", b"");
     assert_eq!(plain.status, 426, "{}", plain.text());
     assert_eq!(worker.call("POST", "/wire", b"").status, 426);

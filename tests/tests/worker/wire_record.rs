@@ -7,7 +7,7 @@ use burrow_core::wire;
 use burrow_tests::conformance::{WorkerWireHost, run_all};
 use burrow_tests::web_socket::WebSocket;
 use burrow_tests::wire_record::{Recorded, assert_holds, hex, recorded};
-use burrow_tests::worker::launch;
+use burrow_tests::worker::launch_with_wire;
 use tungstenite::Message;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ const ONE_BY_ONE: [&str; 5] = [
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn conformance_of_the_worker_on_a_web_socket() {
     let folder = tempfile::tempdir().unwrap();
-    let worker = launch(folder.path())
+    let worker = launch_with_wire(folder.path())
         .variable("CLOCK", "manual")
         .variable("COUNTERS", "true")
         .start()
@@ -46,7 +46,7 @@ fn conformance_of_the_worker_on_a_web_socket() {
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn the_record_holds_for_the_worker() {
     let folder = tempfile::tempdir().unwrap();
-    let worker = launch(folder.path())
+    let worker = launch_with_wire(folder.path())
         .variable("CLOCK", "manual")
         .variable("MAX_REQUEST_BYTES", "16777216")
         .variable("MAX_IN_FLIGHT", "1024")

@@ -10,9 +10,20 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// Builds a package of `crate-type` cdylib and gives the path of the module. `libraries` are those
 /// of Rust that it uses.
 pub(crate) fn build(package: &str, profile: &str, libraries: &str) -> Result<PathBuf, Failure> {
+    build_with(package, "", profile, libraries)
+}
+
+/// The same with features of the package.
+pub(crate) fn build_with(
+    package: &str,
+    features: &str,
+    profile: &str,
+    libraries: &str,
+) -> Result<PathBuf, Failure> {
     // A folder of its own, as the compiler may be another one than for the rest.
     let folder = target_folder().join("wasm");
     let build = cargo(["build", "--lib", "--package", package, "--profile", profile])
+        .args(["--features", features])
         .args(["--target", TARGET, "--target-dir"])
         .args([&folder]);
     let build = if has_target()? || rustup_adds_target() {

@@ -20,9 +20,14 @@ pub(crate) enum Task {
         /// Where the objects keep their data.
         #[arg(long, default_value = "burrow-data/worker")]
         data: PathBuf,
+        #[command(flatten)]
+        wire: Wire,
     },
     /// Builds the Worker, for `wrangler deploy`.
-    Build,
+    Build {
+        #[command(flatten)]
+        wire: Wire,
+    },
     /// Tests the Worker.
     Test,
     /// Packs the Worker as `wrangler deploy` does, and does not deploy it.
@@ -35,10 +40,21 @@ pub(crate) enum Task {
     },
 }
 
+#[derive(clap::Args, Clone, Copy)]
+pub(crate) struct Wire {
+    /// With the wire protocol on WebSockets.
+    #[arg(long = "wire")]
+    is_wanted: bool,
+}
+
+/// REST alone.
+const LEAN: Wire = Wire { is_wanted: false };
+const WITH_WIRE: Wire = Wire { is_wanted: true };
+
 pub(crate) fn run(task: Task) -> Result<(), Failure> {
     match task {
-        Task::Serve { port, data } => serve(port, &data),
-        Task::Build => build(),
+        Task::Serve { port, data, wire } => serve(port, &data, wire),
+        Task::Build { wire } => build(wire, &folder()),
         Task::Test => {
             cargo_tool("cargo-nextest")?;
             test(&mut Count::default())
@@ -65,6 +81,7 @@ pub(crate) fn run(task: Task) -> Result<(), Failure> {
 /// Runs the tests that need workerd; a plain run of all tests leaves them out.
 pub(crate) fn test(count: &mut Count) -> Result<(), Failure> {
     let packed = dry_run()?;
+    let with_wire = build_beside(WITH_WIRE)?;
     let filter = "package(burrow-tests)&binary(worker)|package(burrow-bench)&binary(worker)";
     cargo([
         "nextest",
@@ -78,6 +95,7 @@ pub(crate) fn test(count: &mut Count) -> Result<(), Failure> {
     ])
     .env("BURROW_WORKERD", workerd()?)
     .env("BURROW_PACKED", packed)
+    .env("BURROW_WORKER_WITH_WIRE", with_wire)
     .run_tests(count)
 }
 
@@ -104,8 +122,8 @@ fn dry_run() -> Result<PathBuf, Failure> {
     Ok(packed)
 }
 
-fn serve(port: u16, data: &Path) -> Result<(), Failure> {
-    build()?;
+fn serve(port: u16, data: &Path, wire: Wire) -> Result<(), Failure> {
+    build(wire, &folder())?;
     let workerd = workerd()?;
     fs::create_dir_all(data).map_err(at(data))?;
     println!(
@@ -121,10 +139,23 @@ fn serve(port: u16, data: &Path) -> Result<(), Failure> {
         .run()
 }
 
-/// Compiles the module, and packs it into `build` with the script that binds it to the runtime.
-fn build() -> Result<(), Failure> {
-    let build = folder().join("build");
-    let module = wasm::build("burrow-worker", "worker", "std,panic_abort")?;
+/// Builds the Worker in a folder of its own, which is given.
+fn build_beside(wire: Wire) -> Result<PathBuf, Failure> {
+    let beside = target_folder().join("worker");
+    fs::create_dir_all(&beside).map_err(at(&beside))?;
+    for name in ["shim.js", "workerd.capnp"] {
+        let copy = beside.join(name);
+        fs::copy(folder().join(name), &copy).map_err(at(&copy))?;
+    }
+    build(wire, &beside)?;
+    Ok(beside)
+}
+
+/// Compiles the module, and packs it into `build` with the script beside it that binds it to the runtime.
+fn build(wire: Wire, folder: &Path) -> Result<(), Failure> {
+    let build = folder.join("build");
+    let features = if wire.is_wanted { "wire" } else { "" };
+    let module = wasm::build_with("burrow-worker", features, "worker", "std,panic_abort")?;
     cargo(["run", "--quiet", "--package", "burrow-pack", "--"])
         .args(["bindgen", "module"])
         .args([&module, &build])
@@ -137,9 +168,10 @@ fn build() -> Result<(), Failure> {
             "--minify",
             "--format=esm",
             "--log-level=warning",
+            "--log-override:import-is-undefined=silent",
         ])
         .args(["--external:*.wasm", "--external:cloudflare:*"])
-        .folder(&folder())
+        .folder(folder)
         .run()?;
     cargo(["run", "--quiet", "--package", "burrow-pack", "--", "trim"])
         .args([build.join("index_bg.wasm"), build.join("index.js")])
@@ -148,7 +180,7 @@ fn build() -> Result<(), Failure> {
 
 /// Builds the Worker, and names the workerd that is to run it.
 pub(crate) fn ready() -> Result<PathBuf, Failure> {
-    build()?;
+    build(LEAN, &folder())?;
     workerd()
 }
 
