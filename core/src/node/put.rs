@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
-use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Node, check};
@@ -13,6 +12,7 @@ use crate::ids::IdList;
 use crate::journal::change::{Change, StoredMessage};
 use crate::refusal::{Field, LimitName, Problem, Refusal};
 use crate::reply::Reply;
+use crate::state::buckets::Buckets;
 use crate::state::{MAX_BLOCKS, NEVER, id_of};
 
 /// An id that is given, but for the odd one that has a suffix.
@@ -286,7 +286,7 @@ impl Node {
 struct ById<'m> {
     messages: &'m [NewMessage<'m>],
     seed: u64,
-    places: HashTable<u32>,
+    places: Buckets,
 }
 
 impl<'m> ById<'m> {
@@ -295,7 +295,7 @@ impl<'m> ById<'m> {
         Self {
             messages,
             seed,
-            places: HashTable::new(),
+            places: Buckets::new(),
         }
     }
 
@@ -305,14 +305,12 @@ impl<'m> ById<'m> {
         let id_at = |place: u32| messages.get(place as usize)?.id.as_deref();
         let id = id_at(place)?;
         let hash = |id: &str| xxh3_64_with_seed(id.as_bytes(), self.seed);
-        let there = self
-            .places
-            .find_mut(hash(id), |&there| id_at(there) == Some(id));
-        if let Some(there) = there {
-            let former = core::mem::replace(there, place);
+        let there = self.places.find(hash(id), |there| id_at(there) == Some(id));
+        if let Some(former) = there {
+            self.places.replace(hash(id), former, place);
             return messages.get(former as usize);
         }
-        self.places.insert_unique(hash(id), place, |&place| {
+        self.places.insert(hash(id), place, &|place| {
             hash(id_at(place).unwrap_or_default())
         });
         None
@@ -320,7 +318,7 @@ impl<'m> ById<'m> {
 
     fn contains(&self, id: &str) -> bool {
         let hash = xxh3_64_with_seed(id.as_bytes(), self.seed);
-        let is_it = |&place: &u32| {
+        let is_it = |place: u32| {
             let message = self.messages.get(place as usize);
             message.is_some_and(|message| message.id.as_deref() == Some(id))
         };

@@ -14,7 +14,7 @@ const PLACES: usize = 12;
 const VACANT: u8 = 0;
 
 #[derive(Debug)]
-pub(super) struct Buckets {
+pub(crate) struct Buckets {
     /// A power of two, or none.
     buckets: Vec<Bucket>,
     len: usize,
@@ -38,7 +38,7 @@ struct Spot {
 }
 
 impl Buckets {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             buckets: Vec::new(),
             len: 0,
@@ -46,7 +46,7 @@ impl Buckets {
     }
 
     /// With room for so many.
-    pub(super) fn with_room(places: usize) -> Self {
+    pub(crate) fn with_room(places: usize) -> Self {
         let mut buckets = Self::new();
         while buckets.room() < places {
             buckets.buckets.resize(buckets.larger(), Bucket::VACANT);
@@ -54,23 +54,23 @@ impl Buckets {
         buckets
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn find(&self, hash: u64, mut is_match: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, hash: u64, mut is_match: impl FnMut(u32) -> bool) -> Option<u32> {
         self.spot(hash, &mut is_match).map(|(_, place)| place)
     }
 
     /// A number for the sake of which the home bucket must be fetched.
-    pub(super) fn touch(&self, hash: u64) -> u32 {
+    pub(crate) fn touch(&self, hash: u64) -> u32 {
         let bucket = self.buckets.get(self.home(hash));
         bucket.map_or(0, |bucket| bucket.passed)
     }
 
     /// Adds a place that is not in it. Where there is no room, all places change theirs, for which the hash of
     /// each is asked.
-    pub(super) fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+    pub(crate) fn insert(&mut self, hash: u64, place: u32, hash_of: &dyn Fn(u32) -> u64) {
         if self.len >= self.room() {
             self.resize(self.larger(), hash_of);
         }
@@ -78,7 +78,7 @@ impl Buckets {
     }
 
     /// Removes a place, if it is there.
-    pub(super) fn remove(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+    pub(crate) fn remove(&mut self, hash: u64, place: u32, hash_of: &dyn Fn(u32) -> u64) {
         let Some((spot, _)) = self.spot(hash, &mut |other| other == place) else {
             return;
         };
@@ -97,7 +97,7 @@ impl Buckets {
     }
 
     /// The first place goes for the other, which has the same hash.
-    pub(super) fn replace(&mut self, hash: u64, from: u32, to: u32) {
+    pub(crate) fn replace(&mut self, hash: u64, from: u32, to: u32) {
         if let Some((spot, _)) = self.spot(hash, &mut |other| other == from) {
             self.buckets[spot.bucket].places[spot.slot] = to;
         }
@@ -105,10 +105,10 @@ impl Buckets {
 
     /// Takes out those whose hash goes elsewhere, with as much room. The others stay in the memory that they have:
     /// allocators find it hard to use again what was aligned.
-    pub(super) fn split_off(
+    pub(crate) fn split_off(
         &mut self,
-        hash_of: impl Fn(u32) -> u64,
-        goes: impl Fn(u64) -> bool,
+        hash_of: &dyn Fn(u32) -> u64,
+        goes: &dyn Fn(u64) -> bool,
     ) -> Self {
         let places: Vec<u32> = self.iter().collect();
         let mut others = Self {
@@ -125,7 +125,7 @@ impl Buckets {
         others
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
         self.buckets.iter().flat_map(Bucket::iter)
     }
 
@@ -146,7 +146,10 @@ impl Buckets {
         (bucket + 1) & (self.buckets.len() - 1)
     }
 
-    fn spot(&self, hash: u64, is_match: &mut impl FnMut(u32) -> bool) -> Option<(Spot, u32)> {
+    /// Where size matters, once for all; where time does, for each way to match.
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
+    fn spot(&self, hash: u64, is_match: &mut dyn FnMut(u32) -> bool) -> Option<(Spot, u32)> {
         let mut bucket = self.home(hash);
         for _ in 0..self.buckets.len() {
             let own = self.buckets.get(bucket)?;
@@ -180,7 +183,7 @@ impl Buckets {
         self.len += 1;
     }
 
-    fn resize(&mut self, buckets: usize, hash_of: impl Fn(u32) -> u64) {
+    fn resize(&mut self, buckets: usize, hash_of: &dyn Fn(u32) -> u64) {
         let old = core::mem::replace(
             self,
             Self {
@@ -280,7 +283,7 @@ mod tests {
                 let grows = step % 20_000 < 10_000;
                 match found {
                     Some(place) if !grows || x >> 60 == 0 => {
-                        buckets.remove(hash(key), place, |place| hash(place % 1_000));
+                        buckets.remove(hash(key), place, &|place| hash(place % 1_000));
                         model.remove(&key);
                     }
                     Some(place) if place == key => {
@@ -288,7 +291,7 @@ mod tests {
                         model.insert(key, key + 1_000);
                     }
                     None if grows => {
-                        buckets.insert(hash(key), key, |place| hash(place % 1_000));
+                        buckets.insert(hash(key), key, &|place| hash(place % 1_000));
                         model.insert(key, key);
                     }
                     _ => {}
@@ -307,10 +310,10 @@ mod tests {
     fn nothing_passes_by_when_all_are_gone() {
         let mut buckets = Buckets::with_room(500);
         for place in 0..400 {
-            buckets.insert(crowded(place), place, crowded);
+            buckets.insert(crowded(place), place, &crowded);
         }
         for place in 0..399 {
-            buckets.remove(crowded(place), place, crowded);
+            buckets.remove(crowded(place), place, &crowded);
         }
         let passed: u32 = buckets.buckets.iter().map(|bucket| bucket.passed).sum();
         let home = buckets.home(crowded(399));

@@ -105,7 +105,13 @@ impl Index {
         usize::from(DIRECTORIES[usize::from((hash >> SHARE_SHIFT) as u8)])
     }
 
-    pub(crate) fn find(&self, hash: u64, is_match: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, hash: u64, mut is_match: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.look(hash, &mut is_match)
+    }
+
+    #[cfg_attr(not(feature = "small"), inline(always))]
+    #[cfg_attr(feature = "small", inline(never))]
+    fn look(&self, hash: u64, is_match: &mut dyn FnMut(u32) -> bool) -> Option<u32> {
         self.directories[Self::directory(hash)].find(hash, is_match)
     }
 
@@ -125,6 +131,10 @@ impl Index {
 
     /// True while all of it is likely to be in a cache near the processor.
     pub(crate) fn is_near(&self) -> bool {
+        // Modules that are to be small do not hold much.
+        if cfg!(feature = "small") {
+            return true;
+        }
         let tables: usize = self.directories.iter().map(|one| one.tables.len()).sum();
         tables <= TABLES_IN_CACHE
     }
@@ -179,7 +189,7 @@ impl Directory {
         self.directory[bits(hash, self.depth)] as usize
     }
 
-    fn find(&self, hash: u64, is_match: impl FnMut(u32) -> bool) -> Option<u32> {
+    fn find(&self, hash: u64, is_match: &mut dyn FnMut(u32) -> bool) -> Option<u32> {
         self.tables[self.table(hash)].entries.find(hash, is_match)
     }
 
@@ -195,13 +205,13 @@ impl Directory {
         }
         self.tables[table]
             .entries
-            .insert(hash, place, |place| keys.hash(place));
+            .insert(hash, place, &|place| keys.hash(place));
     }
 
     fn remove(&mut self, hash: u64, place: u32, keys: &dyn Keys) {
         let table = self.table(hash);
         let entries = &mut self.tables[table].entries;
-        entries.remove(hash, place, |place| keys.hash(place));
+        entries.remove(hash, place, &|place| keys.hash(place));
     }
 
     fn relocate(&mut self, hash: u64, from: u32, to: u32) {
@@ -218,12 +228,13 @@ impl Directory {
         }
         let twin = self.tables.len() as u32;
         let entries = &mut self.tables[table].entries;
-        let touched = entries.iter().fold(0, |all, place| all ^ keys.touch(place));
-        core::hint::black_box(touched);
-        let high = entries.split_off(
-            |place| keys.hash(place),
-            |hash| bits(hash, depth + 1) >> depth == 1,
-        );
+        if !cfg!(feature = "small") {
+            let touched = entries.iter().fold(0, |all, place| all ^ keys.touch(place));
+            core::hint::black_box(touched);
+        }
+        let high = entries.split_off(&|place| keys.hash(place), &|hash| {
+            bits(hash, depth + 1) >> depth == 1
+        });
         self.tables[table].depth = depth + 1;
         self.tables.push(Table {
             depth: depth + 1,

@@ -7,7 +7,6 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
-use hashbrown::HashMap;
 
 use super::Place;
 use super::block::Block;
@@ -16,6 +15,7 @@ use super::numbered::Numbered;
 use super::ring::Ring;
 use super::saved::Saved;
 use super::slab::Slab;
+use super::tally::Tally;
 use crate::config::MIN_MARKERS_PER_QUEUE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(crate) struct Markers {
     /// Those whose time is over, but which are among the last of their queue, by number.
     quiet: Numbered<Marker>,
     quiet_by_queue: BTreeSet<(u64, u64)>,
-    per_queue: HashMap<u64, u64, BuildHash>,
+    per_queue: Tally,
     maximum: u64,
     saved: Saved,
 }
@@ -57,34 +57,6 @@ pub(super) struct Names<'a> {
     pub(super) blocks: &'a Slab<Block>,
 }
 
-/// The keys are hashes already.
-#[derive(Clone, Debug, Default)]
-struct BuildHash;
-
-#[derive(Debug, Default)]
-struct PassThrough(u64);
-
-impl core::hash::BuildHasher for BuildHash {
-    type Hasher = PassThrough;
-    fn build_hasher(&self) -> PassThrough {
-        PassThrough(0)
-    }
-}
-
-impl core::hash::Hasher for PassThrough {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-}
-
 impl Markers {
     pub(crate) fn new(maximum: u64) -> Self {
         Self {
@@ -92,7 +64,7 @@ impl Markers {
             first: 0,
             quiet: Numbered::default(),
             quiet_by_queue: BTreeSet::new(),
-            per_queue: HashMap::with_hasher(BuildHash),
+            per_queue: Tally::new(),
             maximum: maximum.min(MOST / 2),
             saved: Saved::default(),
         }
@@ -201,9 +173,8 @@ impl Markers {
     }
 
     fn count(&mut self, queue: u64, names: &mut Names<'_>) {
-        let count = self.per_queue.entry(queue).or_insert(0);
-        *count += 1;
-        if *count > MIN_MARKERS_PER_QUEUE && !self.quiet.is_empty() {
+        let count = self.per_queue.add(queue);
+        if count > MIN_MARKERS_PER_QUEUE && !self.quiet.is_empty() {
             self.forget_last_of(queue, names);
         }
     }
@@ -218,11 +189,7 @@ impl Markers {
                 break;
             };
             let number = self.first;
-            if self
-                .per_queue
-                .get(&oldest.queue)
-                .is_some_and(|&count| count > MIN_MARKERS_PER_QUEUE)
-            {
+            if self.per_queue.get(oldest.queue) > MIN_MARKERS_PER_QUEUE {
                 self.drop_oldest(names);
             } else {
                 self.quiet.insert(number, oldest);
@@ -285,12 +252,7 @@ impl Markers {
 
     fn count_down(&mut self, queue: u64, number: u64) {
         self.saved.count_down(number);
-        if let Some(count) = self.per_queue.get_mut(&queue) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_queue.remove(&queue);
-            }
-        }
+        self.per_queue.subtract(queue);
     }
 
     /// The markers with this number or a later one, in order, each with its number.

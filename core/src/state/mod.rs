@@ -5,7 +5,7 @@
 
 mod bits;
 mod block;
-mod buckets;
+pub(crate) mod buckets;
 mod digest;
 pub(crate) mod extents;
 mod extras;
@@ -22,6 +22,7 @@ mod ring;
 mod saved;
 mod select;
 mod slab;
+mod tally;
 mod tidy;
 
 use alloc::boxed::Box;
