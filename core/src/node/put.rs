@@ -304,15 +304,15 @@ impl<'m> ById<'m> {
         let messages = self.messages;
         let id_at = |place: u32| messages.get(place as usize)?.id.as_deref();
         let id = id_at(place)?;
-        let hash_of = |id: &str| xxh3_64_with_seed(id.as_bytes(), self.seed);
-        let hash = hash_of(id);
-        let there = self.places.find(hash, |there| id_at(there) == Some(id));
+        let hash = |id: &str| xxh3_64_with_seed(id.as_bytes(), self.seed);
+        let there = self.places.find(hash(id), |there| id_at(there) == Some(id));
         if let Some(former) = there {
-            self.places.replace(hash, former, place);
+            self.places.replace(hash(id), former, place);
             return messages.get(former as usize);
         }
-        let place_hash = |place| hash_of(id_at(place).unwrap_or_default());
-        self.places.insert(hash, place, &place_hash);
+        self.places.insert(hash(id), place, &|place| {
+            hash(id_at(place).unwrap_or_default())
+        });
         None
     }
 

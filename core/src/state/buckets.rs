@@ -47,14 +47,11 @@ impl Buckets {
 
     /// With room for so many.
     pub(crate) fn with_room(places: usize) -> Self {
-        let buckets = match places {
-            0 => 0,
-            _ => (places * 8).div_ceil(PLACES * 7).next_power_of_two(),
-        };
-        Self {
-            buckets: vec![Bucket::VACANT; buckets],
-            len: 0,
+        let mut buckets = Self::new();
+        while buckets.room() < places {
+            buckets.buckets.resize(buckets.larger(), Bucket::VACANT);
         }
+        buckets
     }
 
     pub(crate) fn len(&self) -> usize {
