@@ -147,8 +147,8 @@ impl Buckets {
     }
 
     /// Where size matters, once for all; where time does, for each way to match.
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(all(target_family = "wasm", feature = "small")), inline(always))]
+    #[cfg_attr(all(target_family = "wasm", feature = "small"), inline(never))]
     fn spot(&self, hash: u64, is_match: &mut dyn FnMut(u32) -> bool) -> Option<(Spot, u32)> {
         let mut bucket = self.home(hash);
         for _ in 0..self.buckets.len() {

@@ -109,8 +109,8 @@ impl Index {
         self.look(hash, &mut is_match)
     }
 
-    #[cfg_attr(not(feature = "small"), inline(always))]
-    #[cfg_attr(feature = "small", inline(never))]
+    #[cfg_attr(not(all(target_family = "wasm", feature = "small")), inline(always))]
+    #[cfg_attr(all(target_family = "wasm", feature = "small"), inline(never))]
     fn look(&self, hash: u64, is_match: &mut dyn FnMut(u32) -> bool) -> Option<u32> {
         self.directories[Self::directory(hash)].find(hash, is_match)
     }
@@ -132,7 +132,7 @@ impl Index {
     /// True while all of it is likely to be in a cache near the processor.
     pub(crate) fn is_near(&self) -> bool {
         // Modules that are to be small do not hold much.
-        if cfg!(feature = "small") {
+        if cfg!(all(target_family = "wasm", feature = "small")) {
             return true;
         }
         let tables: usize = self.directories.iter().map(|one| one.tables.len()).sum();
@@ -228,7 +228,7 @@ impl Directory {
         }
         let twin = self.tables.len() as u32;
         let entries = &mut self.tables[table].entries;
-        if !cfg!(feature = "small") {
+        if !cfg!(all(target_family = "wasm", feature = "small")) {
             let touched = entries.iter().fold(0, |all, place| all ^ keys.touch(place));
             core::hint::black_box(touched);
         }
