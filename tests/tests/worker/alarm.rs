@@ -47,25 +47,27 @@ fn an_alarm_is_set_only_when_it_is_to_come_earlier() {
     assert_eq!(worker.counter("alarms"), 2);
 }
 
+/// The same Worker, whose queues cannot be read while their blobs have numbers that are not theirs.
+fn renumbered(worker: Worker, by: i64) -> Worker {
+    worker.restart_with(QUEUES, |database| {
+        let change = "UPDATE journal SET sequence = sequence + ?";
+        database.execute(change, [by]).unwrap();
+    })
+}
+
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn an_alarm_that_fails_comes_again() {
     let mut worker = Worker::start(&SOON);
     worker.expect(201, "PUT", "/v1.0/a/q/1?ttl=0.5", b"");
-    let mut worker = worker.restart_with(QUEUES, |database| {
-        let spoil = "UPDATE journal SET sequence = sequence + 1000";
-        database.execute(spoil, []).unwrap();
-    });
+    let mut worker = renumbered(worker, 1000);
     // More often than the runtime tries by itself in that time.
     until(&mut worker, |worker| {
         let logs = worker.server.logs();
         logs.matches("an alarm is repeated after").count() >= 3
     });
     worker.expect(503, "GET", "/v1.0/a/q", b"");
-    let mut worker = worker.restart_with(QUEUES, |database| {
-        let mend = "UPDATE journal SET sequence = sequence - 1000";
-        database.execute(mend, []).unwrap();
-    });
+    let mut worker = renumbered(worker, -1000);
     until(&mut worker, |worker| in_use(worker.data.path()) == 0);
     until(&mut worker, |worker| names(worker.data.path()).is_empty());
 }
@@ -107,19 +109,13 @@ fn an_alarm_that_fails_and_cannot_be_set_again_comes_again_by_itself() {
     let mut worker = Worker::start(&SOON);
     worker.expect(201, "PUT", "/v1.0/a/q/1?ttl=0.5", b"");
     worker.config = without_alarms(folder.path());
-    let mut worker = worker.restart_with(QUEUES, |database| {
-        let spoil = "UPDATE journal SET sequence = sequence + 1000";
-        database.execute(spoil, []).unwrap();
-    });
+    let mut worker = renumbered(worker, 1000);
     // The runtime repeats what was thrown, and in the end an alarm can be set.
     until(&mut worker, |worker| {
         let logs = worker.server.logs();
         logs.matches("an alarm is repeated after").count() >= 3
     });
-    let mut worker = worker.restart_with(QUEUES, |database| {
-        let mend = "UPDATE journal SET sequence = sequence - 1000";
-        database.execute(mend, []).unwrap();
-    });
+    let mut worker = renumbered(worker, -1000);
     until(&mut worker, |worker| in_use(worker.data.path()) == 0);
 }
 
