@@ -1,78 +1,77 @@
-// What binds the module, which is all of the Worker, to the runtime. A module that has trapped is of no use
-// any more: it begins anew, and with it the objects, which come back from their storage.
-import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
+// What binds the module, which is all of the Worker, to the runtime.
+import { DurableObject } from "cloudflare:workers";
 import * as module from "./build/index.js";
+import { describe } from "./runtime.js";
 
-const state = module.__worker_init_state();
+// Where objects send what they ask each other. No client's request for it gets as far as an object.
+const ASKED = "http://object/ask";
+const NOTHING = new Uint8Array();
+const SMALL_BYTES = 16 << 10;
 
-function renew() {
-  if (!state.criticalError) return;
-  module.__wbg_reset_state();
-  state.criticalError = false;
-  state.instanceId += 1;
-}
+// A module that has trapped begins anew at the next call, and with it the objects, which come back from their
+// storage. Here it is called with nothing that would have been given to the old one.
+const renewed = () => module.__worker_init_state().instanceId;
 
-function note(error) {
-  if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
-}
+export default {
+  async fetch(request, env) {
+    try {
+      renewed();
+      return await module.fetch(request, request.url, env);
+    } catch (error) {
+      console.error(String(error));
+      return new Response("INTERNAL SERVER ERROR", { status: 500 });
+    }
+  },
+};
 
-// What runs on its own has nobody to throw to.
-addEventListener("error", (event) => note(event.error));
-
-async function guarded(act) {
-  try {
-    return await act();
-  } catch (error) {
-    note(error);
-    throw error;
-  }
-}
-
-export default class extends WorkerEntrypoint {
-  fetch(request) {
-    renew();
-    return guarded(() => module.fetch.call(this, request, this.env, this.ctx));
-  }
-}
-
-function durable(Class) {
+function durable(Class, take = (object, request) => object().fetch(request)) {
   return class extends DurableObject {
     #object = null;
     #instanceId = -1;
 
-    get #current() {
-      renew();
-      if (this.#instanceId !== state.instanceId) {
+    #current = () => {
+      const instanceId = renewed();
+      if (this.#instanceId !== instanceId) {
         this.#object = new Class(this.ctx, this.env);
-        this.#instanceId = state.instanceId;
+        this.#instanceId = instanceId;
       }
       return this.#object;
-    }
+    };
 
     fetch(request) {
-      return guarded(() => this.#current.fetch(request));
+      return take(this.#current, request);
     }
 
     alarm() {
-      return guarded(() => this.#current.alarm());
+      return this.#current().alarm();
     }
 
     webSocketMessage(socket, message) {
-      return guarded(() => this.#current.webSocketMessage(socket, message));
+      return this.#current().webSocketMessage(socket, message);
     }
 
     webSocketClose(socket, ...told) {
-      return guarded(() => this.#current.webSocketClose(socket, ...told));
+      return this.#current().webSocketClose(socket, ...told);
     }
 
     webSocketError(socket, error) {
-      return guarded(() => this.#current.webSocketError(socket, error));
+      return this.#current().webSocketError(socket, error);
     }
   };
 }
 
+// Most requests come with a small body or none. It is read here, as a task of the module costs more than all
+// else of a request.
+async function take(object, request) {
+  if (request.url === ASKED) return object().fetch(request);
+  const bytes = request.headers.get("Content-Length") ?? (request.body ? Infinity : 0);
+  let body = bytes <= SMALL_BYTES ? NOTHING : undefined;
+  if (body && bytes > 0) body = new Uint8Array(await request.arrayBuffer());
+  return new Promise((answer) => object().take(request, describe(request), body, answer));
+}
+
 export const Account = durable(module.Account);
-export const Queue = durable(module.Queue);
+export const Queue = durable(module.Queue, take);
 export const Root = durable(module.Root);
 // Always there, as it is deployed: so a build with the wire protocol can follow one without it, and go again.
 export const Gateway = module.Gateway ? durable(module.Gateway) : class extends DurableObject {};

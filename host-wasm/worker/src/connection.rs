@@ -10,7 +10,7 @@ use futures_channel::oneshot;
 use worker::js_sys::{ArrayBuffer, Promise, Uint8Array};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::worker_sys::ext::WebSocketExt as _;
-use worker::{Env, console_error, web_sys};
+use worker::{Env, web_sys};
 
 use crate::desk::shown_at_once;
 use crate::directory;
@@ -188,7 +188,7 @@ impl Connection {
         frame: &[u8],
     ) -> std::result::Result<Asked, Outcome> {
         let unknown = |error: Error| {
-            console_error!("burrow: a command cannot be passed on: {error}");
+            error.log("a command cannot be passed on:");
             Err(Failure::OutcomeUnknown)
         };
         let shown_bytes = route.shown_bytes(&*Variables::of(env).map_err(unknown)?);
@@ -285,7 +285,7 @@ impl Connection {
         let answer = answer_of(asked.answer).await;
         let Some(id) = asked.id else {
             if let Err(error) = answer {
-                console_error!("burrow: a request cannot be taken back: {error}");
+                error.log("a request cannot be taken back:");
             }
             return;
         };
@@ -300,7 +300,7 @@ impl Connection {
             }
             Ok(None) => self.answer(id, Failure::Busy),
             Err(error) => {
-                console_error!("burrow: a command has no answer: {error}");
+                error.log("a command has no answer:");
                 self.answer(id, Failure::OutcomeUnknown);
             }
         }

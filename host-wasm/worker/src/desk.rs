@@ -84,7 +84,11 @@ pub struct Room {
 #[derive(Debug)]
 pub enum Handled {
     Answered(Response),
-    Pending(Number),
+    Pending {
+        number: Number,
+        /// What it asks for may not be there yet.
+        waits: bool,
+    },
 }
 
 /// What can be said of a request now.
@@ -138,7 +142,9 @@ impl Desk {
                 Handled::Answered(plan.respond(Err(self.no_room())))
             }
             Routed::Submit(command, plan) => {
-                Handled::Pending(self.submit(now, command, Form::Response(plan)))
+                let waits = command.wait_ms() > 0;
+                let number = self.submit(now, command, Form::Response(plan));
+                Handled::Pending { number, waits }
             }
         }
     }

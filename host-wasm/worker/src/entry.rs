@@ -2,9 +2,9 @@
 
 use burrow_core::rest::{Place, place};
 use wasm_bindgen::prelude::*;
+use worker::Env;
 use worker::js_sys::Promise;
 use worker::web_sys::{Request, Response};
-use worker::{Env, console_error};
 
 use crate::directory::{self, Read};
 use crate::error::Result;
@@ -14,28 +14,39 @@ use crate::promise::promise;
 use crate::spent;
 use crate::variables::Variables;
 
-/// What the runtime calls for each request.
+/// What the runtime calls for each request, of which is told where it goes.
 #[wasm_bindgen]
 #[allow(unreachable_pub, reason = "bindings are of what is public")]
-pub fn fetch(request: Request, env: Env) -> Promise {
-    promise(async move {
-        let answered = answer(&request, &env).await;
-        answered.or_else(|error| {
-            console_error!("{error}");
-            http::text(500, "INTERNAL SERVER ERROR")
-        })
-    })
+pub fn fetch(request: Request, url: &str, env: Env) -> Promise {
+    match pass_on(&request, url, &env) {
+        Ok(Some(answer)) => answer,
+        // If something is wrong, it is told there.
+        Ok(None) | Err(_) => promise(async move { answer(&request, &env).await }),
+    }
+}
+
+/// Gives a request to its queue as it is, which most can be: what that answers is the answer.
+fn pass_on(request: &Request, url: &str, env: &Env) -> Result<Option<Promise>> {
+    let is_told_when = Variables::of(env)?.manual_clock();
+    match place(target_of(url)) {
+        Place::Queue(name) if !is_told_when => {
+            let queue = places::queue(env, &name.account, &name.queue)?;
+            Ok(Some(queue.fetch(request)))
+        }
+        _ => Ok(None),
+    }
 }
 
 async fn answer(request: &Request, env: &Env) -> Result<Response> {
     let variables = Variables::of(env)?;
-    let target = target_of(&request.url());
+    let url = request.url();
+    let target = target_of(&url);
     let end = target.bytes().position(|byte| byte == b'?');
     let path = target
         .get(..end.unwrap_or(target.len()))
         .unwrap_or_default();
     if path == "/healthz" {
-        let described = Described::of(request)?;
+        let described = Described::of(request);
         return respond(directory::health(&described.with_body(&[])));
     }
     #[cfg(feature = "wire")]
@@ -45,19 +56,12 @@ async fn answer(request: &Request, env: &Env) -> Result<Response> {
     if variables.counters && target == "/counters" {
         return http::text(200, &spent::to_json());
     }
-    let mut about = About::default();
-    let object = match place(&target) {
-        Place::Queue(name) => {
-            about.account = name.account.into_owned();
-            about.queue = name.queue.into_owned();
-            places::queue(env, &about.account, &about.queue)?
-        }
-        Place::Account(name) => {
-            about.account = name.into_owned();
-            places::account(env, &about.account)?
-        }
+    let mut about = About::of_target(target, None);
+    let object = match place(target) {
+        Place::Queue(_) => places::queue(env, &about.account, &about.queue)?,
+        Place::Account(_) => places::account(env, &about.account)?,
         Place::Root => {
-            let described = Described::of(request)?;
+            let described = Described::of(request);
             let rest = &variables.settings.rest;
             match directory::read(&described.with_body(&[]), rest) {
                 Read::Answered(response) => return respond(response),

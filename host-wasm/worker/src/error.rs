@@ -1,8 +1,6 @@
 //! What goes wrong, here or in the runtime.
 
-use std::fmt;
-
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
 use worker::js_sys;
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
@@ -12,12 +10,26 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug)]
 pub(crate) struct Error(JsValue);
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // With the name of its kind, without which many a message means nothing.
-        let told = || self.0.dyn_ref().map(js_sys::Error::to_string);
-        let text = self.0.as_string().or_else(|| told().map(String::from));
-        f.write_str(text.as_deref().unwrap_or("what was thrown is no error"))
+#[wasm_bindgen(module = "/runtime.js")]
+extern "C" {
+    fn complain(what: &str, error: &JsValue);
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// With the name of its kind, without which many a message means nothing.
+    #[wasm_bindgen(js_name = String)]
+    fn text_of(error: &JsValue) -> String;
+}
+
+impl Error {
+    /// Writes it to the log, behind what it means.
+    pub(crate) fn log(&self, what: &str) {
+        complain(what, &self.0);
+    }
+
+    pub(crate) fn text(&self) -> String {
+        text_of(&self.0)
     }
 }
 

@@ -63,7 +63,7 @@ impl Journal {
         let parts = batch.blob.len().div_ceil(PART_BYTES).max(1);
         let slots = self.rows.take(batch.sequence, parts);
         let free = self.rows.free_text();
-        transaction(&self.storage, || {
+        let write = || {
             if !self.exists {
                 execute(&self.sql, CREATE, &[])?;
             }
@@ -85,7 +85,12 @@ impl Journal {
                 execute(&self.sql, statement, &values)?;
             }
             Ok(())
-        })?;
+        };
+        // A row alone is written wholly or not at all.
+        match slots.len() {
+            1 if self.exists => write()?,
+            _ => transaction(&self.storage, write)?,
+        }
         self.exists = true;
         for range in self.rows.trim() {
             let values = [number(*range.start())?, number(*range.end())?];
@@ -118,7 +123,6 @@ impl Load for Journal {
     }
 
     fn read(&mut self, sequence: u64) -> std::result::Result<Vec<u8>, LoadError> {
-        self.blob(sequence)
-            .map_err(|error| LoadError(error.to_string()))
+        self.blob(sequence).map_err(|error| LoadError(error.text()))
     }
 }

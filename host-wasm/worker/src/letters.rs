@@ -5,8 +5,6 @@
 
 use std::rc::Rc;
 
-use worker::console_error;
-
 use crate::desk::{Desk, Letters};
 use crate::error::Result;
 use crate::object::Object;
@@ -57,9 +55,7 @@ impl Object {
         let has_alarm = self.variables().is_ok_and(|own| !own.manual_clock());
         if after_ms <= SOON_MS || !has_alarm {
             let timer = timer(self, after_ms, |object| object.forward_again.set(false));
-            if let Some(before) = self.letter_timer.replace(Some(timer)) {
-                before.abort();
-            }
+            *self.letter_timer.borrow_mut() = Some(timer);
         }
         if let Err(error) = self.arm() {
             self.fail(&error);
@@ -96,7 +92,7 @@ impl Object {
         match self.ask_to_take(&about.with_queue(queue), piece).await {
             Ok(taken) => taken,
             Err(error) => {
-                console_error!("burrow: dead letters stay for now: {error}");
+                error.log("dead letters stay for now:");
                 false
             }
         }

@@ -33,7 +33,9 @@ mod root;
 mod spent;
 mod sql;
 mod time;
+mod turns;
 mod variables;
+mod waiting;
 #[cfg(feature = "wire")]
 mod wire;
 mod work;

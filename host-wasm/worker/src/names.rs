@@ -5,7 +5,6 @@
 use std::cell::RefCell;
 
 use burrow_core::{ENTRY_BYTES, Node};
-use futures_util::lock::Mutex;
 use worker::Env;
 use worker::web_sys::{Request, Response};
 use worker::worker_sys::{DurableObjectState, SqlStorage};
@@ -15,6 +14,7 @@ use crate::error::Result;
 use crate::http::{Described, respond};
 use crate::places::{self, ADVANCE, About, Asked, IS_ALIVE, REMOVE, YES};
 use crate::sql::{execute, has_table, query, text};
+use crate::turns::Turns;
 use crate::variables::Variables;
 
 /// So many are asked at a time.
@@ -60,7 +60,7 @@ pub(crate) struct Names {
     /// One that was there when it was asked last.
     seen: RefCell<Option<String>>,
     /// Changes of the list are made one after the other.
-    line: Mutex<()>,
+    line: Turns,
 }
 
 impl Names {
@@ -69,7 +69,7 @@ impl Names {
             sql: state.storage()?.sql(),
             read: RefCell::new(None),
             seen: RefCell::new(None),
-            line: Mutex::new(()),
+            line: Turns::default(),
         })
     }
 
@@ -89,7 +89,7 @@ impl Names {
 
     /// Adds a name. Before the first, `root` is told.
     pub(crate) async fn add(&self, name: &str, root: Option<&Below<'_>>) -> Result<()> {
-        let _turn = self.line.lock().await;
+        let _turn = self.line.line_up().turn().await;
         let names = self.all()?;
         if names.iter().any(|known| known == name) {
             return Ok(());
@@ -106,7 +106,7 @@ impl Names {
 
     /// Takes a name off. When none is left, `root` is told.
     pub(crate) async fn drop(&self, name: &str, root: Option<&Below<'_>>) -> Result<()> {
-        let _turn = self.line.lock().await;
+        let _turn = self.line.line_up().turn().await;
         if !self.all()?.iter().any(|known| known == name) {
             return Ok(());
         }
@@ -123,7 +123,7 @@ impl Names {
     pub(crate) async fn list(&self, below: &Below<'_>, request: &Request) -> Result<Response> {
         let settings = &Variables::of(below.env)?.settings;
         let rest = &settings.rest;
-        let described = Described::of(request)?;
+        let described = Described::of(request);
         let wanted = match directory::read(&described.with_body(&[]), rest) {
             Read::Answered(response) => return respond(response),
             Read::Wanted(wanted) => wanted,

@@ -7,22 +7,23 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use burrow_core::{QueueName, Timestamp, rest};
+use burrow_core::{QueueName, Timestamp};
 use futures_channel::oneshot;
-use futures_util::future::AbortHandle;
-use futures_util::lock::Mutex;
+use worker::Env;
 use worker::js_sys::Object as Options;
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::worker_sys::{DurableObjectState, DurableObjectStorage};
-use worker::{Date, Env, console_error};
 
-use crate::desk::{Desk, Number, Outcome};
+use crate::desk::Desk;
 use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::memory::{MESSAGES_BELOW, in_use};
 use crate::places::{self, About};
 use crate::sql::{Row, execute, has_table, number, query, text, whole};
+use crate::time::{Timer, system_ms};
+use crate::turns::Turns;
 use crate::variables::{Variables, random_seed};
+use crate::waiting::Waiting;
 use crate::work::Delivery;
 
 /// The longest name that there is.
@@ -30,24 +31,6 @@ pub(crate) const MAX_NAME_BYTES: usize = 255;
 /// In place of the blob after which nothing has happened: the object is about to leave, and its
 /// account may have forgotten it already.
 const LEAVING: f64 = -1.0;
-
-/// What names a request, also across restores.
-pub(crate) type Key = (u64, Number);
-
-/// What a waiting request is told.
-#[derive(Debug)]
-pub(crate) enum Told {
-    Response(rest::Response),
-    #[cfg_attr(
-        not(feature = "wire"),
-        expect(dead_code, reason = "only gateways ask for it")
-    )]
-    Outcome(Outcome),
-    /// What another object asked for was done, or not.
-    Done(bool),
-    /// The client has left.
-    Left,
-}
 
 thread_local! {
     /// The objects of this isolate that have a node, or had one, in the order in which they got it.
@@ -80,19 +63,23 @@ pub(crate) struct Object {
     pub(crate) env: Env,
     pub(crate) held: RefCell<Option<Held>>,
     last_epoch: Cell<u64>,
-    opening: Mutex<()>,
+    opening: Turns,
     /// It has told its account of itself, and the account has not forgotten it since.
     is_registered: Cell<bool>,
     /// It has something stored.
     pub(crate) is_stored: Cell<bool>,
-    /// Who waits for the outcome of a request, few enough to be searched. What is dropped here is told
-    /// that it is unknown.
-    pub(crate) pending: RefCell<Vec<(Key, oneshot::Sender<Told>)>>,
+    /// Who waits for the outcome of a request, few enough to be searched.
+    pub(crate) pending: RefCell<Vec<Waiting>>,
     pub(crate) has_work: Cell<bool>,
     pub(crate) is_working: Cell<bool>,
     /// Who waits until all work is done.
     pub(crate) until_done: RefCell<Vec<oneshot::Sender<()>>>,
-    pub(crate) timer: RefCell<Option<AbortHandle>>,
+    /// What is decided next.
+    pub(crate) work_timer: RefCell<Option<Timer>>,
+    /// When the next thing becomes due.
+    pub(crate) timer: RefCell<Option<Timer>>,
+    /// When an alarm is set that could not be set.
+    pub(crate) alarm_timer: RefCell<Option<Timer>>,
     pub(crate) alarm_at_ms: Cell<Option<u64>>,
     /// Dead letters are being sent.
     pub(crate) is_forwarding: Cell<bool>,
@@ -101,7 +88,7 @@ pub(crate) struct Object {
     /// They did not arrive, and are sent again after so long.
     pub(crate) forward_again: Cell<bool>,
     pub(crate) again_ms: Cell<u64>,
-    pub(crate) letter_timer: RefCell<Option<AbortHandle>>,
+    pub(crate) letter_timer: RefCell<Option<Timer>>,
 }
 
 /// The node, as long as it is what is stored.
@@ -123,7 +110,12 @@ impl Held {
             let told = Timestamp::from_millis(told_ms.unwrap_or(0));
             return told.max(self.desk.node().now());
         }
-        Timestamp::from_millis(Date::now().as_millis().saturating_add(self.lag_ms))
+        Timestamp::from_millis(system_ms().saturating_add(self.lag_ms))
+    }
+
+    /// With which nothing can be stored.
+    fn has_long_name(&self) -> bool {
+        self.account.len().max(self.queue.len()) > MAX_NAME_BYTES
     }
 
     pub(crate) fn about(&self) -> About {
@@ -142,14 +134,16 @@ impl Object {
             env,
             held: RefCell::new(None),
             last_epoch: Cell::new(0),
-            opening: Mutex::new(()),
+            opening: Turns::default(),
             is_registered: Cell::new(false),
             is_stored: Cell::new(false),
             pending: RefCell::new(Vec::new()),
             has_work: Cell::new(false),
             is_working: Cell::new(false),
             until_done: RefCell::new(Vec::new()),
+            work_timer: RefCell::new(None),
             timer: RefCell::new(None),
+            alarm_timer: RefCell::new(None),
             alarm_at_ms: Cell::new(None),
             is_forwarding: Cell::new(false),
             behind_letters: RefCell::new(Vec::new()),
@@ -165,6 +159,13 @@ impl Object {
 
     pub(crate) fn variables(&self) -> Result<Rc<Variables>> {
         Variables::of(&self.env)
+    }
+
+    /// True if [`ready`](Self::ready) has nothing to do.
+    pub(crate) fn is_ready(&self, creates: bool) -> bool {
+        let held = self.held.borrow();
+        let Some(held) = &*held else { return false };
+        !creates || self.is_registered.get() || held.has_long_name()
     }
 
     /// Waits until the node is there and, if what is to be done may create the queue, its account knows
@@ -195,13 +196,6 @@ impl Object {
         Some(result)
     }
 
-    /// Takes the one who waits for the outcome of a request.
-    pub(crate) fn take_pending(&self, key: Key) -> Option<oneshot::Sender<Told>> {
-        let mut pending = self.pending.borrow_mut();
-        let place = pending.iter().position(|(own, _)| *own == key)?;
-        Some(pending.swap_remove(place).1)
-    }
-
     /// The number of the node that is there.
     pub(crate) fn epoch(&self) -> Option<u64> {
         self.held.borrow().as_ref().map(|held| held.epoch)
@@ -212,7 +206,7 @@ impl Object {
         if self.held.borrow().is_some() {
             return Ok(());
         }
-        let _turn = self.opening.lock().await;
+        let _turn = self.opening.line_up().turn().await;
         if self.held.borrow().is_some() {
             return Ok(());
         }
@@ -273,11 +267,7 @@ impl Object {
     fn restore(&self, mut journal: Journal, account: String, queue: String) -> Result<Held> {
         let variables = self.variables()?;
         let manual_clock = variables.manual_clock();
-        let now_ms = if manual_clock {
-            0
-        } else {
-            Date::now().as_millis()
-        };
+        let now_ms = if manual_clock { 0 } else { system_ms() };
         let name = QueueName {
             account: account.as_str().into(),
             queue: queue.as_str().into(),
@@ -304,12 +294,11 @@ impl Object {
         let Some(about) = self.held.borrow().as_ref().map(Held::about) else {
             return Ok(());
         };
-        let is_too_long = |name: &str| name.len() > MAX_NAME_BYTES;
-        if self.is_registered.get() || is_too_long(&about.account) || is_too_long(&about.queue) {
+        if self.is_ready(true) {
             return Ok(());
         }
         // Not while it leaves.
-        let _turn = self.opening.lock().await;
+        let _turn = self.opening.line_up().turn().await;
         if self.is_registered.get() || self.held.borrow().is_none() {
             return Ok(());
         }
@@ -344,9 +333,10 @@ impl Object {
             _ => return Ok(()),
         };
         // While there is a node, nobody makes one.
-        let Some(_turn) = self.opening.try_lock() else {
+        if !self.opening.are_over() {
             return Ok(());
-        };
+        }
+        let _turn = self.opening.line_up().turn().await;
         let sql = self.storage()?.sql();
         execute(&sql, "UPDATE queue SET idle_at = ?", &[LEAVING.into()])?;
         *self.held.borrow_mut() = None;
@@ -373,7 +363,7 @@ impl Object {
     /// The node is not what is stored: it comes back from the journal. What was asked has an
     /// unknown outcome.
     pub(crate) fn fail(&self, error: &Error) {
-        console_error!("burrow: restoring a queue after {error}");
+        error.log("restoring a queue after");
         *self.held.borrow_mut() = None;
         self.pending.borrow_mut().clear();
     }

@@ -1,9 +1,11 @@
 //! Which object has what, and what objects ask each other.
 
-use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
+
+use burrow_core::rest;
 use wasm_bindgen::prelude::*;
 use worker::Env;
-use worker::js_sys::{Promise, Reflect, Uint8Array, encode_uri_component};
+use worker::js_sys::{Promise, Uint8Array, decode_uri_component, encode_uri_component};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::{Headers, Request, RequestInit, Response};
 use worker::worker_sys::DurableObjectNamespace;
@@ -22,8 +24,10 @@ pub(crate) const CALLER: &str = "Burrow-Caller";
 /// How long the answer to it is, which the runtime does not tell.
 #[cfg(feature = "wire")]
 pub(crate) const BYTES: &str = "Burrow-Bytes";
-/// What one object asks another. Clients' requests are freed of it.
+/// What one object asks another. Clients' requests are freed of it,
 pub(crate) const ASK: &str = "Burrow-Ask";
+/// unless they go to a queue, and so not here, which the script that hands requests over looks at.
+const ASKED: &str = "http://object/ask";
 
 /// What is asked of all objects, from the directories down to the queues.
 pub(crate) const IS_ALIVE: &str = "is-alive";
@@ -44,16 +48,30 @@ impl About {
     pub(crate) fn of(headers: &Headers) -> Result<Self> {
         let name = |header| -> Result<String> {
             let encoded = headers.get(header)?.unwrap_or_default();
-            let name = percent_decode_str(&encoded).decode_utf8();
-            Ok(name
-                .map_err(|_| Error::from("a name is no text"))?
-                .into_owned())
+            Ok(String::from(decode_uri_component(&encoded)?))
         };
         Ok(Self {
             account: name(ACCOUNT)?,
             queue: name(QUEUE)?,
             now_ms: headers.get(NOW)?.and_then(|now| now.parse().ok()),
         })
+    }
+
+    /// The same by what a client has asked for.
+    pub(crate) fn of_target(target: &str, now_ms: Option<u64>) -> Self {
+        let mut about = Self {
+            now_ms,
+            ..Self::default()
+        };
+        match rest::place(target) {
+            rest::Place::Queue(name) => {
+                about.account = name.account.into_owned();
+                about.queue = name.queue.into_owned();
+            }
+            rest::Place::Account(name) => about.account = name.into_owned(),
+            rest::Place::Root => {}
+        }
+        about
     }
 
     pub(crate) fn write_to(&self, headers: &Headers) -> Result<()> {
@@ -84,26 +102,29 @@ impl About {
 }
 
 pub(crate) fn root(env: &Env) -> Result<Place> {
-    named(env, "ROOT", "root")
+    named(bindings(env).root(), "ROOT", "root")
 }
 
 pub(crate) fn account(env: &Env, account: &str) -> Result<Place> {
-    named(env, "ACCOUNTS", &encode(account))
+    named(bindings(env).accounts(), "ACCOUNTS", &encode(account))
 }
 
 pub(crate) fn queue(env: &Env, account: &str, queue: &str) -> Result<Place> {
     let name = format!("{}/{}", encode(account), encode(queue));
-    named(env, "QUEUES", &name)
+    named(bindings(env).queues(), "QUEUES", &name)
 }
 
 /// One of the objects that hold WebSockets. Which one makes no difference.
 #[cfg(feature = "wire")]
 pub(crate) fn gateway(env: &Env, number: u32) -> Result<Place> {
-    named(env, "GATEWAYS", &number.to_string())
+    named(bindings(env).gateways(), "GATEWAYS", &number.to_string())
 }
 
-fn named(env: &Env, binding: &str, name: &str) -> Result<Place> {
-    let namespace = Reflect::get(env, &binding.into())?;
+fn bindings(env: &Env) -> &Bindings {
+    env.unchecked_ref()
+}
+
+fn named(namespace: JsValue, binding: &str, name: &str) -> Result<Place> {
     if !namespace.is_object() {
         return Err(Error::from(format!("there is no binding {binding}")));
     }
@@ -113,11 +134,27 @@ fn named(env: &Env, binding: &str, name: &str) -> Result<Place> {
 
 #[wasm_bindgen]
 extern "C" {
+    /// The environment's, which are there if the configuration is right.
+    type Bindings;
+
+    #[wasm_bindgen(method, getter, js_name = ROOT)]
+    fn root(this: &Bindings) -> JsValue;
+
+    #[wasm_bindgen(method, getter, js_name = ACCOUNTS)]
+    fn accounts(this: &Bindings) -> JsValue;
+
+    #[wasm_bindgen(method, getter, js_name = QUEUES)]
+    fn queues(this: &Bindings) -> JsValue;
+
+    #[cfg(feature = "wire")]
+    #[wasm_bindgen(method, getter, js_name = GATEWAYS)]
+    fn gateways(this: &Bindings) -> JsValue;
+
     /// An object that can be spoken to. What it answers is passed on as it is.
     pub(crate) type Place;
 
     #[wasm_bindgen(method)]
-    fn fetch(this: &Place, request: &Request) -> Promise;
+    pub(crate) fn fetch(this: &Place, request: &Request) -> Promise;
 }
 
 impl Place {
@@ -160,7 +197,7 @@ impl Place {
         if !body.is_empty() {
             init.set_body_opt_u8_array(Some(&Uint8Array::from(body)));
         }
-        let request = Request::new_with_str_and_init("http://object/", &init)?;
+        let request = Request::new_with_str_and_init(ASKED, &init)?;
         Ok(self.fetch(&request))
     }
 
@@ -189,11 +226,15 @@ impl Asked {
 pub(crate) fn tell(answer: Result<String>) -> Result<Response> {
     match answer {
         Ok(text) => http::text(200, &text),
-        Err(error) => http::text(500, &error.to_string()),
+        Err(error) => http::text(500, &error.text()),
     }
 }
 
 /// Objects are known by names that are encoded so, as are names in headers.
-fn encode(name: &str) -> String {
-    encode_uri_component(name).into()
+fn encode(name: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    match name.bytes().all(is_plain) {
+        true => name.into(),
+        false => String::from(encode_uri_component(name)).into(),
+    }
 }

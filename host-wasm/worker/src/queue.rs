@@ -3,30 +3,26 @@
 use std::rc::Rc;
 
 use burrow_core::rest;
-use futures_channel::oneshot;
-use futures_util::future::{Either, select};
 use wasm_bindgen::prelude::*;
-use worker::js_sys::Promise;
-use worker::web_sys::{AbortSignal, Request, Response};
+use worker::Env;
+use worker::js_sys::{Function, Promise};
+use worker::web_sys::{Request, Response};
 use worker::worker_sys::DurableObjectState;
-use worker::{Env, console_error};
 
 use crate::desk::{Desk, Handled, Room};
 use crate::error::{Error, Result};
-use crate::http::{self, Body, Described, read_body, respond};
+use crate::http::{self, Body, Described, lend, read_body};
 use crate::memory::{Lent, MESSAGES_BELOW, REQUESTS_BELOW, in_use, reserve};
 use crate::names::Contents;
-use crate::object::{Held, Key, Object, Told, make_room};
+use crate::object::{Held, Object, make_room};
 use crate::places::{self, ADVANCE, ASK, About, IS_ALIVE, REMOVE};
-use crate::promise::promise;
-use crate::spent;
+use crate::promise::{promise, spawn};
+use crate::waiting::{Client, Told};
 #[cfg(feature = "wire")]
 use crate::wire::{self, Calls};
 
 /// What is shown is there as a list, with room to grow, as a body, likewise, and as the runtime has it.
 const ANSWERS_OF_AN_ANSWER: usize = 5;
-/// The client has closed the request. Nobody reads it.
-const LEFT: u16 = 499;
 
 /// See the [module](self).
 #[wasm_bindgen]
@@ -43,9 +39,30 @@ impl Queue {
         }))
     }
 
+    /// Takes a request of a client. The response, or a promise of it, goes to `answer`. A small body is there
+    /// already, any other is to be read.
+    pub fn take(
+        &self,
+        request: Request,
+        described: String,
+        body: Option<Vec<u8>>,
+        answer: Function,
+    ) {
+        let described = Described::from_lines(described);
+        let client = Client::new(answer);
+        let object = &self.0.object;
+        if let Some(body) = body {
+            let lent = lend(body.len());
+            return object.take(request, described, body, lent, client);
+        }
+        let object = object.clone();
+        spawn(async move { object.receive(request, described, client).await });
+    }
+
+    /// What another object asks.
     pub fn fetch(&self, request: Request) -> Promise {
         let own = self.0.clone();
-        promise(async move { own.fetch(request).await })
+        promise(async move { own.asked(&request).await })
     }
 
     pub fn alarm(&self) -> Promise {
@@ -61,37 +78,120 @@ struct Own {
 }
 
 impl Own {
-    async fn fetch(&self, request: Request) -> Result<Response> {
+    async fn asked(&self, request: &Request) -> Result<Response> {
         let object = &self.object;
         let about = About::of(&request.headers())?;
-        if let Some(question) = request.headers().get(ASK)? {
-            return match question.as_str() {
-                #[cfg(feature = "wire")]
-                wire::COMMAND => self.calls.carry_out(object, &about, &request).await,
-                #[cfg(feature = "wire")]
-                wire::CANCEL => self.calls.cancel(object, &request).await,
-                _ => places::tell(asked(object, &question, &about, &request).await),
+        let question = request.headers().get(ASK)?.unwrap_or_default();
+        match question.as_str() {
+            #[cfg(feature = "wire")]
+            wire::COMMAND => self.calls.carry_out(object, &about, request).await,
+            #[cfg(feature = "wire")]
+            wire::CANCEL => self.calls.cancel(object, request).await,
+            _ => places::tell(asked(object, &question, &about, request).await),
+        }
+    }
+}
+
+/// A request of a client with its body, and what that counts for.
+struct Asked {
+    request: Request,
+    described: Described,
+    now_ms: Option<u64>,
+    body: Vec<u8>,
+    lent: [Lent; 2],
+}
+
+impl Object {
+    async fn receive(self: &Rc<Self>, request: Request, described: Described, client: Client) {
+        let read = async {
+            let room_bytes = match described.is_put() {
+                true => MESSAGES_BELOW,
+                false => REQUESTS_BELOW,
             };
-        }
-        let maximum_bytes = object.variables()?.max_request_bytes;
-        if object.epoch().is_none() && !make_room() {
-            return respond(rest::Response::no_room());
-        }
-        let room_bytes = match Described::is_put(&request) {
-            true => MESSAGES_BELOW,
-            false => REQUESTS_BELOW,
+            let maximum_bytes = self.variables()?.max_request_bytes;
+            read_body(&request, maximum_bytes, room_bytes).await
         };
-        let (body, _lent) = match read_body(&request, maximum_bytes, room_bytes).await? {
-            Body::Whole(body, lent) => (body, lent),
-            Body::TooLarge => return respond(rest::Response::body_too_large(maximum_bytes)),
-            Body::NoRoom => return respond(rest::Response::no_room()),
+        match read.await {
+            Ok(Body::Whole(body, lent)) => self.take(request, described, body, lent, client),
+            Ok(Body::TooLarge(maximum_bytes)) => {
+                client.tell(Told::Response(rest::Response::body_too_large(
+                    maximum_bytes,
+                )));
+            }
+            Ok(Body::NoRoom) => client.tell(Told::Response(rest::Response::no_room())),
+            Err(error) => client.answer(Err(error)),
+        }
+    }
+
+    fn take(
+        self: &Rc<Self>,
+        request: Request,
+        described: Described,
+        body: Vec<u8>,
+        lent: [Lent; 2],
+        client: Client,
+    ) {
+        let variables = match self.variables() {
+            Ok(variables) => variables,
+            Err(error) => return client.answer(Err(error)),
         };
-        answer(object, &about, &request, &body)
-            .await
-            .unwrap_or_else(|error| {
-                object.fail(&error);
-                respond(rest::Response::outcome_unknown())
-            })
+        let maximum_bytes = variables.max_request_bytes;
+        if body.len() as u64 > maximum_bytes {
+            return client.tell(Told::Response(rest::Response::body_too_large(
+                maximum_bytes,
+            )));
+        }
+        if self.epoch().is_none() && !make_room() {
+            return client.tell(Told::Response(rest::Response::no_room()));
+        }
+        let is_manual = variables.manual_clock();
+        let creates = described.is_put() || is_manual;
+        let told = is_manual.then(|| About::of(&request.headers()));
+        let asked = Asked {
+            now_ms: told.and_then(|about| about.ok()?.now_ms),
+            request,
+            described,
+            body,
+            lent,
+        };
+        if self.is_ready(creates) {
+            return self.submit(asked, client);
+        }
+        let object = self.clone();
+        spawn(async move {
+            let about = About::of_target(asked.described.target(), asked.now_ms);
+            match object.ready(&about, creates).await {
+                Ok(()) => object.submit(asked, client),
+                Err(error) => object.fail(&error),
+            }
+        });
+    }
+
+    fn submit(self: &Rc<Self>, asked: Asked, client: Client) {
+        let submitted = self.variables().and_then(|variables| {
+            let max_answer_bytes = variables.settings.node.limits.max_answer_bytes;
+            let request = asked.described.with_body(&asked.body);
+            let handled = self.now(asked.now_ms, |held, now| {
+                within_room(held, max_answer_bytes, |desk, room| {
+                    desk.handle(now, &request, room)
+                })
+            });
+            Ok(handled.ok_or("the queue is gone")?)
+        });
+        let [outside, inside] = asked.lent;
+        match submitted {
+            Ok((_, Handled::Answered(response), _)) => client.tell(Told::Response(response)),
+            Ok((epoch, Handled::Pending { number, waits }, reserved)) => {
+                // What does not wait is answered before anybody has left.
+                let leaves = waits.then(|| asked.request.signal());
+                let lent = [outside, inside, reserved];
+                let added = self.tell_client((epoch, number), client, leaves, lent);
+                if let Err(error) = added {
+                    self.fail(&error);
+                }
+            }
+            Err(error) => self.fail(&error),
+        }
     }
 }
 
@@ -99,7 +199,7 @@ async fn alarm(object: &Rc<Object>) -> Result<()> {
     object.alarm_at_ms.set(None);
     let woken = wake(object).await;
     if let Err(error) = &woken {
-        console_error!("burrow: an alarm is repeated after {error}");
+        error.log("an alarm is repeated after");
     }
     if woken.is_err() || object.epoch().is_none() && object.is_stored.get() {
         object.set_alarm_again().await?;
@@ -117,35 +217,6 @@ async fn wake(object: &Rc<Object>) -> Result<()> {
         object.leave_if_idle().await?;
     }
     Ok(())
-}
-
-/// The answer to a client. An error says that the node cannot be relied on.
-async fn answer(
-    object: &Rc<Object>,
-    about: &About,
-    request: &Request,
-    body: &[u8],
-) -> Result<Result<Response>> {
-    let described = Described::of(request)?;
-    let creates = Described::is_put(request) || object.variables()?.manual_clock();
-    let max_answer_bytes = object.variables()?.settings.node.limits.max_answer_bytes;
-    object.ready(about, creates).await?;
-    let handled = object.now(about.now_ms, |held, now| {
-        within_room(held, max_answer_bytes, |desk, room| {
-            desk.handle(now, &described.with_body(body), room)
-        })
-    });
-    let (epoch, number, _reserved) = match handled.ok_or("the queue is gone")? {
-        (_, Handled::Answered(response), _) => return Ok(respond(response)),
-        (epoch, Handled::Pending(number), reserved) => (epoch, number, reserved),
-    };
-    let leaving = Leaving::of(request.signal())?;
-    let told = expect(object, (epoch, number), Some(leaving)).await;
-    Ok(match told {
-        Some(Told::Response(response)) => respond(response),
-        Some(Told::Outcome(_) | Told::Done(_) | Told::Left) => http::text(LEFT, ""),
-        None => respond(rest::Response::outcome_unknown()),
-    })
 }
 
 /// Tells the desk what there is room for, and speaks for what becomes of that. Gives also the epoch.
@@ -212,73 +283,9 @@ async fn take(object: &Rc<Object>, about: &About, piece: &[u8]) -> Result<String
     let Some(key) = imported.flatten() else {
         return Ok(false.to_string());
     };
-    let told = expect(object, key, None);
+    let told = object.expect(key, None)?;
     if let Err(error) = object.settle() {
         object.fail(&error);
     }
     Ok(matches!(told.await, Some(Told::Done(true))).to_string())
-}
-
-/// Waits until something can be said of a request: nothing if the node was lost. If the client leaves
-/// before, its request is cancelled.
-pub(crate) fn expect(
-    object: &Rc<Object>,
-    key: Key,
-    leaving: Option<Leaving>,
-) -> impl Future<Output = Option<Told>> {
-    let (sender, told) = oneshot::channel();
-    object.pending.borrow_mut().push((key, sender));
-    let waiting = spent::wait();
-    let object = object.clone();
-    async move {
-        let _waiting = waiting;
-        let Some(mut leaving) = leaving else {
-            return told.await.ok();
-        };
-        if let Either::Left((told, _)) = select(told, &mut leaving.heard).await {
-            return told.ok();
-        }
-        object.take_pending(key);
-        object.cancel(key);
-        Some(Told::Left)
-    }
-}
-
-/// Hears that the client leaves, for as long as it is kept.
-pub(crate) struct Leaving {
-    signal: AbortSignal,
-    heard: oneshot::Receiver<()>,
-    listener: Closure<dyn FnMut()>,
-}
-
-impl Leaving {
-    pub(crate) fn of(signal: AbortSignal) -> Result<Self> {
-        let (sender, heard) = oneshot::channel();
-        let mut sender = Some(sender);
-        let mut leave = move || {
-            if let Some(sender) = sender.take() {
-                // Whoever is answered already does not hear it.
-                sender.send(()).ok();
-            }
-        };
-        if signal.aborted() {
-            leave();
-        }
-        let listener = Closure::new(leave);
-        signal.add_event_listener_with_callback("abort", listener.as_ref().unchecked_ref())?;
-        Ok(Self {
-            signal,
-            heard,
-            listener,
-        })
-    }
-}
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        let listener = self.listener.as_ref().unchecked_ref();
-        self.signal
-            .remove_event_listener_with_callback("abort", listener)
-            .ok();
-    }
 }

@@ -76,7 +76,7 @@ impl Directory {
     }
 
     async fn answer(&self, request: &Request, about: &About) -> Result<Response> {
-        let described = Described::of(request)?;
+        let described = Described::of(request);
         let rest = &Variables::of(&self.env)?.settings.rest;
         let mut below = self.below(about);
         if let Routed::Clock(clock) = route(&described.with_body(&[]), rest) {

@@ -2,13 +2,10 @@
 //! the object's alarm.
 
 use std::rc::Rc;
-use std::time::Duration;
 
-use futures_util::future::{AbortHandle, abortable};
-use wasm_bindgen::JsValue;
-use worker::js_sys::{Date, Object as Options};
+use wasm_bindgen::prelude::*;
+use worker::js_sys::{Date, Promise};
 use worker::wasm_bindgen_futures::JsFuture;
-use worker::{Delay, console_error};
 
 use crate::error::Result;
 use crate::object::Object;
@@ -47,9 +44,7 @@ impl Object {
             let timer = timer(self, left_ms, |object| {
                 object.now(None, |held, now| held.desk.handle_deadline(now));
             });
-            if let Some(before) = self.timer.replace(Some(timer)) {
-                before.abort();
-            }
+            *self.timer.borrow_mut() = Some(timer);
         }
         // The deadline is that of claims that are not stored yet. If the object falls asleep they are lost,
         // and once they are stored, this is called again.
@@ -67,9 +62,10 @@ impl Object {
             let object = self.clone();
             spawn(async move {
                 if let Err(error) = object.set_alarm(at_ms).await {
-                    console_error!("burrow: no alarm is set: {error}");
+                    error.log("no alarm is set:");
                     // There may be no other request that would.
-                    timer(&object, AGAIN_MS, |_| {});
+                    let timer = timer(&object, AGAIN_MS, |_| {});
+                    *object.alarm_timer.borrow_mut() = Some(timer);
                 }
             });
         }
@@ -79,16 +75,16 @@ impl Object {
     /// Has the alarm come after a while, as what it came for did not work.
     pub(crate) async fn set_alarm_again(&self) -> Result<()> {
         let slack_ms = self.variables()?.alarm_slack_ms;
-        self.set_alarm(Date::now() as u64 + slack_ms).await
+        self.set_alarm(system_ms() + slack_ms).await
     }
 
     async fn set_alarm(&self, at_ms: u64) -> Result<()> {
         self.alarm_at_ms.set(Some(at_ms));
         spent::count_alarm();
         let set: Result<()> = async {
-            let at = Date::new(&JsValue::from_f64(at_ms as f64));
-            let set = self.storage()?.set_alarm(at, Options::new())?;
-            JsFuture::from(set).await?;
+            let storage = self.storage()?;
+            let alarms: &Alarms = storage.unchecked_ref();
+            JsFuture::from(alarms.set_alarm(at_ms as f64)?).await?;
             Ok(())
         }
         .await;
@@ -100,23 +96,60 @@ impl Object {
     }
 }
 
-/// Does something after a while. The timer keeps no object: one that was evicted has none.
-pub(crate) fn timer(
-    object: &Rc<Object>,
-    after_ms: u64,
-    act: impl FnOnce(&Rc<Object>) + 'static,
-) -> AbortHandle {
-    let object = Rc::downgrade(object);
-    let delay = Delay::from(Duration::from_millis(after_ms.min(TIMER_MS)));
-    let (timer, handle) = abortable(async move {
-        delay.await;
-        if let Some(object) = object.upgrade() {
-            act(&object);
-            object.kick();
+/// The runtime's clock.
+pub(crate) fn system_ms() -> u64 {
+    Date::now() as u64
+}
+
+#[wasm_bindgen(module = "/runtime.js")]
+extern "C" {
+    fn later(act: &JsValue, after_ms: f64) -> JsValue;
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A storage, which takes the instant of an alarm as a number, too.
+    type Alarms;
+
+    #[wasm_bindgen(method, catch, js_name = setAlarm)]
+    fn set_alarm(this: &Alarms, at_ms: f64) -> std::result::Result<Promise, JsValue>;
+
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn clear_timeout(timer: &JsValue);
+}
+
+/// Something that happens after a while, unless this is dropped before. It may be dropped by what happens.
+pub(crate) struct Timer {
+    id: JsValue,
+    _act: Closure<dyn FnMut()>,
+}
+
+impl Timer {
+    pub(crate) fn new(after_ms: u64, act: Box<dyn FnMut()>) -> Self {
+        let act = Closure::wrap(act);
+        Self {
+            id: later(act.as_ref(), after_ms.min(TIMER_MS) as f64),
+            _act: act,
         }
-    });
-    spawn(async move {
-        timer.await.ok();
-    });
-    handle
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        clear_timeout(&self.id);
+    }
+}
+
+/// Does something to an object after a while. The timer keeps no object: one that was evicted has none.
+pub(crate) fn timer(object: &Rc<Object>, after_ms: u64, act: fn(&Rc<Object>)) -> Timer {
+    let object = Rc::downgrade(object);
+    Timer::new(
+        after_ms,
+        Box::new(move || {
+            if let Some(object) = object.upgrade() {
+                act(&object);
+                object.kick();
+            }
+        }),
+    )
 }

@@ -6,19 +6,19 @@ use std::rc::Rc;
 
 use burrow_core::wire::{Decoder, Failure, Request as Asked, decode_request, encode_outcome};
 use burrow_core::{Command, Reply};
-use futures_channel::oneshot;
-use worker::console_error;
-use worker::web_sys::{Headers, Request, Response, ResponseInit};
+use worker::web_sys::{Request, Response};
 
 use crate::directory;
 use crate::error::{Error, Result};
 use crate::http::{self, Body, read_body, with_body};
 use crate::memory::REQUESTS_BELOW;
 use crate::names::{Below, Names};
-use crate::object::{Key, Object, Told, make_room};
+use crate::object::{Object, make_room};
 use crate::places::{About, BYTES, CALLER};
-use crate::queue::{Leaving, expect, within_room};
+use crate::queue::within_room;
+use crate::turns::Turns;
 use crate::variables::Variables;
+use crate::waiting::{Key, Told};
 
 /// What a gateway asks: to carry out the command in the body,
 pub(crate) const COMMAND: &str = "command";
@@ -31,20 +31,13 @@ pub(crate) const NO_ROOM: u16 = 429;
 /// The commands that gateways have asked a queue for.
 #[derive(Default)]
 pub(crate) struct Calls {
-    /// Tells that the command before has reached the node.
-    before: RefCell<Option<oneshot::Receiver<()>>>,
+    /// Commands are carried out in the order in which they came, however long their bodies take.
+    turns: Turns,
     /// Those that are not answered, few enough to be searched.
     waiting: RefCell<Vec<(String, Key)>>,
 }
 
 impl Calls {
-    /// A place behind all that came before, so that commands are carried out in the order in which
-    /// they came, however long their bodies take. It is given up by dropping the sender.
-    fn queue_up(&self) -> (Option<oneshot::Receiver<()>>, oneshot::Sender<()>) {
-        let (turn, next) = oneshot::channel();
-        (self.before.replace(Some(next)), turn)
-    }
-
     /// Carries a command out.
     pub(crate) async fn carry_out(
         &self,
@@ -52,14 +45,11 @@ impl Calls {
         about: &About,
         request: &Request,
     ) -> Result<Response> {
-        let (before, turn) = self.queue_up();
+        let in_line = self.turns.line_up();
         let caller = request.headers().get(CALLER)?.unwrap_or_default();
-        let leaving = Leaving::of(request.signal())?;
         let has_room = object.epoch().is_some() || make_room();
         let frame = read_body(request, u64::MAX, REQUESTS_BELOW).await;
-        if let Some(before) = before {
-            before.await.ok();
-        }
+        let turn = in_line.turn().await;
         let (frame, _lent) = match frame? {
             Body::Whole(frame, lent) if has_room => (frame, lent),
             _ => return http::text(NO_ROOM, "No room"),
@@ -82,8 +72,8 @@ impl Calls {
             Some((_, Err(refusal), _)) => return answer(id, Err(refusal.into())),
             None => return answer(id, Err(Failure::OutcomeUnknown)),
         };
+        let told = object.expect(key, Some(request.signal()))?;
         self.waiting.borrow_mut().push((caller, key));
-        let told = expect(object, key, Some(leaving));
         drop(turn);
         let told = told.await;
         self.waiting.borrow_mut().retain(|(_, own)| *own != key);
@@ -98,19 +88,16 @@ impl Calls {
     /// Takes back what a caller has asked for, which is answered so. What is decided already stands, and its
     /// answer comes, even if it waits until letters have arrived.
     pub(crate) async fn cancel(&self, object: &Rc<Object>, request: &Request) -> Result<Response> {
-        let (before, turn) = self.queue_up();
+        let in_line = self.turns.line_up();
         let caller = request.headers().get(CALLER)?.unwrap_or_default();
-        if let Some(before) = before {
-            before.await.ok();
-        }
-        drop(turn);
+        drop(in_line.turn().await);
         let waiting = self.waiting.borrow();
         let found = waiting.iter().find(|(own, _)| *own == caller);
         if let Some((_, key)) = found
             && object.cancel(*key)
-            && let Some(sender) = object.take_pending(*key)
+            && let Some(waiting) = object.take_pending(*key)
         {
-            sender.send(Told::Left).ok();
+            waiting.tell(Told::Left);
         }
         Ok(Response::new()?)
     }
@@ -132,7 +119,7 @@ pub(crate) async fn list(names: &Names, below: &Below<'_>, request: &Request) ->
             directory::carry_out(command, most_bytes, exists, found).map_err(Failure::from)
         }
         Err(error) => {
-            console_error!("burrow: a directory cannot tell: {error}");
+            error.log("a directory cannot tell:");
             Err(Failure::OutcomeUnknown)
         }
     };
@@ -158,11 +145,9 @@ fn read(decoder: &mut Decoder) -> Result<(u64, Command<'_>)> {
 fn answer(id: u64, outcome: std::result::Result<Reply, Failure>) -> Result<Response> {
     let mut frame = Vec::new();
     encode_outcome(&mut frame, id, &outcome);
-    let headers = Headers::new()?;
-    headers.set(BYTES, &frame.len().to_string())?;
-    let init = ResponseInit::new();
-    init.set_headers(&headers);
-    with_body(&init, &frame)
+    let mut headers = String::new();
+    http::add(&mut headers, BYTES, &frame.len().to_string());
+    with_body(200, &headers, &frame)
 }
 
 /// True if the command may make a queue.

@@ -1,17 +1,17 @@
 //! Stores what was decided, and then answers.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use burrow_core::Timestamp;
 use futures_channel::oneshot;
-use worker::{Delay, console_error};
 
 use crate::desk::{Desk, Next, Unstored};
 use crate::error::{Error, Result};
-use crate::object::{Key, Object, Told};
+use crate::object::Object;
 use crate::places;
 use crate::promise::spawn;
+use crate::time::Timer;
+use crate::waiting::{Key, Told};
 
 /// How often it is stored until the node has nothing new to store. Time may bring something about
 /// in between, but not for long.
@@ -29,8 +29,7 @@ impl Object {
     pub(crate) fn kick(self: &Rc<Self>) {
         self.has_work.set(true);
         if !self.is_working.replace(true) {
-            let object = self.clone();
-            spawn(async move { object.run().await });
+            self.run_soon();
         }
     }
 
@@ -42,13 +41,26 @@ impl Object {
         receiver.await.ok();
     }
 
-    async fn run(self: Rc<Self>) {
-        let worked = self.work_off().await;
+    /// What has arrived by then is stored in one row.
+    fn run_soon(self: &Rc<Self>) {
+        let object = self.clone();
+        let timer = Timer::new(0, Box::new(move || object.run()));
+        *self.work_timer.borrow_mut() = Some(timer);
+    }
+
+    fn run(self: &Rc<Self>) {
+        let has_node = || self.epoch().is_some();
+        self.has_work.set(false);
+        let worked = if has_node() { self.settle() } else { Ok(()) };
+        if worked.is_ok() && self.has_work.get() && has_node() {
+            return self.run_soon();
+        }
         if let Err(error) = worked.and_then(|()| self.arm()) {
             self.fail(&error);
         }
         self.is_working.set(false);
         self.tell_done();
+        *self.work_timer.borrow_mut() = None;
     }
 
     /// Lets those go who wait until all is done, if it is.
@@ -56,16 +68,6 @@ impl Object {
         if !self.is_working.get() && !self.is_forwarding.get() {
             self.until_done.borrow_mut().clear();
         }
-    }
-
-    async fn work_off(self: &Rc<Self>) -> Result<()> {
-        while self.has_work.get() && self.epoch().is_some() {
-            // What has arrived by now is stored in one row.
-            Delay::from(Duration::ZERO).await;
-            self.has_work.set(false);
-            self.settle()?;
-        }
-        Ok(())
     }
 
     /// Stores all that was decided, and answers. If messages were given up, whoever is answered knows
@@ -146,7 +148,7 @@ impl Object {
                     let object = self.clone();
                     spawn(async move {
                         if let Err(error) = object.ask_account(key).await {
-                            console_error!("burrow: an account does not answer: {error}");
+                            error.log("an account does not answer:");
                             object.take_pending(key);
                             object.cancel(key);
                         }
@@ -163,9 +165,8 @@ impl Object {
     }
 
     fn tell(&self, key: Key, told: Told) {
-        if let Some(sender) = self.take_pending(key) {
-            // Whoever has left does not hear it.
-            sender.send(told).ok();
+        if let Some(waiting) = self.take_pending(key) {
+            waiting.tell(told);
         }
     }
 

@@ -31,7 +31,7 @@ export default {
       await env.QUEUE.sendBatch(await request.json());
       return new Response(null, { status: 201 });
     }
-    const kind = pathname.startsWith("/v1.0/bench/empty") ? env.EMPTY : env.INSERTING;
+    const kind = pathname.startsWith("/v1.0/bench/inserting") ? env.INSERTING : env.EMPTY;
     return kind.get(kind.idFromName("one")).fetch(request);
   },
 

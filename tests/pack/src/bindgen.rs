@@ -14,10 +14,7 @@ pub(crate) fn bind(target: &str, module: &Path, to: &Path, name: &str) -> anyhow
         "nodejs" => bindgen.nodejs(true)?,
         "bundler" => bindgen.bundler(true)?,
         // A module that was aborted can be begun anew.
-        "module" => bindgen
-            .module(true)?
-            .reset_state_function(true)
-            .force_enable_abort_handler(true),
+        "module" => bindgen.module(true)?.force_enable_abort_handler(true),
         _ => bail!("there is no target {target}"),
     };
     bindgen

@@ -1,13 +1,11 @@
 //! The alarm gives back what nobody needs any more. It may be late, come after a crash, and fail.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use burrow_tests::worker;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 
-use crate::support::{Worker, databases, until};
+use crate::support::{Worker, behind_script, databases, until};
 
 const QUEUES: &str = "burrow-queue";
 /// An alarm comes soon, and an idle queue leaves at its second.
@@ -93,7 +91,7 @@ fn a_queue_that_was_interrupted_while_it_left_is_listed_again_or_leaves() {
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn an_alarm_that_cannot_be_set_is_set_again() {
     let folder = tempfile::tempdir().unwrap();
-    let mut worker = Worker::start_as(without_alarms(folder.path()), &SOON);
+    let mut worker = Worker::start_as(behind_script(folder.path(), WITHOUT_ALARMS), &SOON);
     worker.expect(201, "PUT", "/v1.0/a/q/1?ttl=0.5", b"");
     until(&mut worker, |worker| in_use(worker.data.path()) == 0);
     until(&mut worker, |worker| names(worker.data.path()).is_empty());
@@ -108,7 +106,7 @@ fn an_alarm_that_fails_and_cannot_be_set_again_comes_again_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let mut worker = Worker::start(&SOON);
     worker.expect(201, "PUT", "/v1.0/a/q/1?ttl=0.5", b"");
-    worker.config = without_alarms(folder.path());
+    worker.config = behind_script(folder.path(), WITHOUT_ALARMS);
     let mut worker = renumbered(worker, 1000);
     // The runtime repeats what was thrown, and in the end an alarm can be set.
     until(&mut worker, |worker| {
@@ -119,10 +117,9 @@ fn an_alarm_that_fails_and_cannot_be_set_again_comes_again_by_itself() {
     until(&mut worker, |worker| in_use(worker.data.path()) == 0);
 }
 
-/// A configuration with a storage between the Worker and that of the runtime, which sets no alarm at first: it
-/// throws at once, then it rejects. All else is as it is.
-fn without_alarms(folder: &Path) -> PathBuf {
-    const SCRIPT: &str = r#"
+/// A storage between the Worker and that of the runtime, which sets no alarm at first: it throws at once, then
+/// it rejects. All else is as it is.
+const WITHOUT_ALARMS: &str = r#"
 import * as worker from "index.js";
 export { default } from "index.js";
 export const { Account, Gateway, Root } = worker;
@@ -142,21 +139,6 @@ export class Queue extends worker.Queue {
   }
 }
 "#;
-    let own = worker::config();
-    let build = folder.join("build");
-    fs::create_dir(&build).unwrap();
-    for name in ["index.js", "index_bg.wasm"] {
-        fs::copy(own.with_file_name("build").join(name), build.join(name)).unwrap();
-    }
-    fs::write(folder.join("refusing.js"), SCRIPT).unwrap();
-    let text = fs::read_to_string(&own).unwrap();
-    let modules = "modules = [";
-    assert!(text.contains(modules));
-    let refusing = format!("{modules}(name = \"refusing.js\", esModule = embed \"refusing.js\"),");
-    let config = folder.join("workerd.capnp");
-    fs::write(&config, text.replace(modules, &refusing)).unwrap();
-    config
-}
 
 /// Restarts it with a queue that has written down that it leaves.
 fn left_halfway(mut worker: Worker) -> Worker {

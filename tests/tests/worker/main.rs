@@ -15,5 +15,6 @@ mod parity;
 mod seed;
 mod size;
 mod support;
+mod trap;
 mod wire;
 mod wire_record;

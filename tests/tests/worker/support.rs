@@ -1,5 +1,6 @@
 //! A Worker with its data, and one connection to it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -144,4 +145,22 @@ pub(crate) fn batch(messages: usize, body: &str) -> Vec<u8> {
         .map(|_| serde_json::json!({ "body": body }))
         .collect();
     serde_json::to_vec(&messages).unwrap()
+}
+
+/// A configuration in which a script stands between the Worker and the runtime.
+pub(crate) fn behind_script(folder: &Path, script: &str) -> PathBuf {
+    let own = config();
+    let build = folder.join("build");
+    fs::create_dir(&build).unwrap();
+    for name in ["index.js", "index_bg.wasm"] {
+        fs::copy(own.with_file_name("build").join(name), build.join(name)).unwrap();
+    }
+    fs::write(folder.join("between.js"), script).unwrap();
+    let text = fs::read_to_string(&own).unwrap();
+    let modules = "modules = [";
+    assert!(text.contains(modules));
+    let with_it = format!("{modules}(name = \"between.js\", esModule = embed \"between.js\"),");
+    let changed = folder.join("workerd.capnp");
+    fs::write(&changed, text.replace(modules, &with_it)).unwrap();
+    changed
 }

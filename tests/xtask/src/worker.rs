@@ -143,7 +143,7 @@ fn serve(port: u16, data: &Path, wire: Wire) -> Result<(), Failure> {
 fn build_beside(wire: Wire) -> Result<PathBuf, Failure> {
     let beside = target_folder().join("worker");
     fs::create_dir_all(&beside).map_err(at(&beside))?;
-    for name in ["shim.js", "workerd.capnp"] {
+    for name in ["shim.js", "runtime.js", "workerd.capnp"] {
         let copy = beside.join(name);
         fs::copy(folder().join(name), &copy).map_err(at(&copy))?;
     }

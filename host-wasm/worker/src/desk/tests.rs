@@ -40,7 +40,7 @@ impl Queue {
             stores: true,
             shows: true,
         };
-        let Handled::Pending(number) = self.0.handle(NOW, &request, room) else {
+        let Handled::Pending { number, .. } = self.0.handle(NOW, &request, room) else {
             panic!("{target} is answered by the node")
         };
         self.store();
@@ -166,7 +166,7 @@ fn what_there_is_no_room_for_is_refused() {
         };
         let refused = match queue.0.handle(NOW, &request, room) {
             Handled::Answered(response) => response.status == 429,
-            Handled::Pending(_) => false,
+            Handled::Pending { .. } => false,
         };
         assert_eq!(refused, is_refused, "{method} {target}");
     }
