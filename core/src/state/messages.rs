@@ -77,12 +77,7 @@ impl State {
 
     /// The message at a position of a queue.
     pub(crate) fn locate(&self, queue: u32, position: u64) -> Option<Place> {
-        let (_, &block) = self
-            .queues
-            .get(queue)?
-            .blocks
-            .range(..=position)
-            .next_back()?;
+        let (_, block) = self.queues.get(queue)?.blocks.at(position)?;
         Some(place_of(block, self.blocks[block].slot_at(position)?))
     }
 
@@ -95,8 +90,8 @@ impl State {
     ) -> Option<(Option<u32>, &'p [u64], &'p [u64])> {
         let &first = positions.first()?;
         let blocks = self.queues.get(queue).map(|entry| &entry.blocks);
-        let block = blocks.and_then(|blocks| blocks.range(..=first).next_back());
-        let Some((_, &block)) = block.filter(|(_, block)| self.blocks[**block].spans(first)) else {
+        let block = blocks.and_then(|blocks| blocks.at(first));
+        let Some((_, block)) = block.filter(|(_, block)| self.blocks[*block].spans(first)) else {
             let (alone, rest) = positions.split_at_checked(1)?;
             return Some((None, alone, rest));
         };
@@ -112,8 +107,8 @@ impl State {
     /// True if a message has been put at this position of a queue, also if it is gone by now
     /// but its block is still there.
     pub(crate) fn is_used(&self, queue: u32, position: u64) -> bool {
-        let block = self.queues[queue].blocks.range(..=position).next_back();
-        block.is_some_and(|(_, &block)| self.blocks[block].has_position(position))
+        let block = self.queues[queue].blocks.at(position);
+        block.is_some_and(|(_, block)| self.blocks[block].has_position(position))
     }
 
     /// Where in its queue the message with this id is, or was.
@@ -212,11 +207,9 @@ impl State {
     /// The block that takes a record at its position, made if need be.
     fn block_for(&mut self, queue: u32, record: &Record<'_>) -> u32 {
         let blocks = &self.queues[queue].blocks;
-        let last = blocks
-            .last_key_value()
-            .filter(|(base, _)| **base < record.position);
-        let before = last.or_else(|| blocks.range(..record.position).next_back());
-        let Some((_, &block)) = before else {
+        let last = blocks.last().filter(|(base, _)| *base < record.position);
+        let before = last.or_else(|| blocks.at(record.position.checked_sub(1)?));
+        let Some((_, block)) = before else {
             return self.new_block(queue, record, false);
         };
         if self.blocks[block].last_position() > record.position {
@@ -356,7 +349,7 @@ impl State {
             if entry.listed {
                 visible.insert(entry.base_position(), block);
             } else {
-                visible.remove(&entry.base_position());
+                visible.remove(entry.base_position());
             }
         }
     }

@@ -22,6 +22,7 @@ mod ring;
 mod saved;
 mod select;
 mod slab;
+mod spine;
 mod tally;
 mod tidy;
 
@@ -47,6 +48,7 @@ use index::Index;
 use kept::KeptSettings;
 use names::Names;
 use slab::Slab;
+use spine::Spine;
 
 /// Where a message is: its block and its slot there.
 pub(crate) type Place = u32;
@@ -308,8 +310,8 @@ impl State {
             name: name.into(),
             hash,
             settings: None,
-            blocks: BTreeMap::new(),
-            visible: BTreeMap::new(),
+            blocks: Spine::default(),
+            visible: Spine::default(),
             messages: 0,
             bytes: 0,
         });
@@ -323,7 +325,7 @@ impl State {
 
     /// Closes a queue, with all that is in it.
     fn close_queue(&mut self, place: u32) {
-        while let Some((_, &block)) = self.queues[place].blocks.first_key_value() {
+        while let Some((_, block)) = self.queues[place].blocks.first() {
             self.clear_block(block);
         }
         let queues = &self.queues;
@@ -367,7 +369,7 @@ impl State {
     /// How much is in a queue. The blocks know how many of their messages are visible.
     pub(crate) fn queue_stats(&self, queue: u32) -> QueueStats {
         let queue = self.queue(queue);
-        let blocks = queue.blocks.values().map(|&block| &self.blocks[block]);
+        let blocks = queue.blocks.iter().map(|(_, block)| &self.blocks[block]);
         let visible = blocks.map(|block| u64::from(block.visible_count()));
         QueueStats {
             messages: queue.messages,

@@ -1,9 +1,9 @@
 //! One queue: where its messages are, and what it was told about itself.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 
 use super::kept::KeptSettings;
+use super::spine::Spine;
 use crate::settings::Order;
 
 #[derive(Debug)]
@@ -17,9 +17,9 @@ pub(crate) struct Queue {
     pub(crate) hash: u64,
     pub(crate) settings: Option<Box<KeptSettings>>,
     /// Blocks by their first position.
-    pub(crate) blocks: BTreeMap<u64, u32>,
+    pub(crate) blocks: Spine,
     /// Those of them that have visible messages.
-    pub(crate) visible: BTreeMap<u64, u32>,
+    pub(crate) visible: Spine,
     pub(crate) messages: u64,
     /// Bytes of ids and bodies.
     pub(crate) bytes: u64,
@@ -33,7 +33,7 @@ impl Queue {
     }
 
     /// The blocks that have visible messages, or all.
-    pub(crate) fn blocks(&self, match_hidden: bool) -> &BTreeMap<u64, u32> {
+    pub(crate) fn blocks(&self, match_hidden: bool) -> &Spine {
         if match_hidden {
             &self.blocks
         } else {

@@ -1,7 +1,6 @@
 //! Which messages of a queue match, in the queue's order, and what a walk over all sees.
 
 use alloc::vec::Vec;
-use core::ops::Bound;
 
 use super::block::Block;
 use super::{Place, State, place_of};
@@ -39,10 +38,10 @@ impl State {
         let entry = self.queue(queue);
         let forward = entry.order() == Order::Lifo;
         let blocks = entry.blocks(match_hidden);
-        let (_, &block) = if forward {
-            blocks.first_key_value()
+        let (_, block) = if forward {
+            blocks.first()
         } else {
-            blocks.last_key_value()
+            blocks.last()
         }?;
         let bits = bits(&self.blocks[block], match_hidden);
         let slot = if forward {
@@ -62,13 +61,8 @@ impl State {
         found: &mut Vec<Place>,
     ) {
         let entry = self.queue(queue);
-        let start = after.map_or(0, |after| {
-            entry
-                .blocks
-                .range(..=after)
-                .next_back()
-                .map_or(0, |(&base, _)| base)
-        });
+        let before = after.and_then(|after| entry.blocks.at(after));
+        let start = before.map_or(0, |(base, _)| base);
         let mut take = |block: u32| {
             let from = after.map_or(0, |after| {
                 self.blocks[block].lower_bound(after.saturating_add(1))
@@ -84,8 +78,8 @@ impl State {
             }
             found.len() < limit
         };
-        let blocks = entry.blocks(match_hidden);
-        blocks.range(start..).all(|(_, &block)| take(block));
+        let mut blocks = entry.blocks(match_hidden).range(start, u64::MAX);
+        blocks.all(|(_, block)| take(block));
     }
 
     fn select_backward(
@@ -97,10 +91,7 @@ impl State {
         found: &mut Vec<Place>,
     ) {
         let entry = self.queue(queue);
-        let range = (
-            Bound::Unbounded,
-            before.map_or(Bound::Unbounded, Bound::Excluded),
-        );
+        let last = before.map_or(u64::MAX, |before| before.saturating_sub(1));
         let mut take = |block: u32| {
             let below = before.map_or(usize::MAX, |before| self.blocks[block].lower_bound(before));
             let bits = bits(&self.blocks[block], match_hidden);
@@ -114,8 +105,8 @@ impl State {
             }
             found.len() < limit
         };
-        let mut blocks = entry.blocks(match_hidden).range::<u64, _>(range).rev();
-        blocks.all(|(_, &block)| take(block));
+        let mut blocks = entry.blocks(match_hidden).range(0, last).rev();
+        blocks.all(|(_, block)| take(block));
     }
 
     /// The blocks of a queue that hold anything behind the position `after`, in order.
@@ -125,15 +116,9 @@ impl State {
         after: u64,
     ) -> impl Iterator<Item = (u32, &Block)> {
         let entry = self.queue(queue);
-        let start = entry
-            .blocks
-            .range(..=after)
-            .next_back()
-            .map_or(0, |(&base, _)| base);
-        entry
-            .blocks
-            .range(start..)
-            .map(|(_, &block)| (block, &self.blocks[block]))
+        let start = entry.blocks.at(after).map_or(0, |(base, _)| base);
+        let blocks = entry.blocks.range(start, u64::MAX);
+        blocks.map(|(_, block)| (block, &self.blocks[block]))
     }
 }
 

@@ -32,8 +32,8 @@ impl State {
     /// True for the first and the last block of a queue.
     fn is_at_an_end(&self, block: u32) -> bool {
         let blocks = &self.queues[self.blocks[block].queue].blocks;
-        let ends = [blocks.first_key_value(), blocks.last_key_value()];
-        ends.into_iter().flatten().any(|(_, &other)| other == block)
+        let ends = [blocks.first(), blocks.last()];
+        ends.into_iter().flatten().any(|(_, other)| other == block)
     }
 
     fn drop_block(&mut self, block: u32) {
@@ -56,8 +56,8 @@ impl State {
             self.timers.remove(&(entry.timer, u64::from(block)));
         }
         let queue = &mut self.queues[entry.queue];
-        queue.blocks.remove(&entry.base_position());
-        queue.visible.remove(&entry.base_position());
+        queue.blocks.remove(entry.base_position());
+        queue.visible.remove(entry.base_position());
         Some(entry)
     }
 
@@ -66,11 +66,9 @@ impl State {
         let Some(old) = self.detach_block(block) else {
             return;
         };
-        let before = self.queues[old.queue]
-            .blocks
-            .range(..old.base_position())
-            .next_back();
-        let before = before.map(|(_, &before)| before);
+        let base = old.base_position();
+        let before = self.queues[old.queue].blocks.at(base.saturating_sub(1));
+        let before = before.map(|(_, before)| before);
         self.move_slots(&old, block, &live_slots(&old, 0), before);
         self.blocks.release(block);
     }
