@@ -18,6 +18,14 @@ pub(crate) const MAX_SLOTS: usize = 1 << SLOT_BITS;
 pub(crate) const SLOT_BITS: u32 = 9;
 /// Bytes of records of one block; a record that begins before may reach beyond.
 pub(crate) const ARENA_BYTES: usize = 1 << 16;
+/// A block that has had so few records, and so few bytes of them, stays as it is although hardly any are left: there
+/// is little to gain.
+const FEW_SLOTS: usize = 64;
+const FEW_BYTES: usize = 4096;
+/// Where the first record of a block is no larger, there is room for another one: in a small queue a message comes
+/// before the one that is there goes.
+const SMALL_RECORD: usize = 512;
+
 #[derive(Debug)]
 pub(crate) struct Block {
     /// The queue's place in the state.
@@ -26,6 +34,8 @@ pub(crate) struct Block {
     hash: u64,
     base: Base,
     arena: Vec<u8>,
+    /// Bytes of it that are records of messages that have gone.
+    dead_bytes: usize,
     /// Where each slot's record starts.
     offsets: Vec<u16>,
     live: Bits,
@@ -92,6 +102,7 @@ impl Block {
             } else {
                 Vec::new()
             },
+            dead_bytes: 0,
             offsets: Vec::new(),
             live: Bits::default(),
             visible: Bits::default(),
@@ -151,6 +162,7 @@ impl Block {
     /// Appends a message behind all others of the block; `has_room` was true.
     pub(crate) fn push(&mut self, record: &Record<'_>) -> usize {
         let slot = self.offsets.len();
+        self.make_room(record.encoded_len());
         if self.offsets.capacity() == slot && self.arena.capacity() >= ARENA_BYTES {
             self.reserve_offsets();
         }
@@ -164,6 +176,38 @@ impl Block {
         self.last_position = record.position;
         self.expect_expiry(record.expires_at);
         slot
+    }
+
+    /// Rather than to grow, what a small block has no use for any more gives room.
+    fn make_room(&mut self, bytes: usize) {
+        if self.arena.capacity() == 0 && bytes <= SMALL_RECORD {
+            self.arena.reserve_exact(2 * bytes);
+        }
+        let is_full = self.arena.capacity() - self.arena.len() < bytes;
+        if is_full && self.arena.len() <= FEW_BYTES && self.dead_bytes * 2 >= self.arena.len() {
+            self.squeeze();
+        }
+    }
+
+    /// Leaves of each record whose message has gone only what tells its position.
+    fn squeeze(&mut self) {
+        let (mut from, mut to) = (0, 0);
+        for slot in 0..self.slots() {
+            let next = self.offsets.get(slot + 1);
+            let end = next.map_or(self.arena.len(), |&next| usize::from(next));
+            if let Some(offset) = self.offsets.get_mut(slot) {
+                *offset = to as u16;
+            }
+            if self.live.contains(slot) {
+                self.arena.copy_within(from..end, to);
+                to += end - from;
+            } else {
+                to += Record::retire(&mut self.arena, from..end, to);
+            }
+            from = end;
+        }
+        self.arena.truncate(to);
+        self.dead_bytes = 0;
     }
 
     /// Room for as many messages as the buffer will take if they go on like this.
@@ -358,7 +402,7 @@ impl Block {
     }
 
     /// Takes a live message away, and tells what others know it by. Its record stays until the
-    /// block goes.
+    /// block needs the room, or goes.
     pub(crate) fn remove(&mut self, slot: usize) -> Leaving {
         let record = self.record(slot);
         let mut leaving = Leaving {
@@ -381,12 +425,15 @@ impl Block {
         }
         self.live.remove(slot);
         self.live_count -= 1;
+        self.dead_bytes += self.bytes(slot).len();
         leaving
     }
 
     /// True if no more than one in so many messages is left, and the block is worth rewriting.
     pub(crate) fn is_sparse(&self, one_in: usize) -> bool {
-        (self.live_count as usize) * one_in <= self.slots() && self.arena.len() > 4096
+        let slots = self.slots();
+        let is_worth = slots >= FEW_SLOTS || self.arena.len() > FEW_BYTES;
+        is_worth && (self.live_count as usize) * one_in <= slots
     }
 
     /// An empty block of the same queue that begins with the message in `slot`.
