@@ -1,6 +1,5 @@
 //! Blocks that are empty are freed, those that are mostly so are rewritten.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::block::Block;
@@ -50,7 +49,7 @@ impl State {
     }
 
     /// Takes a block out of every index but that of the ids.
-    fn detach_block(&mut self, block: u32) -> Option<Box<Block>> {
+    fn detach_block(&mut self, block: u32) -> Option<Block> {
         let entry = self.blocks.take(block)?;
         if entry.timer != NEVER {
             self.timers.remove(&(entry.timer, u64::from(block)));
