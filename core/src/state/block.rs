@@ -54,6 +54,8 @@ pub(crate) struct Block {
     next_unhide: u64,
     /// The instant under which the block is in the state's timers.
     pub(crate) timer: u64,
+    /// A later one under which it is there, too, since before it had the earlier one.
+    pub(crate) later_timer: u64,
     /// The block is in its queue's set of blocks with visible messages.
     pub(crate) listed: bool,
 }
@@ -115,6 +117,7 @@ impl Block {
             upcoming: Vec::new(),
             next_unhide: NEVER,
             timer: NEVER,
+            later_timer: NEVER,
             listed: false,
         }
     }

@@ -337,10 +337,13 @@ impl State {
         let entry = &mut self.blocks[block];
         let timer = entry.next_timer();
         if timer < entry.timer {
-            if entry.timer != NEVER {
-                self.timers.remove(&(entry.timer, u64::from(block)));
+            // The first that is hidden of those that expire some day: what is there far away stays.
+            let former = core::mem::replace(&mut entry.timer, timer);
+            if entry.later_timer == NEVER {
+                entry.later_timer = former;
+            } else {
+                self.timers.remove(&(former, u64::from(block)));
             }
-            entry.timer = timer;
             self.timers.insert((timer, u64::from(block)));
         }
         if entry.listed != (entry.visible_count() > 0) {

@@ -361,7 +361,8 @@ impl State {
             }
             self.timers.pop_first();
             let block = block as u32;
-            self.blocks[block].timer = NEVER;
+            let entry = &mut self.blocks[block];
+            entry.timer = core::mem::replace(&mut entry.later_timer, NEVER);
             self.block_due(block, touched);
         }
     }

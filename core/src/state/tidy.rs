@@ -51,8 +51,10 @@ impl State {
     /// Takes a block out of every index but that of the ids.
     fn detach_block(&mut self, block: u32) -> Option<Block> {
         let entry = self.blocks.take(block)?;
-        if entry.timer != NEVER {
-            self.timers.remove(&(entry.timer, u64::from(block)));
+        for timer in [entry.timer, entry.later_timer] {
+            if timer != NEVER {
+                self.timers.remove(&(timer, u64::from(block)));
+            }
         }
         let queue = &mut self.queues[entry.queue];
         queue.blocks.remove(entry.base_position());
