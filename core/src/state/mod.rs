@@ -14,6 +14,7 @@ mod index;
 mod kept;
 mod markers;
 mod messages;
+mod name;
 mod names;
 mod numbered;
 mod queue;
@@ -46,6 +47,7 @@ use extents::Extents;
 use ids::Ids;
 use index::Index;
 use kept::KeptSettings;
+use name::Name;
 use names::Names;
 use slab::Slab;
 use spine::Spine;
@@ -173,7 +175,8 @@ impl State {
     pub(crate) fn find_queue(&self, account: &str, name: &str) -> Option<u32> {
         let is_it = |place| {
             self.queues.get(place).is_some_and(|queue| {
-                *queue.name == *name && *self.account_slab[queue.account].name == *account
+                queue.name.as_bytes() == name.as_bytes()
+                    && *self.account_slab[queue.account].name == *account
             })
         };
         let last = self.last_found.get();
@@ -307,7 +310,7 @@ impl State {
         let place = self.queues.insert(Queue {
             number,
             account: account_place,
-            name: name.into(),
+            name: Name::new(name),
             hash,
             settings: None,
             blocks: Spine::default(),
@@ -336,7 +339,7 @@ impl State {
         };
         self.by_number.remove(&queue.number);
         let account = &mut self.account_slab[queue.account];
-        account.queues.remove(&queue.name);
+        account.queues.remove(queue.name.as_str());
         if account.queues.is_empty()
             && let Some(account) = self.account_slab.remove(queue.account)
         {

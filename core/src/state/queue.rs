@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 
 use super::kept::KeptSettings;
+use super::name::Name;
 use super::spine::Spine;
 use crate::settings::Order;
 
@@ -12,7 +13,7 @@ pub(crate) struct Queue {
     pub(crate) number: u64,
     /// The account's place in the state.
     pub(crate) account: u32,
-    pub(crate) name: Box<str>,
+    pub(crate) name: Name,
     /// The hash of both names.
     pub(crate) hash: u64,
     pub(crate) settings: Option<Box<KeptSettings>>,
