@@ -248,6 +248,14 @@ impl Block {
         self.bytes(slot).first().copied().unwrap_or_default()
     }
 
+    /// A number for the sake of which all of a small block must be fetched.
+    pub(crate) fn touch(&self) -> u8 {
+        let ends = [self.arena.first(), self.arena.last()];
+        let ends = ends.into_iter().flatten().fold(0, |all, byte| all ^ byte);
+        let offset = self.offsets.first().map_or(0, |offset| *offset as u8);
+        ends ^ offset ^ self.extras.touch()
+    }
+
     #[inline]
     fn record(&self, slot: usize) -> Record<'_> {
         let empty = Record {

@@ -44,6 +44,11 @@ impl Extras {
         self.entries.is_empty()
     }
 
+    /// A number for the sake of which the first must be fetched.
+    pub(super) fn touch(&self) -> u8 {
+        self.entries.first().map_or(0, |extra| extra.slot as u8)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -142,6 +142,11 @@ impl Markers {
         ids.touch(oldest.map(|marker| marker.key));
     }
 
+    /// A message of this queue is about to go.
+    pub(super) fn touch_count(&self, queue: u64) {
+        self.per_queue.touch(queue);
+    }
+
     /// As [`bury`](Self::bury), where the message itself is not there.
     fn insert(&mut self, marker: Marker, now: u64, names: &mut Names<'_>) {
         if self.maximum == 0 {

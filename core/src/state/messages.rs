@@ -62,19 +62,6 @@ impl State {
         })
     }
 
-    /// These messages of these queues are about to be looked for: has what leads to them fetched
-    /// into the cache.
-    pub(crate) fn expect_ids<'i>(&self, ids: impl Iterator<Item = (u32, &'i str)>) {
-        let hash =
-            |(queue, id): (u32, &str)| xxh3_64_with_seed(id.as_bytes(), self.queues[queue].hash);
-        self.ids.expect(ids.map(hash), &self.blocks);
-    }
-
-    /// So many messages are about to be removed.
-    pub(crate) fn expect_removals(&self, messages: usize) {
-        self.markers.touch_oldest(messages, self.clock, &self.ids);
-    }
-
     /// The message at a position of a queue.
     pub(crate) fn locate(&self, queue: u32, position: u64) -> Option<Place> {
         let (_, block) = self.queues.get(queue)?.blocks.at(position)?;

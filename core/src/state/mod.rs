@@ -3,6 +3,7 @@
 //! It changes through [`State::evolve`] and, with time alone, through [`State::let_happen`]:
 //! live execution and replay of the journal go the same way.
 
+mod ahead;
 mod bits;
 mod block;
 pub(crate) mod buckets;
@@ -34,6 +35,7 @@ use alloc::string::String;
 use core::cell::Cell;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+pub(crate) use ahead::Aim;
 pub(crate) use block::{Block, View};
 pub(crate) use markers::{Marker, Markers};
 pub(crate) use messages::Loaded;

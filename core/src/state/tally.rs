@@ -42,6 +42,11 @@ impl Tally {
         1
     }
 
+    /// This kind is about to be counted.
+    pub(super) fn touch(&self, hash: u64) {
+        self.index.touch(core::iter::once(hash));
+    }
+
     /// Counts one less, if there is any.
     pub(super) fn subtract(&mut self, hash: u64) {
         let Some(place) = self.place(hash) else {
