@@ -416,6 +416,7 @@ impl Block {
     /// block needs the room, or goes.
     pub(crate) fn remove(&mut self, slot: usize) -> Leaving {
         let record = self.record(slot);
+        let record_bytes = self.bytes(slot).len();
         let mut leaving = Leaving {
             key: xxh3_64_with_seed(record.id, self.hash),
             position: record.position,
@@ -436,7 +437,7 @@ impl Block {
         }
         self.live.remove(slot);
         self.live_count -= 1;
-        self.dead_bytes += self.bytes(slot).len();
+        self.dead_bytes += record_bytes;
         leaving
     }
 

@@ -56,11 +56,16 @@ impl Extras {
     #[inline]
     fn index(&self, slot: usize) -> Option<usize> {
         if self.numbers.is_empty() {
-            let is_it = |extra: &Extra| usize::from(extra.slot) == slot;
-            return self.entries.iter().position(is_it);
+            return self.index_of_few(slot);
         }
         let number = self.numbers.get(slot).copied()?;
         usize::from(number).checked_sub(1)
+    }
+
+    #[inline(never)]
+    fn index_of_few(&self, slot: usize) -> Option<usize> {
+        let is_it = |extra: &Extra| usize::from(extra.slot) == slot;
+        self.entries.iter().position(is_it)
     }
 
     #[inline]
@@ -88,25 +93,34 @@ impl Extras {
     }
 
     /// Adds the extra of a slot that has none; the block has so many slots.
+    #[inline]
     pub(super) fn insert(&mut self, extra: Extra, slots: usize) {
+        let slot = usize::from(extra.slot);
         self.reserve(1);
         self.entries.push(extra);
-        if self.entries.len() <= FEW && self.numbers.is_empty() {
+        if self.numbers.is_empty() {
+            if self.entries.len() > FEW {
+                self.number_all(slots);
+            }
             return;
         }
-        let from = if self.numbers.is_empty() {
-            0
-        } else {
-            self.entries.len() - 1
-        };
+        if slot >= self.numbers.len() {
+            self.make_numbers(slots);
+        }
+        self.set_number(slot, self.entries.len() as u16);
+    }
+
+    #[cold]
+    fn number_all(&mut self, slots: usize) {
         self.make_numbers(slots);
-        for index in from..self.entries.len() {
+        for index in 0..self.entries.len() {
             let slot = self.entries[index].slot;
             self.set_number(slot.into(), index as u16 + 1);
         }
     }
 
     /// Room for a number for each of so many slots.
+    #[cold]
     fn make_numbers(&mut self, slots: usize) {
         let more = slots.saturating_sub(self.numbers.len());
         if self.numbers.capacity() - self.numbers.len() < more {

@@ -7,6 +7,8 @@ use super::slab::Slab;
 pub(super) struct Tally {
     index: Index,
     kinds: Slab<Kind>,
+    /// The kind that was counted last: most that come are of the same.
+    last: u32,
 }
 
 #[derive(Debug)]
@@ -21,6 +23,7 @@ impl Tally {
         Self {
             index: Index::new(),
             kinds: Slab::new(),
+            last: 0,
         }
     }
 
@@ -32,11 +35,13 @@ impl Tally {
     /// Counts one more, and gives how many that makes.
     pub(super) fn add(&mut self, hash: u64) -> u64 {
         if let Some(place) = self.place(hash) {
+            self.last = place;
             let kind = &mut self.kinds[place];
             kind.count += 1;
             return kind.count;
         }
         let place = self.kinds.insert(Kind { hash, count: 1 });
+        self.last = place;
         let kinds = &self.kinds;
         self.index.insert(hash, place, |place| kinds[place].hash);
         1
@@ -52,6 +57,7 @@ impl Tally {
         let Some(place) = self.place(hash) else {
             return;
         };
+        self.last = place;
         let kind = &mut self.kinds[place];
         kind.count -= 1;
         if kind.count == 0 {
@@ -62,6 +68,10 @@ impl Tally {
     }
 
     fn place(&self, hash: u64) -> Option<u32> {
+        let last = self.kinds.get(self.last);
+        if last.is_some_and(|kind| kind.hash == hash) {
+            return Some(self.last);
+        }
         let is_it = |place| self.kinds[place].hash == hash;
         self.index.find(hash, is_it)
     }
