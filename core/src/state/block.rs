@@ -6,6 +6,7 @@
 
 mod due;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -26,7 +27,9 @@ const FEW_BYTES: usize = 4096;
 /// before the one that is there goes.
 const SMALL_RECORD: usize = 512;
 
+/// As large as four lines of a processor's cache, and in no more than these.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Block {
     /// The queue's place in the state.
     pub(crate) queue: u32,
@@ -35,7 +38,7 @@ pub(crate) struct Block {
     base: Base,
     arena: Vec<u8>,
     /// Bytes of it that are records of messages that have gone.
-    dead_bytes: usize,
+    dead_bytes: u32,
     /// Where each slot's record starts.
     offsets: Vec<u16>,
     live: Bits,
@@ -49,7 +52,7 @@ pub(crate) struct Block {
     /// No message of the block expires before this instant.
     next_expiry: u64,
     /// The next expiries, latest first, complete up to the first entry; empty when unknown.
-    upcoming: Vec<(u64, u16)>,
+    upcoming: Option<Box<due::Upcoming>>,
     /// No message of the block becomes visible before this instant.
     next_unhide: u64,
     /// The instant under which the block is in the state's timers.
@@ -114,7 +117,7 @@ impl Block {
             last_position: base.position,
             contiguous: true,
             next_expiry: NEVER,
-            upcoming: Vec::new(),
+            upcoming: None,
             next_unhide: NEVER,
             timer: NEVER,
             later_timer: NEVER,
@@ -187,7 +190,10 @@ impl Block {
             self.arena.reserve_exact(2 * bytes);
         }
         let is_full = self.arena.capacity() - self.arena.len() < bytes;
-        if is_full && self.arena.len() <= FEW_BYTES && self.dead_bytes * 2 >= self.arena.len() {
+        if is_full
+            && self.arena.len() <= FEW_BYTES
+            && self.dead_bytes as usize * 4 >= self.arena.len()
+        {
             self.squeeze();
         }
     }
@@ -437,7 +443,7 @@ impl Block {
         }
         self.live.remove(slot);
         self.live_count -= 1;
-        self.dead_bytes += record_bytes;
+        self.dead_bytes += record_bytes as u32;
         leaving
     }
 

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 /// Bytes of a short name.
-const SHORT: usize = 22;
+const SHORT: usize = 38;
 
 #[derive(Debug)]
 pub(crate) enum Name {
@@ -53,6 +53,6 @@ mod tests {
             let name = &name[..end];
             assert_eq!(Name::new(name).as_str(), name);
         }
-        assert_eq!(size_of::<Name>(), 24);
+        assert_eq!(size_of::<Name>(), 40);
     }
 }

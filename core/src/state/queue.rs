@@ -7,7 +7,9 @@ use super::name::Name;
 use super::spine::Spine;
 use crate::settings::Order;
 
+/// As large as two lines of a processor's cache, and in no more than these.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Queue {
     /// Unique in the node's life, ascending; what the journal calls the queue.
     pub(crate) number: u64,
