@@ -98,7 +98,7 @@ impl Node {
         burial.begin(self.state.clock);
         burial.rest = positions.into();
         self.bury_some(queue, &mut burial);
-        self.burials.0.insert(number, burial);
+        self.burials.0.insert(number, *burial);
     }
 
     /// Moves what is due by the present, instant by instant, and in each queue by queue: the
@@ -134,7 +134,7 @@ impl Node {
             // Who waits may have met others meanwhile.
             self.wake(queue);
         }
-        self.burials.0.insert(number, burial);
+        self.burials.0.insert(number, *burial);
     }
 
     /// Moves as many as the instant still allows. What cannot be claimed any more for another

@@ -129,7 +129,7 @@ impl Waiting {
         self.take(ticket).is_some()
     }
 
-    fn take(&mut self, ticket: Ticket) -> Option<Waiter> {
+    fn take(&mut self, ticket: Ticket) -> Option<Box<Waiter>> {
         let number = ticket.number();
         let waiter = self.waiters.remove(number)?;
         self.deadlines.remove(&(waiter.deadline, number));

@@ -14,6 +14,7 @@ impl Bits {
         1 + self.more.len()
     }
 
+    #[cfg_attr(all(target_family = "wasm", feature = "small"), inline(never))]
     fn word(&self, index: usize) -> Option<u64> {
         match index.checked_sub(1) {
             None => Some(self.first),

@@ -21,7 +21,7 @@ pub(crate) const SLOT_BITS: u32 = 9;
 pub(crate) const ARENA_BYTES: usize = 1 << 16;
 /// A block that has had so few records, and so few bytes of them, stays as it is although hardly any are left: there
 /// is little to gain.
-const FEW_SLOTS: usize = 64;
+const FEW_SLOTS: usize = 32;
 const FEW_BYTES: usize = 4096;
 /// Where the first record of a block is no larger, there is room for another one: in a small queue a message comes
 /// before the one that is there goes.
@@ -168,7 +168,10 @@ impl Block {
     /// Appends a message behind all others of the block; `has_room` was true.
     pub(crate) fn push(&mut self, record: &Record<'_>) -> usize {
         let slot = self.offsets.len();
-        self.make_room(record.encoded_len());
+        // Modules that are to be small do not hold much.
+        if !cfg!(all(target_family = "wasm", feature = "small")) {
+            self.make_room(record.encoded_len());
+        }
         if self.offsets.capacity() == slot && self.arena.capacity() >= ARENA_BYTES {
             self.reserve_offsets();
         }
@@ -480,5 +483,59 @@ impl Block {
     /// True if the message of another block's slot can be appended.
     pub(crate) fn has_room_for(&self, other: &Block, slot: usize) -> bool {
         self.has_room(&other.record(slot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record<'a>(id: &'a [u8], position: u64, body: &'a [u8]) -> Record<'a> {
+        Record {
+            id,
+            position,
+            expires_at: 1_000 + position,
+            content_type: None,
+            body,
+        }
+    }
+
+    /// Messages come one by one at positions with gaps, and each goes when the next one is there.
+    #[test]
+    fn a_small_block_needs_no_more_memory_however_many_pass_through_it() {
+        let first = record(b"first", 10, &[1; 100]);
+        let mut block = Block::new(0, 7, Base::of(&first), false);
+        block.push(&first);
+        let mut slot = 0;
+        let mut room = 0;
+        for number in 1..FEW_SLOTS as u64 {
+            let (id, body) = ([number as u8; 16], [number as u8; 100]);
+            let position = 10 + number * 1_000;
+            let next = block.push(&record(&id, position, &body));
+            block.remove(slot);
+            slot = next;
+            let view = block.view(slot);
+            assert_eq!((view.id, view.body), (&id[..], &body[..]));
+            assert_eq!(
+                (view.position, view.expires_at),
+                (position, 1_000 + position)
+            );
+            for earlier in 0..=number {
+                let position = 10 + earlier * 1_000;
+                assert!(block.has_position(position) && !block.has_position(position + 1));
+                let found = block.slot_at(position);
+                assert_eq!(found, Some(slot).filter(|_| earlier == number));
+            }
+            if number == 10 {
+                room = block.arena.capacity();
+            }
+        }
+        assert!(room < 700, "{room} bytes for two messages");
+        assert_eq!(block.arena.capacity(), room);
+    }
+
+    #[test]
+    fn it_is_four_lines_of_a_cache() {
+        assert_eq!(size_of::<Block>(), 256);
     }
 }

@@ -195,7 +195,7 @@ impl State {
     fn block_for(&mut self, queue: u32, record: &Record<'_>) -> u32 {
         let blocks = &self.queues[queue].blocks;
         let last = blocks.last().filter(|(base, _)| *base < record.position);
-        let before = last.or_else(|| blocks.at(record.position.checked_sub(1)?));
+        let before = last.or_else(|| blocks.before(record.position));
         let Some((_, block)) = before else {
             return self.new_block(queue, record, false);
         };

@@ -23,6 +23,8 @@ mod record;
 mod ring;
 mod saved;
 mod select;
+#[cfg(not(all(target_family = "wasm", feature = "small")))]
+mod shelf;
 mod slab;
 mod spine;
 mod tally;
@@ -51,7 +53,11 @@ use index::Index;
 use kept::KeptSettings;
 use name::Name;
 use names::Names;
+#[cfg(not(all(target_family = "wasm", feature = "small")))]
+use shelf::{Shelf, Taken};
 use slab::Slab;
+#[cfg(all(target_family = "wasm", feature = "small"))]
+use slab::{Slab as Shelf, Taken};
 use spine::Spine;
 
 /// Where a message is: its block and its slot there.
@@ -83,13 +89,13 @@ pub(crate) struct State {
     pub(crate) next_queue: u64,
     pub(crate) accounts: Names,
     account_slab: Slab<Account>,
-    queues: Slab<Queue>,
+    queues: Shelf<Queue>,
     queue_index: Index,
     /// The queue that was last looked for: the next is often the same.
     last_found: Cell<u32>,
     /// Queues that exist, by number.
     pub(crate) by_number: BTreeMap<u64, u32>,
-    blocks: Slab<Block>,
+    blocks: Shelf<Block>,
     ids: Ids,
     /// Instants at which something may happen, and in which blocks.
     timers: BTreeSet<(u64, u64)>,
@@ -129,11 +135,11 @@ impl State {
             next_queue: 1,
             accounts: Names::default(),
             account_slab: Slab::new(),
-            queues: Slab::new(),
+            queues: Shelf::new(),
             queue_index: Index::new(),
             last_found: Cell::new(0),
             by_number: BTreeMap::new(),
-            blocks: Slab::new(),
+            blocks: Shelf::new(),
             ids: Ids::new(),
             timers: BTreeSet::new(),
             markers: Markers::new(config.limits.max_markers),
@@ -375,7 +381,8 @@ impl State {
     /// How much is in a queue. The blocks know how many of their messages are visible.
     pub(crate) fn queue_stats(&self, queue: u32) -> QueueStats {
         let queue = self.queue(queue);
-        let blocks = queue.blocks.iter().map(|(_, block)| &self.blocks[block]);
+        let blocks = queue.blocks.iter_from(queue.blocks.first());
+        let blocks = blocks.map(|(_, block)| &self.blocks[block]);
         let visible = blocks.map(|block| u64::from(block.visible_count()));
         QueueStats {
             messages: queue.messages,

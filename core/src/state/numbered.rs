@@ -3,6 +3,7 @@
 //! The compiler makes an ordered map anew for each kind of key and value, and in a wasm module nothing is
 //! larger. So there is one, and things lie beside it.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 
 use super::slab::Slab;
@@ -47,7 +48,7 @@ impl<T> Numbered<T> {
         }
     }
 
-    pub(crate) fn remove(&mut self, number: u64) -> Option<T> {
+    pub(crate) fn remove(&mut self, number: u64) -> Option<Box<T>> {
         self.things.remove(self.places.remove(&number)?)
     }
 

@@ -61,8 +61,6 @@ impl State {
         found: &mut Vec<Place>,
     ) {
         let entry = self.queue(queue);
-        let before = after.and_then(|after| entry.blocks.at(after));
-        let start = before.map_or(0, |(base, _)| base);
         let mut take = |block: u32| {
             let from = after.map_or(0, |after| {
                 self.blocks[block].lower_bound(after.saturating_add(1))
@@ -78,8 +76,12 @@ impl State {
             }
             found.len() < limit
         };
-        let mut blocks = entry.blocks(match_hidden).range(start, u64::MAX);
-        blocks.all(|(_, block)| take(block));
+        let blocks = entry.blocks(match_hidden);
+        let first = after.and_then(|after| blocks.at(after));
+        let mut next = first.or_else(|| blocks.first());
+        while let Some((base, _)) = next.filter(|(_, block)| take(*block)) {
+            next = blocks.behind(base);
+        }
     }
 
     fn select_backward(
@@ -91,7 +93,6 @@ impl State {
         found: &mut Vec<Place>,
     ) {
         let entry = self.queue(queue);
-        let last = before.map_or(u64::MAX, |before| before.saturating_sub(1));
         let mut take = |block: u32| {
             let below = before.map_or(usize::MAX, |before| self.blocks[block].lower_bound(before));
             let bits = bits(&self.blocks[block], match_hidden);
@@ -105,8 +106,11 @@ impl State {
             }
             found.len() < limit
         };
-        let mut blocks = entry.blocks(match_hidden).range(0, last).rev();
-        blocks.all(|(_, block)| take(block));
+        let blocks = entry.blocks(match_hidden);
+        let mut next = before.map_or(blocks.last(), |before| blocks.before(before));
+        while let Some((base, _)) = next.filter(|(_, block)| take(*block)) {
+            next = blocks.before(base);
+        }
     }
 
     /// The blocks of a queue that hold anything behind the position `after`, in order.
@@ -116,8 +120,8 @@ impl State {
         after: u64,
     ) -> impl Iterator<Item = (u32, &Block)> {
         let entry = self.queue(queue);
-        let start = entry.blocks.at(after).map_or(0, |(base, _)| base);
-        let blocks = entry.blocks.range(start, u64::MAX);
+        let first = entry.blocks.at(after).or_else(|| entry.blocks.first());
+        let blocks = entry.blocks.iter_from(first);
         blocks.map(|(_, block)| (block, &self.blocks[block]))
     }
 }

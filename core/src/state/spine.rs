@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use core::ops::Bound;
 
 #[derive(Debug, Default)]
 pub(crate) enum Spine {
@@ -22,8 +23,10 @@ impl Spine {
     pub(crate) fn insert(&mut self, base: u64, block: u32) {
         match self {
             Self::One(other, there) if *other != base => {
-                let both = BTreeMap::from([(*other, *there), (base, block)]);
-                *self = Self::Many(Box::new(both));
+                let mut both = Box::<BTreeMap<u64, u32>>::default();
+                both.insert(*other, *there);
+                both.insert(base, block);
+                *self = Self::Many(both);
             }
             Self::Empty | Self::One(..) => *self = Self::One(base, block),
             Self::Many(map) => {
@@ -43,7 +46,7 @@ impl Spine {
             Self::Many(map) => {
                 map.remove(&base);
                 if map.len() == 1
-                    && let Some((base, block)) = map.pop_first()
+                    && let Some((&base, &block)) = map.first_key_value()
                 {
                     *self = Self::One(base, block);
                 }
@@ -68,6 +71,7 @@ impl Spine {
     }
 
     /// The last block that begins at this position or before it.
+    #[cfg_attr(all(target_family = "wasm", feature = "small"), inline(never))]
     pub(crate) fn at(&self, position: u64) -> Option<(u64, u32)> {
         match self {
             Self::Empty => None,
@@ -76,25 +80,27 @@ impl Spine {
         }
     }
 
-    /// The blocks that begin at a position from `first` to `last`, in order.
-    pub(crate) fn range(
-        &self,
-        first: u64,
-        last: u64,
-    ) -> impl DoubleEndedIterator<Item = (u64, u32)> {
-        let (one, many) = match self {
-            Self::Many(map) if first <= last => (None, Some(map.range(first..=last))),
-            Self::One(base, block) => (Some((*base, *block)), None),
-            _ => (None, None),
-        };
-        let one = one.filter(|(base, _)| (first..=last).contains(base));
-        one.into_iter()
-            .chain(many.into_iter().flatten().map(copied))
+    /// The first block that begins behind this position.
+    #[cfg_attr(all(target_family = "wasm", feature = "small"), inline(never))]
+    pub(crate) fn behind(&self, position: u64) -> Option<(u64, u32)> {
+        match self {
+            Self::Empty => None,
+            Self::One(base, block) => (*base > position).then_some((*base, *block)),
+            Self::Many(map) => {
+                let behind = (Bound::Excluded(position), Bound::Unbounded);
+                map.range::<u64, _>(behind).next().map(copied)
+            }
+        }
     }
 
-    /// All blocks, in order.
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, u32)> {
-        self.range(0, u64::MAX)
+    /// The last block that begins before this position.
+    pub(crate) fn before(&self, position: u64) -> Option<(u64, u32)> {
+        self.at(position.checked_sub(1)?)
+    }
+
+    /// This block and those behind it, in order.
+    pub(crate) fn iter_from(&self, first: Option<(u64, u32)>) -> impl Iterator<Item = (u64, u32)> {
+        core::iter::successors(first, |(base, _)| self.behind(*base))
     }
 }
 
@@ -129,11 +135,11 @@ mod tests {
             assert_eq!(spine.first(), model.first_key_value().map(copied));
             assert_eq!(spine.last(), model.last_key_value().map(copied));
             assert_eq!(spine.at(to), model.range(..=to).next_back().map(copied));
-            assert!(spine.iter().eq(model.iter().map(copied)));
-            let between = model.iter().map(copied);
-            let between = between.filter(|(base, _)| (from..=to).contains(base));
-            assert!(spine.range(from, to).eq(between.clone()));
-            assert!(spine.range(from, to).rev().eq(between.rev()));
+            assert!(spine.iter_from(spine.first()).eq(model.iter().map(copied)));
+            let behind = model.iter().map(copied).find(|(base, _)| *base > from);
+            assert_eq!(spine.behind(from), behind);
+            let before = model.iter().map(copied).rfind(|(base, _)| *base < to);
+            assert_eq!(spine.before(to), before);
         }
     }
 

@@ -1,12 +1,12 @@
 //! How many there are of each kind, where a hash tells the kind.
 
+use super::Shelf;
 use super::index::Index;
-use super::slab::Slab;
 
 #[derive(Debug)]
 pub(super) struct Tally {
     index: Index,
-    kinds: Slab<Kind>,
+    kinds: Shelf<Kind>,
     /// The kind that was counted last: most that come are of the same.
     last: u32,
 }
@@ -22,7 +22,7 @@ impl Tally {
     pub(super) fn new() -> Self {
         Self {
             index: Index::new(),
-            kinds: Slab::new(),
+            kinds: Shelf::new(),
             last: 0,
         }
     }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::block::Block;
 use super::record::NEVER;
-use super::{State, place_of};
+use super::{State, Taken, place_of};
 
 /// A block is rewritten when one in so many of its messages is left. Later where messages are
 /// mostly taken from: there the rest is likely to go soon.
@@ -49,7 +49,7 @@ impl State {
     }
 
     /// Takes a block out of every index but that of the ids.
-    fn detach_block(&mut self, block: u32) -> Option<Block> {
+    fn detach_block(&mut self, block: u32) -> Option<Taken<Block>> {
         let entry = self.blocks.take(block)?;
         for timer in [entry.timer, entry.later_timer] {
             if timer != NEVER {
@@ -67,8 +67,8 @@ impl State {
         let Some(old) = self.detach_block(block) else {
             return;
         };
-        let base = old.base_position();
-        let before = self.queues[old.queue].blocks.at(base.saturating_sub(1));
+        let blocks = &self.queues[old.queue].blocks;
+        let before = blocks.before(old.base_position());
         let before = before.map(|(_, before)| before);
         self.move_slots(&old, block, &live_slots(&old, 0), before);
         self.blocks.release(block);
