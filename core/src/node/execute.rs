@@ -19,6 +19,7 @@ type Outcome = Result<Reply, Refusal>;
 impl Node {
     /// Carries a command out and answers it, or makes it wait.
     pub(super) fn execute(&mut self, ticket: Ticket, command: Command<'_>) {
+        self.expect_one(&command);
         let outcome = match command {
             Command::ListMessages {
                 queue,

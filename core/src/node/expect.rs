@@ -2,6 +2,7 @@
 
 use super::Node;
 use crate::command::{Command, QueueName};
+use crate::state::Aim;
 
 impl Node {
     /// These commands are about to be submitted: has what they will look for fetched into the
@@ -14,12 +15,8 @@ impl Node {
             .expect_removals(commands.clone().filter(is_removal).count());
         let mut last: Option<(&QueueName<'a>, Option<u32>)> = None;
         let ids = commands.filter_map(|command| {
-            let (queue, id) = match command {
-                Command::Put { queue, message } => (queue, message.id.as_deref()?),
-                Command::GetMessage { queue, id, .. }
-                | Command::UpdateMessage { queue, id, .. }
-                | Command::DeleteMessage { queue, id, .. } => (queue, &**id),
-                _ => return None,
+            let (queue, Aim::Put(id) | Aim::Message(id)) = aim(command)? else {
+                return None;
             };
             // Most are about the same queue as the one before.
             let place = match last {
@@ -30,5 +27,26 @@ impl Node {
             Some((place?, id))
         });
         self.state.expect_ids(ids);
+    }
+
+    /// This command is about to be carried out.
+    pub(super) fn expect_one(&self, command: &Command<'_>) {
+        if let Some((queue, aim)) = aim(command) {
+            self.state.expect_one(&queue.account, &queue.queue, aim);
+        }
+    }
+}
+
+/// What a command is about, if that is one queue.
+fn aim<'c, 'a>(command: &'c Command<'a>) -> Option<(&'c QueueName<'a>, Aim<'c>)> {
+    match command {
+        Command::Put { queue, message } => Some((queue, Aim::Put(message.id.as_deref()?))),
+        Command::GetMessage { queue, id, .. }
+        | Command::UpdateMessage { queue, id, .. }
+        | Command::DeleteMessage { queue, id, .. } => Some((queue, Aim::Message(id))),
+        Command::ListMessages { queue, .. }
+        | Command::UpdateMessages { queue, .. }
+        | Command::DeleteMessages { queue, .. } => Some((queue, Aim::Search)),
+        _ => None,
     }
 }

@@ -6,6 +6,7 @@
 
 mod due;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -18,7 +19,17 @@ pub(crate) const MAX_SLOTS: usize = 1 << SLOT_BITS;
 pub(crate) const SLOT_BITS: u32 = 9;
 /// Bytes of records of one block; a record that begins before may reach beyond.
 pub(crate) const ARENA_BYTES: usize = 1 << 16;
+/// A block that has had so few records, and so few bytes of them, stays as it is although hardly any are left: there
+/// is little to gain.
+const FEW_SLOTS: usize = 32;
+const FEW_BYTES: usize = 4096;
+/// Where the first record of a block is no larger, there is room for another one: in a small queue a message comes
+/// before the one that is there goes.
+const SMALL_RECORD: usize = 512;
+
+/// As large as four lines of a processor's cache, and in no more than these.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Block {
     /// The queue's place in the state.
     pub(crate) queue: u32,
@@ -26,6 +37,8 @@ pub(crate) struct Block {
     hash: u64,
     base: Base,
     arena: Vec<u8>,
+    /// Bytes of it that are records of messages that have gone.
+    dead_bytes: u32,
     /// Where each slot's record starts.
     offsets: Vec<u16>,
     live: Bits,
@@ -39,11 +52,13 @@ pub(crate) struct Block {
     /// No message of the block expires before this instant.
     next_expiry: u64,
     /// The next expiries, latest first, complete up to the first entry; empty when unknown.
-    upcoming: Vec<(u64, u16)>,
+    upcoming: Option<Box<due::Upcoming>>,
     /// No message of the block becomes visible before this instant.
     next_unhide: u64,
     /// The instant under which the block is in the state's timers.
     pub(crate) timer: u64,
+    /// A later one under which it is there, too, since before it had the earlier one.
+    pub(crate) later_timer: u64,
     /// The block is in its queue's set of blocks with visible messages.
     pub(crate) listed: bool,
 }
@@ -92,6 +107,7 @@ impl Block {
             } else {
                 Vec::new()
             },
+            dead_bytes: 0,
             offsets: Vec::new(),
             live: Bits::default(),
             visible: Bits::default(),
@@ -101,9 +117,10 @@ impl Block {
             last_position: base.position,
             contiguous: true,
             next_expiry: NEVER,
-            upcoming: Vec::new(),
+            upcoming: None,
             next_unhide: NEVER,
             timer: NEVER,
+            later_timer: NEVER,
             listed: false,
         }
     }
@@ -151,6 +168,10 @@ impl Block {
     /// Appends a message behind all others of the block; `has_room` was true.
     pub(crate) fn push(&mut self, record: &Record<'_>) -> usize {
         let slot = self.offsets.len();
+        // Modules that are to be small do not hold much.
+        if !cfg!(all(target_family = "wasm", feature = "small")) {
+            self.make_room(record.encoded_len());
+        }
         if self.offsets.capacity() == slot && self.arena.capacity() >= ARENA_BYTES {
             self.reserve_offsets();
         }
@@ -164,6 +185,41 @@ impl Block {
         self.last_position = record.position;
         self.expect_expiry(record.expires_at);
         slot
+    }
+
+    /// Rather than to grow, what a small block has no use for any more gives room.
+    fn make_room(&mut self, bytes: usize) {
+        if self.arena.capacity() == 0 && bytes <= SMALL_RECORD {
+            self.arena.reserve_exact(2 * bytes);
+        }
+        let is_full = self.arena.capacity() - self.arena.len() < bytes;
+        if is_full
+            && self.arena.len() <= FEW_BYTES
+            && self.dead_bytes as usize * 4 >= self.arena.len()
+        {
+            self.squeeze();
+        }
+    }
+
+    /// Leaves of each record whose message has gone only what tells its position.
+    fn squeeze(&mut self) {
+        let (mut from, mut to) = (0, 0);
+        for slot in 0..self.slots() {
+            let next = self.offsets.get(slot + 1);
+            let end = next.map_or(self.arena.len(), |&next| usize::from(next));
+            if let Some(offset) = self.offsets.get_mut(slot) {
+                *offset = to as u16;
+            }
+            if self.live.contains(slot) {
+                self.arena.copy_within(from..end, to);
+                to += end - from;
+            } else {
+                to += Record::retire(&mut self.arena, from..end, to);
+            }
+            from = end;
+        }
+        self.arena.truncate(to);
+        self.dead_bytes = 0;
     }
 
     /// Room for as many messages as the buffer will take if they go on like this.
@@ -199,6 +255,14 @@ impl Block {
     /// The first byte of the record in a slot, whatever it says.
     pub(crate) fn first_byte(&self, slot: usize) -> u8 {
         self.bytes(slot).first().copied().unwrap_or_default()
+    }
+
+    /// A number for the sake of which all of a small block must be fetched.
+    pub(crate) fn touch(&self) -> u8 {
+        let ends = [self.arena.first(), self.arena.last()];
+        let ends = ends.into_iter().flatten().fold(0, |all, byte| all ^ byte);
+        let offset = self.offsets.first().map_or(0, |offset| *offset as u8);
+        ends ^ offset ^ self.extras.touch()
     }
 
     #[inline]
@@ -358,9 +422,10 @@ impl Block {
     }
 
     /// Takes a live message away, and tells what others know it by. Its record stays until the
-    /// block goes.
+    /// block needs the room, or goes.
     pub(crate) fn remove(&mut self, slot: usize) -> Leaving {
         let record = self.record(slot);
+        let record_bytes = self.bytes(slot).len();
         let mut leaving = Leaving {
             key: xxh3_64_with_seed(record.id, self.hash),
             position: record.position,
@@ -381,12 +446,15 @@ impl Block {
         }
         self.live.remove(slot);
         self.live_count -= 1;
+        self.dead_bytes += record_bytes as u32;
         leaving
     }
 
     /// True if no more than one in so many messages is left, and the block is worth rewriting.
     pub(crate) fn is_sparse(&self, one_in: usize) -> bool {
-        (self.live_count as usize) * one_in <= self.slots() && self.arena.len() > 4096
+        let slots = self.slots();
+        let is_worth = slots >= FEW_SLOTS || self.arena.len() > FEW_BYTES;
+        is_worth && (self.live_count as usize) * one_in <= slots
     }
 
     /// An empty block of the same queue that begins with the message in `slot`.
@@ -415,5 +483,59 @@ impl Block {
     /// True if the message of another block's slot can be appended.
     pub(crate) fn has_room_for(&self, other: &Block, slot: usize) -> bool {
         self.has_room(&other.record(slot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record<'a>(id: &'a [u8], position: u64, body: &'a [u8]) -> Record<'a> {
+        Record {
+            id,
+            position,
+            expires_at: 1_000 + position,
+            content_type: None,
+            body,
+        }
+    }
+
+    /// Messages come one by one at positions with gaps, and each goes when the next one is there.
+    #[test]
+    fn a_small_block_needs_no_more_memory_however_many_pass_through_it() {
+        let first = record(b"first", 10, &[1; 100]);
+        let mut block = Block::new(0, 7, Base::of(&first), false);
+        block.push(&first);
+        let mut slot = 0;
+        let mut room = 0;
+        for number in 1..FEW_SLOTS as u64 {
+            let (id, body) = ([number as u8; 16], [number as u8; 100]);
+            let position = 10 + number * 1_000;
+            let next = block.push(&record(&id, position, &body));
+            block.remove(slot);
+            slot = next;
+            let view = block.view(slot);
+            assert_eq!((view.id, view.body), (&id[..], &body[..]));
+            assert_eq!(
+                (view.position, view.expires_at),
+                (position, 1_000 + position)
+            );
+            for earlier in 0..=number {
+                let position = 10 + earlier * 1_000;
+                assert!(block.has_position(position) && !block.has_position(position + 1));
+                let found = block.slot_at(position);
+                assert_eq!(found, Some(slot).filter(|_| earlier == number));
+            }
+            if number == 10 {
+                room = block.arena.capacity();
+            }
+        }
+        assert!(room < 700, "{room} bytes for two messages");
+        assert_eq!(block.arena.capacity(), room);
+    }
+
+    #[test]
+    fn it_is_four_lines_of_a_cache() {
+        assert_eq!(size_of::<Block>(), 256);
     }
 }

@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 
 /// Without entries, room for so many is kept.
 const KEPT: usize = 16;
+/// So few are looked through, one after the other.
+const FEW: usize = 8;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Extra {
@@ -32,7 +34,7 @@ pub(crate) struct Replacement {
 
 #[derive(Debug, Default)]
 pub(super) struct Extras {
-    /// For each slot the number of its entry, counted from 1; 0, or nothing, if it has none.
+    /// For each slot the number of its entry, counted from 1; 0, or nothing, if it has none. Empty while there are few.
     numbers: Vec<u16>,
     entries: Vec<Extra>,
 }
@@ -42,14 +44,28 @@ impl Extras {
         self.entries.is_empty()
     }
 
+    /// A number for the sake of which the first must be fetched.
+    pub(super) fn touch(&self) -> u8 {
+        self.entries.first().map_or(0, |extra| extra.slot as u8)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
     #[inline]
     fn index(&self, slot: usize) -> Option<usize> {
+        if self.numbers.is_empty() {
+            return self.index_of_few(slot);
+        }
         let number = self.numbers.get(slot).copied()?;
         usize::from(number).checked_sub(1)
+    }
+
+    #[inline(never)]
+    fn index_of_few(&self, slot: usize) -> Option<usize> {
+        let is_it = |extra: &Extra| usize::from(extra.slot) == slot;
+        self.entries.iter().position(is_it)
     }
 
     #[inline]
@@ -70,14 +86,42 @@ impl Extras {
     pub(super) fn reserve(&mut self, count: usize) {
         if self.entries.capacity() - self.entries.len() < count {
             // Not by half: there may be one for each message that is hidden.
+            let least = if self.entries.is_empty() { 1 } else { 4 };
             self.entries
-                .reserve_exact(count.max(self.entries.len() / 4).max(4));
+                .reserve_exact(count.max(self.entries.len() / 4).max(least));
         }
     }
 
     /// Adds the extra of a slot that has none; the block has so many slots.
+    #[inline]
     pub(super) fn insert(&mut self, extra: Extra, slots: usize) {
         let slot = usize::from(extra.slot);
+        self.reserve(1);
+        self.entries.push(extra);
+        if self.numbers.is_empty() {
+            if self.entries.len() > FEW {
+                self.number_all(slots);
+            }
+            return;
+        }
+        if slot >= self.numbers.len() {
+            self.make_numbers(slots);
+        }
+        self.set_number(slot, self.entries.len() as u16);
+    }
+
+    #[cold]
+    fn number_all(&mut self, slots: usize) {
+        self.make_numbers(slots);
+        for index in 0..self.entries.len() {
+            let slot = self.entries[index].slot;
+            self.set_number(slot.into(), index as u16 + 1);
+        }
+    }
+
+    /// Room for a number for each of so many slots.
+    #[cold]
+    fn make_numbers(&mut self, slots: usize) {
         let more = slots.saturating_sub(self.numbers.len());
         if self.numbers.capacity() - self.numbers.len() < more {
             // A block that is being filled has a slot more each time.
@@ -85,11 +129,6 @@ impl Extras {
         }
         if more > 0 {
             self.numbers.resize(slots, 0);
-        }
-        self.reserve(1);
-        self.entries.push(extra);
-        if let Some(number) = self.numbers.get_mut(slot) {
-            *number = self.entries.len() as u16;
         }
     }
 
@@ -102,8 +141,11 @@ impl Extras {
         if let Some(moved) = self.entries.get(index) {
             self.set_number(usize::from(moved.slot), index as u16 + 1);
         }
-        if self.entries.is_empty() && self.entries.capacity() > KEPT {
-            *self = Self::default();
+        if self.entries.is_empty() {
+            self.numbers.clear();
+            if self.entries.capacity() > KEPT {
+                *self = Self::default();
+            }
         }
     }
 

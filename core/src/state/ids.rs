@@ -9,8 +9,7 @@ use alloc::vec::Vec;
 use super::block::Block;
 use super::index::{Index, Keys};
 use super::markers::Markers;
-use super::slab::Slab;
-use super::{Place, split_place};
+use super::{Place, Shelf, split_place};
 
 /// Marks an entry that leads to a marker; the other bits are those of its number.
 const GONE: u32 = 1 << 31;
@@ -24,7 +23,7 @@ pub(super) struct Ids {
 
 /// Where the keys of the entries are.
 pub(super) struct Named<'a> {
-    pub(super) blocks: &'a Slab<Block>,
+    pub(super) blocks: &'a Shelf<Block>,
     pub(super) markers: &'a Markers,
 }
 
@@ -47,7 +46,7 @@ impl Ids {
 
     /// Has what these lead to fetched into the cache, if that is likely to take long: first the index, then
     /// the messages that may be meant.
-    pub(super) fn expect(&self, hashes: impl Iterator<Item = u64>, blocks: &Slab<Block>) {
+    pub(super) fn expect(&self, hashes: impl Iterator<Item = u64>, blocks: &Shelf<Block>) {
         if self.index.is_near() {
             return;
         }

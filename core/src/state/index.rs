@@ -33,6 +33,8 @@ const DIRECTORIES: [u8; 256] = directories();
 #[derive(Debug)]
 pub(crate) struct Index {
     directories: Vec<Directory>,
+    /// True while all of it is likely to be in a cache near the processor.
+    is_near: bool,
 }
 
 #[derive(Debug)]
@@ -89,7 +91,13 @@ impl Index {
     pub(crate) fn new() -> Self {
         Self {
             directories: SHARES.iter().map(|_| Directory::new()).collect(),
+            is_near: true,
         }
+    }
+
+    fn count_tables(&mut self) {
+        let tables: usize = self.directories.iter().map(|one| one.tables.len()).sum();
+        self.is_near = tables <= TABLES_IN_CACHE;
     }
 
     /// Makes room for so many entries at once, in an index that is empty. Only a hint: with
@@ -99,6 +107,7 @@ impl Index {
         for (directory, share) in self.directories.iter_mut().zip(SHARES) {
             directory.reserve(entries.div_ceil(parts) * usize::from(share));
         }
+        self.count_tables();
     }
 
     fn directory(hash: u64) -> usize {
@@ -132,16 +141,15 @@ impl Index {
     /// True while all of it is likely to be in a cache near the processor.
     pub(crate) fn is_near(&self) -> bool {
         // Modules that are to be small do not hold much.
-        if cfg!(all(target_family = "wasm", feature = "small")) {
-            return true;
-        }
-        let tables: usize = self.directories.iter().map(|one| one.tables.len()).sum();
-        tables <= TABLES_IN_CACHE
+        cfg!(all(target_family = "wasm", feature = "small")) || self.is_near
     }
 
     /// Adds an entry whose key is not in the index.
     pub(crate) fn insert(&mut self, hash: u64, place: u32, keys: impl Keys) {
-        self.directories[Self::directory(hash)].insert(hash, place, &keys);
+        let is_split = self.directories[Self::directory(hash)].insert(hash, place, &keys);
+        if is_split {
+            self.count_tables();
+        }
     }
 
     /// Removes the entry `place`, which is there.
@@ -197,8 +205,10 @@ impl Directory {
         self.tables[self.table(hash)].entries.touch(hash)
     }
 
-    fn insert(&mut self, hash: u64, place: u32, keys: &dyn Keys) {
+    /// True if a table was split for it.
+    fn insert(&mut self, hash: u64, place: u32, keys: &dyn Keys) -> bool {
         let mut table = self.table(hash);
+        let tables = self.tables.len();
         while self.tables[table].entries.len() >= SPLIT_AT && self.tables[table].depth < MAX_DEPTH {
             self.split(table, hash, keys);
             table = self.table(hash);
@@ -206,6 +216,7 @@ impl Directory {
         self.tables[table]
             .entries
             .insert(hash, place, &|place| keys.hash(place));
+        self.tables.len() > tables
     }
 
     fn remove(&mut self, hash: u64, place: u32, keys: &dyn Keys) {

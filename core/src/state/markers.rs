@@ -8,14 +8,13 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-use super::Place;
 use super::block::Block;
 use super::ids::{Ids, NUMBER_BITS, Named};
 use super::numbered::Numbered;
 use super::ring::Ring;
 use super::saved::Saved;
-use super::slab::Slab;
 use super::tally::Tally;
+use super::{Place, Shelf};
 use crate::config::MIN_MARKERS_PER_QUEUE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +53,7 @@ const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
 /// The index that leads to the markers, and to the messages that are there.
 pub(super) struct Names<'a> {
     pub(super) ids: &'a mut Ids,
-    pub(super) blocks: &'a Slab<Block>,
+    pub(super) blocks: &'a Shelf<Block>,
 }
 
 impl Markers {
@@ -140,6 +139,11 @@ impl Markers {
         };
         let oldest = self.recent.iter_from(0).take(forgotten);
         ids.touch(oldest.map(|marker| marker.key));
+    }
+
+    /// A message of this queue is about to go.
+    pub(super) fn touch_count(&self, queue: u64) {
+        self.per_queue.touch(queue);
     }
 
     /// As [`bury`](Self::bury), where the message itself is not there.
@@ -336,7 +340,7 @@ impl Markers {
     }
 }
 
-fn named<'a>(blocks: &'a Slab<Block>, markers: &'a Markers) -> Named<'a> {
+fn named<'a>(blocks: &'a Shelf<Block>, markers: &'a Markers) -> Named<'a> {
     Named { blocks, markers }
 }
 
@@ -348,7 +352,7 @@ mod tests {
     struct Bed {
         markers: Markers,
         ids: Ids,
-        blocks: Slab<Block>,
+        blocks: Shelf<Block>,
     }
 
     impl Bed {
@@ -356,7 +360,7 @@ mod tests {
             Self {
                 markers: Markers::new(maximum),
                 ids: Ids::new(),
-                blocks: Slab::new(),
+                blocks: Shelf::new(),
             }
         }
 

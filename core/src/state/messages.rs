@@ -62,27 +62,9 @@ impl State {
         })
     }
 
-    /// These messages of these queues are about to be looked for: has what leads to them fetched
-    /// into the cache.
-    pub(crate) fn expect_ids<'i>(&self, ids: impl Iterator<Item = (u32, &'i str)>) {
-        let hash =
-            |(queue, id): (u32, &str)| xxh3_64_with_seed(id.as_bytes(), self.queues[queue].hash);
-        self.ids.expect(ids.map(hash), &self.blocks);
-    }
-
-    /// So many messages are about to be removed.
-    pub(crate) fn expect_removals(&self, messages: usize) {
-        self.markers.touch_oldest(messages, self.clock, &self.ids);
-    }
-
     /// The message at a position of a queue.
     pub(crate) fn locate(&self, queue: u32, position: u64) -> Option<Place> {
-        let (_, &block) = self
-            .queues
-            .get(queue)?
-            .blocks
-            .range(..=position)
-            .next_back()?;
+        let (_, block) = self.queues.get(queue)?.blocks.at(position)?;
         Some(place_of(block, self.blocks[block].slot_at(position)?))
     }
 
@@ -95,8 +77,8 @@ impl State {
     ) -> Option<(Option<u32>, &'p [u64], &'p [u64])> {
         let &first = positions.first()?;
         let blocks = self.queues.get(queue).map(|entry| &entry.blocks);
-        let block = blocks.and_then(|blocks| blocks.range(..=first).next_back());
-        let Some((_, &block)) = block.filter(|(_, block)| self.blocks[**block].spans(first)) else {
+        let block = blocks.and_then(|blocks| blocks.at(first));
+        let Some((_, block)) = block.filter(|(_, block)| self.blocks[*block].spans(first)) else {
             let (alone, rest) = positions.split_at_checked(1)?;
             return Some((None, alone, rest));
         };
@@ -112,8 +94,8 @@ impl State {
     /// True if a message has been put at this position of a queue, also if it is gone by now
     /// but its block is still there.
     pub(crate) fn is_used(&self, queue: u32, position: u64) -> bool {
-        let block = self.queues[queue].blocks.range(..=position).next_back();
-        block.is_some_and(|(_, &block)| self.blocks[block].has_position(position))
+        let block = self.queues[queue].blocks.at(position);
+        block.is_some_and(|(_, block)| self.blocks[block].has_position(position))
     }
 
     /// Where in its queue the message with this id is, or was.
@@ -212,11 +194,9 @@ impl State {
     /// The block that takes a record at its position, made if need be.
     fn block_for(&mut self, queue: u32, record: &Record<'_>) -> u32 {
         let blocks = &self.queues[queue].blocks;
-        let last = blocks
-            .last_key_value()
-            .filter(|(base, _)| **base < record.position);
-        let before = last.or_else(|| blocks.range(..record.position).next_back());
-        let Some((_, &block)) = before else {
+        let last = blocks.last().filter(|(base, _)| *base < record.position);
+        let before = last.or_else(|| blocks.before(record.position));
+        let Some((_, block)) = before else {
             return self.new_block(queue, record, false);
         };
         if self.blocks[block].last_position() > record.position {
@@ -344,10 +324,13 @@ impl State {
         let entry = &mut self.blocks[block];
         let timer = entry.next_timer();
         if timer < entry.timer {
-            if entry.timer != NEVER {
-                self.timers.remove(&(entry.timer, u64::from(block)));
+            // The first that is hidden of those that expire some day: what is there far away stays.
+            let former = core::mem::replace(&mut entry.timer, timer);
+            if entry.later_timer == NEVER {
+                entry.later_timer = former;
+            } else {
+                self.timers.remove(&(former, u64::from(block)));
             }
-            entry.timer = timer;
             self.timers.insert((timer, u64::from(block)));
         }
         if entry.listed != (entry.visible_count() > 0) {
@@ -356,7 +339,7 @@ impl State {
             if entry.listed {
                 visible.insert(entry.base_position(), block);
             } else {
-                visible.remove(&entry.base_position());
+                visible.remove(entry.base_position());
             }
         }
     }

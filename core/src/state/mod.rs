@@ -3,6 +3,7 @@
 //! It changes through [`State::evolve`] and, with time alone, through [`State::let_happen`]:
 //! live execution and replay of the journal go the same way.
 
+mod ahead;
 mod bits;
 mod block;
 pub(crate) mod buckets;
@@ -14,6 +15,7 @@ mod index;
 mod kept;
 mod markers;
 mod messages;
+mod name;
 mod names;
 mod numbered;
 mod queue;
@@ -21,7 +23,10 @@ mod record;
 mod ring;
 mod saved;
 mod select;
+#[cfg(not(all(target_family = "wasm", feature = "small")))]
+mod shelf;
 mod slab;
+mod spine;
 mod tally;
 mod tidy;
 
@@ -32,6 +37,7 @@ use alloc::string::String;
 use core::cell::Cell;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+pub(crate) use ahead::Aim;
 pub(crate) use block::{Block, View};
 pub(crate) use markers::{Marker, Markers};
 pub(crate) use messages::Loaded;
@@ -45,8 +51,14 @@ use extents::Extents;
 use ids::Ids;
 use index::Index;
 use kept::KeptSettings;
+use name::Name;
 use names::Names;
+#[cfg(not(all(target_family = "wasm", feature = "small")))]
+use shelf::{Shelf, Taken};
 use slab::Slab;
+#[cfg(all(target_family = "wasm", feature = "small"))]
+use slab::{Slab as Shelf, Taken};
+use spine::Spine;
 
 /// Where a message is: its block and its slot there.
 pub(crate) type Place = u32;
@@ -77,13 +89,13 @@ pub(crate) struct State {
     pub(crate) next_queue: u64,
     pub(crate) accounts: Names,
     account_slab: Slab<Account>,
-    queues: Slab<Queue>,
+    queues: Shelf<Queue>,
     queue_index: Index,
     /// The queue that was last looked for: the next is often the same.
     last_found: Cell<u32>,
     /// Queues that exist, by number.
     pub(crate) by_number: BTreeMap<u64, u32>,
-    blocks: Slab<Block>,
+    blocks: Shelf<Block>,
     ids: Ids,
     /// Instants at which something may happen, and in which blocks.
     timers: BTreeSet<(u64, u64)>,
@@ -123,11 +135,11 @@ impl State {
             next_queue: 1,
             accounts: Names::default(),
             account_slab: Slab::new(),
-            queues: Slab::new(),
+            queues: Shelf::new(),
             queue_index: Index::new(),
             last_found: Cell::new(0),
             by_number: BTreeMap::new(),
-            blocks: Slab::new(),
+            blocks: Shelf::new(),
             ids: Ids::new(),
             timers: BTreeSet::new(),
             markers: Markers::new(config.limits.max_markers),
@@ -171,7 +183,8 @@ impl State {
     pub(crate) fn find_queue(&self, account: &str, name: &str) -> Option<u32> {
         let is_it = |place| {
             self.queues.get(place).is_some_and(|queue| {
-                *queue.name == *name && *self.account_slab[queue.account].name == *account
+                queue.name.as_bytes() == name.as_bytes()
+                    && *self.account_slab[queue.account].name == *account
             })
         };
         let last = self.last_found.get();
@@ -305,11 +318,11 @@ impl State {
         let place = self.queues.insert(Queue {
             number,
             account: account_place,
-            name: name.into(),
+            name: Name::new(name),
             hash,
             settings: None,
-            blocks: BTreeMap::new(),
-            visible: BTreeMap::new(),
+            blocks: Spine::default(),
+            visible: Spine::default(),
             messages: 0,
             bytes: 0,
         });
@@ -323,7 +336,7 @@ impl State {
 
     /// Closes a queue, with all that is in it.
     fn close_queue(&mut self, place: u32) {
-        while let Some((_, &block)) = self.queues[place].blocks.first_key_value() {
+        while let Some((_, block)) = self.queues[place].blocks.first() {
             self.clear_block(block);
         }
         let queues = &self.queues;
@@ -334,7 +347,7 @@ impl State {
         };
         self.by_number.remove(&queue.number);
         let account = &mut self.account_slab[queue.account];
-        account.queues.remove(&queue.name);
+        account.queues.remove(queue.name.as_str());
         if account.queues.is_empty()
             && let Some(account) = self.account_slab.remove(queue.account)
         {
@@ -359,7 +372,8 @@ impl State {
             }
             self.timers.pop_first();
             let block = block as u32;
-            self.blocks[block].timer = NEVER;
+            let entry = &mut self.blocks[block];
+            entry.timer = core::mem::replace(&mut entry.later_timer, NEVER);
             self.block_due(block, touched);
         }
     }
@@ -367,7 +381,8 @@ impl State {
     /// How much is in a queue. The blocks know how many of their messages are visible.
     pub(crate) fn queue_stats(&self, queue: u32) -> QueueStats {
         let queue = self.queue(queue);
-        let blocks = queue.blocks.values().map(|&block| &self.blocks[block]);
+        let blocks = queue.blocks.iter_from(queue.blocks.first());
+        let blocks = blocks.map(|(_, block)| &self.blocks[block]);
         let visible = blocks.map(|block| u64::from(block.visible_count()));
         QueueStats {
             messages: queue.messages,

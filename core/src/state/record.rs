@@ -6,6 +6,7 @@
 //! which is where the next one begins.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::codec::{Reader, put_bytes, put_varint, unzigzag, zigzag};
 
@@ -124,6 +125,26 @@ impl<'a> Record<'a> {
     pub(crate) fn id_in(bytes: &'a [u8]) -> Option<&'a [u8]> {
         let (&[_, length], rest) = bytes.split_first_chunk::<HEAD_BYTES>()?;
         rest.get(..usize::from(length))
+    }
+
+    /// Makes the record at `range` one that tells its position and nothing else, moves it to `to`, which is before it or
+    /// where it begins, and gives its length.
+    pub(crate) fn retire(bytes: &mut [u8], range: Range<usize>, to: usize) -> usize {
+        let record = bytes.get(range.clone()).unwrap_or_default();
+        let Some((&[flags, length], rest)) = record.split_first_chunk::<HEAD_BYTES>() else {
+            return 0;
+        };
+        let mut position_bytes = 0;
+        if flags & HAS_POSITION != 0 {
+            let behind_id = rest.get(usize::from(length)..).unwrap_or_default();
+            let is_last = |byte: &u8| byte & 0x80 == 0;
+            position_bytes = behind_id.iter().position(is_last).map_or(0, |at| at + 1);
+        }
+        let from = range.start + HEAD_BYTES + usize::from(length);
+        bytes.copy_within(from..from + position_bytes, to + HEAD_BYTES);
+        bytes[to] = flags & HAS_POSITION;
+        bytes[to + 1] = 0;
+        HEAD_BYTES + position_bytes
     }
 
     /// The position of the record of a slot.

@@ -1,7 +1,6 @@
 //! Which messages of a queue match, in the queue's order, and what a walk over all sees.
 
 use alloc::vec::Vec;
-use core::ops::Bound;
 
 use super::block::Block;
 use super::{Place, State, place_of};
@@ -39,10 +38,10 @@ impl State {
         let entry = self.queue(queue);
         let forward = entry.order() == Order::Lifo;
         let blocks = entry.blocks(match_hidden);
-        let (_, &block) = if forward {
-            blocks.first_key_value()
+        let (_, block) = if forward {
+            blocks.first()
         } else {
-            blocks.last_key_value()
+            blocks.last()
         }?;
         let bits = bits(&self.blocks[block], match_hidden);
         let slot = if forward {
@@ -62,13 +61,6 @@ impl State {
         found: &mut Vec<Place>,
     ) {
         let entry = self.queue(queue);
-        let start = after.map_or(0, |after| {
-            entry
-                .blocks
-                .range(..=after)
-                .next_back()
-                .map_or(0, |(&base, _)| base)
-        });
         let mut take = |block: u32| {
             let from = after.map_or(0, |after| {
                 self.blocks[block].lower_bound(after.saturating_add(1))
@@ -85,7 +77,11 @@ impl State {
             found.len() < limit
         };
         let blocks = entry.blocks(match_hidden);
-        blocks.range(start..).all(|(_, &block)| take(block));
+        let first = after.and_then(|after| blocks.at(after));
+        let mut next = first.or_else(|| blocks.first());
+        while let Some((base, _)) = next.filter(|(_, block)| take(*block)) {
+            next = blocks.behind(base);
+        }
     }
 
     fn select_backward(
@@ -97,10 +93,6 @@ impl State {
         found: &mut Vec<Place>,
     ) {
         let entry = self.queue(queue);
-        let range = (
-            Bound::Unbounded,
-            before.map_or(Bound::Unbounded, Bound::Excluded),
-        );
         let mut take = |block: u32| {
             let below = before.map_or(usize::MAX, |before| self.blocks[block].lower_bound(before));
             let bits = bits(&self.blocks[block], match_hidden);
@@ -114,8 +106,11 @@ impl State {
             }
             found.len() < limit
         };
-        let mut blocks = entry.blocks(match_hidden).range::<u64, _>(range).rev();
-        blocks.all(|(_, &block)| take(block));
+        let blocks = entry.blocks(match_hidden);
+        let mut next = before.map_or(blocks.last(), |before| blocks.before(before));
+        while let Some((base, _)) = next.filter(|(_, block)| take(*block)) {
+            next = blocks.before(base);
+        }
     }
 
     /// The blocks of a queue that hold anything behind the position `after`, in order.
@@ -125,15 +120,9 @@ impl State {
         after: u64,
     ) -> impl Iterator<Item = (u32, &Block)> {
         let entry = self.queue(queue);
-        let start = entry
-            .blocks
-            .range(..=after)
-            .next_back()
-            .map_or(0, |(&base, _)| base);
-        entry
-            .blocks
-            .range(start..)
-            .map(|(_, &block)| (block, &self.blocks[block]))
+        let first = entry.blocks.at(after).or_else(|| entry.blocks.first());
+        let blocks = entry.blocks.iter_from(first);
+        blocks.map(|(_, block)| (block, &self.blocks[block]))
     }
 }
 

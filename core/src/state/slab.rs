@@ -3,6 +3,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+/// What a thing is in that was taken out.
+#[cfg(all(target_family = "wasm", feature = "small"))]
+pub(crate) type Taken<T> = Box<T>;
+
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
     entries: Vec<Option<Box<T>>>,
@@ -17,6 +21,7 @@ impl<T> Slab<T> {
         }
     }
 
+    #[cfg(all(target_family = "wasm", feature = "small"))]
     pub(crate) fn len(&self) -> usize {
         self.entries.len() - self.free.len()
     }

@@ -1,12 +1,14 @@
 //! How many there are of each kind, where a hash tells the kind.
 
+use super::Shelf;
 use super::index::Index;
-use super::slab::Slab;
 
 #[derive(Debug)]
 pub(super) struct Tally {
     index: Index,
-    kinds: Slab<Kind>,
+    kinds: Shelf<Kind>,
+    /// The kind that was counted last: most that come are of the same.
+    last: u32,
 }
 
 #[derive(Debug)]
@@ -20,7 +22,8 @@ impl Tally {
     pub(super) fn new() -> Self {
         Self {
             index: Index::new(),
-            kinds: Slab::new(),
+            kinds: Shelf::new(),
+            last: 0,
         }
     }
 
@@ -32,14 +35,21 @@ impl Tally {
     /// Counts one more, and gives how many that makes.
     pub(super) fn add(&mut self, hash: u64) -> u64 {
         if let Some(place) = self.place(hash) {
+            self.last = place;
             let kind = &mut self.kinds[place];
             kind.count += 1;
             return kind.count;
         }
         let place = self.kinds.insert(Kind { hash, count: 1 });
+        self.last = place;
         let kinds = &self.kinds;
         self.index.insert(hash, place, |place| kinds[place].hash);
         1
+    }
+
+    /// This kind is about to be counted.
+    pub(super) fn touch(&self, hash: u64) {
+        self.index.touch(core::iter::once(hash));
     }
 
     /// Counts one less, if there is any.
@@ -47,6 +57,7 @@ impl Tally {
         let Some(place) = self.place(hash) else {
             return;
         };
+        self.last = place;
         let kind = &mut self.kinds[place];
         kind.count -= 1;
         if kind.count == 0 {
@@ -57,6 +68,10 @@ impl Tally {
     }
 
     fn place(&self, hash: u64) -> Option<u32> {
+        let last = self.kinds.get(self.last);
+        if last.is_some_and(|kind| kind.hash == hash) {
+            return Some(self.last);
+        }
         let is_it = |place| self.kinds[place].hash == hash;
         self.index.find(hash, is_it)
     }

@@ -1,11 +1,10 @@
 //! Blocks that are empty are freed, those that are mostly so are rewritten.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::block::Block;
 use super::record::NEVER;
-use super::{State, place_of};
+use super::{State, Taken, place_of};
 
 /// A block is rewritten when one in so many of its messages is left. Later where messages are
 /// mostly taken from: there the rest is likely to go soon.
@@ -32,8 +31,8 @@ impl State {
     /// True for the first and the last block of a queue.
     fn is_at_an_end(&self, block: u32) -> bool {
         let blocks = &self.queues[self.blocks[block].queue].blocks;
-        let ends = [blocks.first_key_value(), blocks.last_key_value()];
-        ends.into_iter().flatten().any(|(_, &other)| other == block)
+        let ends = [blocks.first(), blocks.last()];
+        ends.into_iter().flatten().any(|(_, other)| other == block)
     }
 
     fn drop_block(&mut self, block: u32) {
@@ -50,14 +49,16 @@ impl State {
     }
 
     /// Takes a block out of every index but that of the ids.
-    fn detach_block(&mut self, block: u32) -> Option<Box<Block>> {
+    fn detach_block(&mut self, block: u32) -> Option<Taken<Block>> {
         let entry = self.blocks.take(block)?;
-        if entry.timer != NEVER {
-            self.timers.remove(&(entry.timer, u64::from(block)));
+        for timer in [entry.timer, entry.later_timer] {
+            if timer != NEVER {
+                self.timers.remove(&(timer, u64::from(block)));
+            }
         }
         let queue = &mut self.queues[entry.queue];
-        queue.blocks.remove(&entry.base_position());
-        queue.visible.remove(&entry.base_position());
+        queue.blocks.remove(entry.base_position());
+        queue.visible.remove(entry.base_position());
         Some(entry)
     }
 
@@ -66,11 +67,9 @@ impl State {
         let Some(old) = self.detach_block(block) else {
             return;
         };
-        let before = self.queues[old.queue]
-            .blocks
-            .range(..old.base_position())
-            .next_back();
-        let before = before.map(|(_, &before)| before);
+        let blocks = &self.queues[old.queue].blocks;
+        let before = blocks.before(old.base_position());
+        let before = before.map(|(_, before)| before);
         self.move_slots(&old, block, &live_slots(&old, 0), before);
         self.blocks.release(block);
     }

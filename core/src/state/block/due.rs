@@ -1,5 +1,6 @@
 //! What time brings about in a block: expiry, and the end of hiding.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Block;
@@ -7,6 +8,10 @@ use crate::state::NEVER;
 
 /// Expiries that are found by one scan of a block.
 const UPCOMING: usize = 64;
+
+/// Instants, each with its slot.
+#[derive(Debug)]
+pub(super) struct Upcoming(Vec<(u64, u16)>);
 
 impl Block {
     /// When the block wants to be looked at next.
@@ -18,14 +23,18 @@ impl Block {
     /// next one does. Finding one costs a fraction of a scan of the block.
     pub(crate) fn take_expired(&mut self, now: u64) -> Option<usize> {
         while self.next_expiry <= now {
-            if self.upcoming.is_empty() {
+            if self.upcoming.is_none() {
                 self.find_upcoming();
             }
-            match self.upcoming.last() {
-                None => self.next_expiry = NEVER,
+            let Some(upcoming) = &mut self.upcoming else {
+                self.next_expiry = NEVER;
+                break;
+            };
+            match upcoming.0.last() {
+                None => self.upcoming = None,
                 Some(&(expires_at, _)) if expires_at > now => self.next_expiry = expires_at,
                 Some(&(expires_at, slot)) => {
-                    self.upcoming.pop();
+                    upcoming.0.pop();
                     let slot = usize::from(slot);
                     if self.live.contains(slot) && self.expires_at(slot) == expires_at {
                         return Some(slot);
@@ -57,7 +66,9 @@ impl Block {
             found.insert(found.partition_point(|earlier| *earlier < expiry), expiry);
         }
         found.reverse();
-        self.upcoming = found;
+        self.upcoming = Some(found)
+            .filter(|found| !found.is_empty())
+            .map(|found| Box::new(Upcoming(found)));
     }
 
     /// Makes every message visible whose hiding has ended by `now`; true if any was.
@@ -86,12 +97,12 @@ impl Block {
     /// A message expires at this instant, which is earlier or later than it was, or is new.
     pub(super) fn expect_expiry(&mut self, expires_at: u64) {
         self.next_expiry = self.next_expiry.min(expires_at);
-        if self
+        let latest = self
             .upcoming
-            .first()
-            .is_some_and(|&(latest, _)| expires_at < latest)
-        {
-            self.upcoming.clear();
+            .as_ref()
+            .and_then(|upcoming| upcoming.0.first());
+        if latest.is_some_and(|&(latest, _)| expires_at < latest) {
+            self.upcoming = None;
         }
     }
 }

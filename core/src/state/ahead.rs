@@ -1,0 +1,70 @@
+//! What commands are about to look for is fetched into the cache, as far as it can be known before it is looked for:
+//! to wait for several places at once takes little longer than to wait for one.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::{State, split_place};
+
+/// What a single command is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Aim<'i> {
+    Put(&'i str),
+    /// The message with this id, whatever is done to it.
+    Message(&'i str),
+    /// The first messages that are visible.
+    Search,
+}
+
+impl State {
+    /// These messages of these queues are about to be looked for.
+    pub(crate) fn expect_ids<'i>(&self, ids: impl Iterator<Item = (u32, &'i str)>) {
+        let hash =
+            |(queue, id): (u32, &str)| xxh3_64_with_seed(id.as_bytes(), self.queues[queue].hash);
+        self.ids.expect(ids.map(hash), &self.blocks);
+    }
+
+    /// So many messages are about to be removed.
+    pub(crate) fn expect_removals(&self, messages: usize) {
+        self.markers.touch_oldest(messages, self.clock, &self.ids);
+    }
+
+    /// One command is about to look for this queue, and something in it. Of many queues one waits for
+    /// memory at each step to what is in it.
+    pub(crate) fn expect_one(&self, account: &str, name: &str, aim: Aim<'_>) {
+        if self.queue_index.is_near() {
+            return;
+        }
+        let hash = self.queue_hash(account, name);
+        let id = match aim {
+            Aim::Put(id) | Aim::Message(id) => Some(xxh3_64_with_seed(id.as_bytes(), hash)),
+            Aim::Search => None,
+        };
+        self.queue_index.touch(core::iter::once(hash));
+        self.ids.touch(id.into_iter());
+        let mut seen = 0;
+        if let (Aim::Message(_), Some(id)) = (aim, id) {
+            self.markers.touch_count(hash);
+            self.ids.find(id, |place| {
+                let block = self.blocks.get(split_place(place).0);
+                seen ^= block.map_or(0, |block| block.touch());
+                false
+            });
+        }
+        let is_it = |place| {
+            let queue = self.queues.get(place);
+            queue.is_some_and(|queue| queue.hash == hash)
+        };
+        let place = self.queue_index.find(hash, is_it);
+        if let Some(queue) = place.and_then(|place| self.queues.get(place)) {
+            let block = match aim {
+                Aim::Put(_) => queue.blocks.last(),
+                Aim::Message(_) => None,
+                Aim::Search => queue.visible.first(),
+            };
+            let block = block.and_then(|(_, block)| self.blocks.get(block));
+            seen ^= block.map_or(0, |block| block.touch());
+        }
+        self.last_found.set(place.unwrap_or_default());
+        core::hint::black_box(seen);
+    }
+}
