@@ -13,7 +13,7 @@ use std::task::{Context, Waker};
 use burrow_core::wire::{self, Offer};
 use burrow_core::{Command, Effect, Refusal};
 
-use crate::desk::{Cancel, Deliveries, Failure, NumberMap, Place, Recipient};
+use crate::desk::{Cancel, Deliveries, Failure, NumberRow, Place, Recipient};
 
 /// A connection, or one that is about to be made.
 pub(super) struct Lane {
@@ -35,7 +35,7 @@ struct Inside {
     last_id: u64,
     /// The last request that went to the socket. Those after it have certainly not happened.
     last_sent_id: u64,
-    pending: NumberMap<u64, Pending>,
+    pending: NumberRow<Pending>,
     /// The task, when it rests.
     waker: Option<Waker>,
 }
@@ -125,9 +125,9 @@ impl Lane {
     pub(super) fn release(&self) {
         let mut inside = self.lock();
         let present = &mut *inside;
-        for (id, pending) in &mut present.pending {
+        for (id, pending) in present.pending.iter_mut() {
             if !mem::replace(&mut pending.is_released, true) {
-                wire::encode_cancel(&mut present.out, *id);
+                wire::encode_cancel(&mut present.out, id);
             }
         }
         wake(inside);
@@ -139,7 +139,7 @@ impl Lane {
         let mut inside = self.lock();
         inside.is_closed = true;
         let last_sent_id = inside.last_sent_id;
-        for (id, pending) in inside.pending.drain() {
+        for (id, pending) in inside.pending.take_all() {
             let failure = match pending.is_change && id <= last_sent_id {
                 true => Failure::OutcomeUnknown,
                 false => Failure::Unreachable,
@@ -199,7 +199,7 @@ impl Lane {
         let mut deliveries = Deliveries::default();
         let mut inside = self.lock();
         for (id, outcome) in outcomes.drain(..) {
-            let Some(pending) = inside.pending.remove(&id) else {
+            let Some(pending) = inside.pending.remove(id) else {
                 continue;
             };
             inside.in_flight = inside.in_flight.saturating_sub(1);
@@ -234,7 +234,7 @@ impl Cancel for Lane {
     fn cancel(&self, _: u64, id: u64) -> bool {
         let mut inside = self.lock();
         let present = &mut *inside;
-        let Some(pending) = present.pending.get_mut(&id) else {
+        let Some(pending) = present.pending.get_mut(id) else {
             return false;
         };
         let is_taken_back = match &mut pending.recipient {
@@ -248,7 +248,7 @@ impl Cancel for Lane {
             // The server has not heard of it, and will not.
             let frame = present.backlog.remove(place);
             present.backlog_bytes -= frame.map_or(0, |(_, frame)| frame.len());
-            present.pending.remove(&id);
+            present.pending.remove(id);
         } else {
             // It stays until the server has answered, as it has a place there until then.
             wire::encode_cancel(&mut present.out, id);
