@@ -5,7 +5,6 @@
 //! what has gathered meanwhile in one go. The server is never told more than it takes:
 //! what is beyond waits here, within a bound of bytes.
 
-use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
@@ -13,6 +12,7 @@ use std::task::{Context, Waker};
 use burrow_core::wire::{self, Offer};
 use burrow_core::{Command, Effect, Refusal};
 
+use super::backlog::Backlog;
 use crate::desk::{Cancel, Deliveries, Failure, NumberRow, Place, Recipient};
 
 /// A connection, or one that is about to be made.
@@ -27,9 +27,8 @@ struct Inside {
     is_closed: bool,
     /// What the task is to send next.
     out: Vec<u8>,
-    /// Requests that the server does not take yet, and their bytes together.
-    backlog: VecDeque<(u64, Vec<u8>)>,
-    backlog_bytes: usize,
+    /// Requests that the server does not take yet.
+    backlog: Backlog,
     /// Requests that the server has, or will have with what is in `out`.
     in_flight: u32,
     last_id: u64,
@@ -75,20 +74,15 @@ impl Lane {
         if inside.is_closed {
             return Err(Failure::Unreachable);
         }
-        if inside.out.len() + inside.backlog_bytes > self.max_unsent_bytes {
+        if inside.out.len() + inside.backlog.bytes() > self.max_unsent_bytes {
             return Err(Failure::Busy);
         }
         let id = inside.last_id + 1;
         let maximum = self.offer.max_frame_bytes;
-        let encoded = if inside.in_flight < self.offer.max_in_flight {
-            let encoded = wire::encode_request(&mut inside.out, id, command, maximum);
-            encoded.map(|()| inside.in_flight += 1)
-        } else {
-            let mut frame = Vec::new();
-            wire::encode_request(&mut frame, id, command, maximum).map(|()| {
-                inside.backlog_bytes += frame.len();
-                inside.backlog.push_back((id, frame));
-            })
+        let encode = |out: &mut Vec<u8>| wire::encode_request(out, id, command, maximum);
+        let encoded = match inside.in_flight < self.offer.max_in_flight {
+            true => encode(&mut inside.out).map(|()| inside.in_flight += 1),
+            false => inside.backlog.push(id, encode),
         };
         if encoded.is_err() {
             return Err(Failure::CommandTooLarge {
@@ -184,8 +178,8 @@ impl Lane {
             return Work::Nothing;
         }
         mem::swap(&mut inside.out, sending);
-        inside.last_sent_id = match inside.backlog.front() {
-            Some((id, _)) => id - 1,
+        inside.last_sent_id = match inside.backlog.first_id() {
+            Some(id) => id - 1,
             None => inside.last_id,
         };
         Work::Send
@@ -203,11 +197,6 @@ impl Lane {
                 continue;
             };
             inside.in_flight = inside.in_flight.saturating_sub(1);
-            if let Some((_, frame)) = inside.backlog.pop_front() {
-                inside.backlog_bytes -= frame.len();
-                inside.out.extend_from_slice(&frame);
-                inside.in_flight += 1;
-            }
             if let Some(recipient) = pending.recipient {
                 let is_too_much = !pending.is_change
                     && outcome.as_ref().is_ok_and(|reply| reply.bytes() > 0)
@@ -220,6 +209,9 @@ impl Lane {
                 deliveries.push(recipient, outcome);
             }
         }
+        let present = &mut *inside;
+        let room = self.offer.max_in_flight.saturating_sub(present.in_flight);
+        present.in_flight += present.backlog.let_out(room, &mut present.out);
         drop(inside);
         deliveries.send();
     }
@@ -244,10 +236,8 @@ impl Cancel for Lane {
         if !is_taken_back {
             return false;
         }
-        if let Some(place) = present.backlog.iter().position(|(own, _)| *own == id) {
+        if present.backlog.remove(id) {
             // The server has not heard of it, and will not.
-            let frame = present.backlog.remove(place);
-            present.backlog_bytes -= frame.map_or(0, |(_, frame)| frame.len());
             present.pending.remove(id);
         } else {
             // It stays until the server has answered, as it has a place there until then.

@@ -5,6 +5,7 @@
 //! started anew is as good as the one before. A command about one queue goes to its server
 //! as it is, and is never sent twice.
 
+mod backlog;
 mod connection;
 mod lane;
 mod letters;
