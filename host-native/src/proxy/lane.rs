@@ -70,38 +70,17 @@ impl Lane {
         command: &Command<'_>,
         recipient: impl FnOnce() -> Recipient,
     ) -> Result<Place, Failure> {
-        let mut inside = self.lock();
-        if inside.is_closed {
-            return Err(Failure::Unreachable);
+        self.turn().submit(command, recipient)
+    }
+
+    /// For a caller with several commands. Nobody else can do anything with the lane until that
+    /// is dropped.
+    pub(super) fn turn(self: &Arc<Self>) -> Turn<'_> {
+        Turn {
+            lane: self,
+            inside: self.lock(),
+            woken: Woken(None),
         }
-        if inside.out.len() + inside.backlog.bytes() > self.max_unsent_bytes {
-            return Err(Failure::Busy);
-        }
-        let id = inside.last_id + 1;
-        let maximum = self.offer.max_frame_bytes;
-        let encode = |out: &mut Vec<u8>| wire::encode_request(out, id, command, maximum);
-        let encoded = match inside.in_flight < self.offer.max_in_flight {
-            true => encode(&mut inside.out).map(|()| inside.in_flight += 1),
-            false => inside.backlog.push(id, encode),
-        };
-        if encoded.is_err() {
-            return Err(Failure::CommandTooLarge {
-                maximum_bytes: maximum.into(),
-            });
-        }
-        inside.last_id = id;
-        let pending = Pending {
-            recipient: Some(recipient()),
-            is_change: command.effect() != Effect::None,
-            is_released: false,
-        };
-        inside.pending.insert(id, pending);
-        wake(inside);
-        Ok(Place {
-            owner: Arc::clone(self) as _,
-            generation: 0,
-            number: id,
-        })
     }
 
     /// Commands that have no outcome yet.
@@ -219,6 +198,72 @@ impl Lane {
     /// Nothing that can panic happens while it is locked.
     fn lock(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Submits commands one after the other; what has gathered is sent when this is dropped.
+pub(super) struct Turn<'l> {
+    lane: &'l Arc<Lane>,
+    inside: MutexGuard<'l, Inside>,
+    /// Dropped last: whoever is woken finds the lane free.
+    woken: Woken,
+}
+
+impl Turn<'_> {
+    /// Sends a command; `recipient` is asked for unless it fails at once.
+    pub(super) fn submit(
+        &mut self,
+        command: &Command<'_>,
+        recipient: impl FnOnce() -> Recipient,
+    ) -> Result<Place, Failure> {
+        let Lane {
+            offer,
+            max_unsent_bytes,
+            ..
+        } = &**self.lane;
+        let inside = &mut *self.inside;
+        if inside.is_closed {
+            return Err(Failure::Unreachable);
+        }
+        if inside.out.len() + inside.backlog.bytes() > *max_unsent_bytes {
+            return Err(Failure::Busy);
+        }
+        let id = inside.last_id + 1;
+        let maximum = offer.max_frame_bytes;
+        let encode = |out: &mut Vec<u8>| wire::encode_request(out, id, command, maximum);
+        let encoded = match inside.in_flight < offer.max_in_flight {
+            true => encode(&mut inside.out).map(|()| inside.in_flight += 1),
+            false => inside.backlog.push(id, encode),
+        };
+        if encoded.is_err() {
+            return Err(Failure::CommandTooLarge {
+                maximum_bytes: maximum.into(),
+            });
+        }
+        inside.last_id = id;
+        let pending = Pending {
+            recipient: Some(recipient()),
+            is_change: command.effect() != Effect::None,
+            is_released: false,
+        };
+        inside.pending.insert(id, pending);
+        self.woken.0 = self.woken.0.take().or_else(|| inside.waker.take());
+        Ok(Place {
+            owner: Arc::clone(self.lane) as _,
+            generation: 0,
+            number: id,
+        })
+    }
+}
+
+/// Wakes a task when it is dropped.
+struct Woken(Option<Waker>);
+
+impl Drop for Woken {
+    fn drop(&mut self) {
+        if let Some(waker) = self.0.take() {
+            waker.wake();
+        }
     }
 }
 
