@@ -136,10 +136,11 @@ impl Lane {
         is_idle
     }
 
-    /// True if there is something to be sent.
-    pub(super) fn has_work(&self) -> bool {
+    /// True if there is something to be sent, and more could go with it.
+    pub(super) fn may_gather(&self) -> bool {
         let inside = self.lock();
-        !inside.is_closed && !inside.out.is_empty()
+        let has_room = inside.in_flight < self.offer.max_in_flight;
+        !inside.is_closed && !inside.out.is_empty() && has_room
     }
 
     /// Swaps what is to be sent for `sending`, which must be empty. The context's task is
