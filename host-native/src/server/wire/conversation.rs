@@ -148,10 +148,13 @@ impl<S: Carrier> Conversation<S> {
         let bytes = ready!(pin!(self.stream.read_buf(received)).poll(cx))?;
         self.activity.bytes_in.fetch_add(bytes as u64, Relaxed);
         self.progress += bytes;
-        self.read_bytes = match bytes == room {
-            true => (self.read_bytes * 4).min(LARGE_READ),
-            false => SMALL_READ.max(self.read_bytes / 2),
-        };
+        // Who sends as much each time has all of it read at once: only what was far too large is
+        // made smaller.
+        if bytes == room {
+            self.read_bytes = (self.read_bytes * 4).min(LARGE_READ);
+        } else if bytes < self.read_bytes / 4 {
+            self.read_bytes = SMALL_READ.max(self.read_bytes / 2);
+        }
         Poll::Ready(Ok(bytes))
     }
 
