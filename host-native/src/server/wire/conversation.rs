@@ -27,6 +27,9 @@ const LARGE_READ: usize = 256 << 10;
 const MAX_UNSENT: usize = 256 << 10;
 /// Small commands that are submitted together.
 const MOST_AT_ONCE: usize = 64;
+/// What so many frames are answered at once is sent before further ones are taken: whoever has
+/// as many in flight as it may goes on meanwhile.
+const MOST_UNTOLD: u64 = 256;
 /// A frame makes progress if so much of it arrives in time.
 const PROGRESS_BYTES: usize = 64 << 10;
 
@@ -173,7 +176,7 @@ impl<S: Carrier> Conversation<S> {
     fn take_frames(&mut self) {
         let mut frames = 0;
         self.has_frames = true;
-        while !self.is_behind() {
+        while !self.is_behind() && frames < MOST_UNTOLD {
             frames += self.take_small_frames();
             let Some(event) = self.session.next(&mut self.out) else {
                 self.has_frames = false;
