@@ -54,6 +54,9 @@ pub(super) struct Conversation<S> {
     progress: usize,
     /// Frames may be left of what was read: there was no room for their answers.
     has_frames: bool,
+    /// How many small commands came together last, and how many outcomes were there at once: as
+    /// much room is made for the next.
+    small: (usize, usize),
     is_finishing: bool,
     is_ended: bool,
     arriving: Arriving,
@@ -79,6 +82,7 @@ impl<S: Carrier> Conversation<S> {
             read_bytes: SMALL_READ,
             progress: 0,
             has_frames: false,
+            small: (0, 0),
             is_finishing: false,
             is_ended: false,
             arriving: Arriving { shared, bytes: 0 },
@@ -218,17 +222,19 @@ impl<S: Carrier> Conversation<S> {
 
     /// Takes the small commands that come next, if they are several; tells how many.
     fn take_small_frames(&mut self) -> u64 {
-        let mut commands = Vec::new();
+        let mut commands = Vec::with_capacity(self.small.0);
         self.session.next_small(MOST_AT_ONCE, &mut commands);
-        let count = commands.len() as u64;
+        let count = commands.len();
+        self.small.0 = count;
         if count > 0 {
-            let mut outcomes = Vec::new();
+            let mut outcomes = Vec::with_capacity(self.small.1);
             self.mailbox.submit_all(commands, &mut outcomes);
+            self.small.1 = outcomes.len();
             for (id, outcome) in outcomes {
                 self.session.answer(id, &told(outcome), &mut self.out);
             }
         }
-        count
+        count as u64
     }
 
     /// Ends the conversation if there is no room for what arrives.
