@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use burrow_core::Command;
 
-use super::numbers::NumberMap;
+use super::row::NumberRow;
 use super::waiting::{Outcome, Place, Recipient};
 use super::{Desk, Submitted};
 
@@ -25,7 +25,7 @@ pub struct Mailbox {
     desk: Desk,
     slot: Arc<Slot>,
     /// Where the commands are whose outcomes were not fetched yet.
-    places: NumberMap<u64, Place>,
+    places: NumberRow<Place>,
 }
 
 /// Where outcomes are put.
@@ -48,7 +48,7 @@ impl Mailbox {
         Self {
             desk,
             slot: Arc::default(),
-            places: NumberMap::default(),
+            places: NumberRow::default(),
         }
     }
 
@@ -82,7 +82,7 @@ impl Mailbox {
             &mut recipient,
             &mut |tag, submitted| match submitted {
                 Submitted::Answered(outcome) => outcomes.push((tag, outcome)),
-                Submitted::Waiting(place) => drop(places.insert(tag, place)),
+                Submitted::Waiting(place) => places.insert(tag, place),
             },
         );
     }
@@ -104,9 +104,9 @@ impl Mailbox {
 
     /// Cancels a command. False if its outcome is there already, or on its way.
     pub fn cancel(&mut self, tag: u64) -> bool {
-        let cancelled = self.places.get(&tag).is_some_and(Place::cancel);
+        let cancelled = self.places.get(tag).is_some_and(Place::cancel);
         if cancelled {
-            self.places.remove(&tag);
+            self.places.remove(tag);
         }
         cancelled
     }
@@ -126,7 +126,7 @@ impl Mailbox {
         self.slot.bytes.store(0, Relaxed);
         drop(inside);
         for (tag, _) in &*fetched {
-            self.places.remove(tag);
+            self.places.remove(*tag);
         }
         Poll::Ready(())
     }

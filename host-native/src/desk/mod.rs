@@ -5,6 +5,7 @@
 
 mod mailbox;
 mod numbers;
+mod row;
 mod waiting;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use mailbox::Mailbox;
 pub(crate) use numbers::NumberMap;
+pub(crate) use row::NumberRow;
 pub(crate) use waiting::{Cancel, Deliveries, Outcome, Place, Recipient, Relay, Waiting};
 
 /// Why a command was not answered with a reply.

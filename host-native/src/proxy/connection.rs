@@ -144,8 +144,9 @@ impl Serving {
                 return Poll::Pending;
             }
             // Whoever submits wakes this task, which is then run before those who are about to
-            // submit: they go first, and what all of them have leaves in one write.
-            if !self.has_let_others && lane.has_work() {
+            // submit: they go first, and what all of them have leaves in one write. Nobody is
+            // waited for where the server takes no more.
+            if !self.has_let_others && lane.may_gather() {
                 self.has_let_others = true;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;

@@ -5,7 +5,6 @@
 //! what has gathered meanwhile in one go. The server is never told more than it takes:
 //! what is beyond waits here, within a bound of bytes.
 
-use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
@@ -13,7 +12,8 @@ use std::task::{Context, Waker};
 use burrow_core::wire::{self, Offer};
 use burrow_core::{Command, Effect, Refusal};
 
-use crate::desk::{Cancel, Deliveries, Failure, NumberMap, Place, Recipient};
+use super::backlog::Backlog;
+use crate::desk::{Cancel, Deliveries, Failure, NumberRow, Place, Recipient};
 
 /// A connection, or one that is about to be made.
 pub(super) struct Lane {
@@ -27,15 +27,14 @@ struct Inside {
     is_closed: bool,
     /// What the task is to send next.
     out: Vec<u8>,
-    /// Requests that the server does not take yet, and their bytes together.
-    backlog: VecDeque<(u64, Vec<u8>)>,
-    backlog_bytes: usize,
+    /// Requests that the server does not take yet.
+    backlog: Backlog,
     /// Requests that the server has, or will have with what is in `out`.
     in_flight: u32,
     last_id: u64,
     /// The last request that went to the socket. Those after it have certainly not happened.
     last_sent_id: u64,
-    pending: NumberMap<u64, Pending>,
+    pending: NumberRow<Pending>,
     /// The task, when it rests.
     waker: Option<Waker>,
 }
@@ -71,43 +70,17 @@ impl Lane {
         command: &Command<'_>,
         recipient: impl FnOnce() -> Recipient,
     ) -> Result<Place, Failure> {
-        let mut inside = self.lock();
-        if inside.is_closed {
-            return Err(Failure::Unreachable);
+        self.turn().submit(command, recipient)
+    }
+
+    /// For a caller with several commands. Nobody else can do anything with the lane until that
+    /// is dropped.
+    pub(super) fn turn(self: &Arc<Self>) -> Turn<'_> {
+        Turn {
+            lane: self,
+            inside: self.lock(),
+            woken: Woken(None),
         }
-        if inside.out.len() + inside.backlog_bytes > self.max_unsent_bytes {
-            return Err(Failure::Busy);
-        }
-        let id = inside.last_id + 1;
-        let maximum = self.offer.max_frame_bytes;
-        let encoded = if inside.in_flight < self.offer.max_in_flight {
-            let encoded = wire::encode_request(&mut inside.out, id, command, maximum);
-            encoded.map(|()| inside.in_flight += 1)
-        } else {
-            let mut frame = Vec::new();
-            wire::encode_request(&mut frame, id, command, maximum).map(|()| {
-                inside.backlog_bytes += frame.len();
-                inside.backlog.push_back((id, frame));
-            })
-        };
-        if encoded.is_err() {
-            return Err(Failure::CommandTooLarge {
-                maximum_bytes: maximum.into(),
-            });
-        }
-        inside.last_id = id;
-        let pending = Pending {
-            recipient: Some(recipient()),
-            is_change: command.effect() != Effect::None,
-            is_released: false,
-        };
-        inside.pending.insert(id, pending);
-        wake(inside);
-        Ok(Place {
-            owner: Arc::clone(self) as _,
-            generation: 0,
-            number: id,
-        })
     }
 
     /// Commands that have no outcome yet.
@@ -125,9 +98,9 @@ impl Lane {
     pub(super) fn release(&self) {
         let mut inside = self.lock();
         let present = &mut *inside;
-        for (id, pending) in &mut present.pending {
+        for (id, pending) in present.pending.iter_mut() {
             if !mem::replace(&mut pending.is_released, true) {
-                wire::encode_cancel(&mut present.out, *id);
+                wire::encode_cancel(&mut present.out, id);
             }
         }
         wake(inside);
@@ -139,7 +112,7 @@ impl Lane {
         let mut inside = self.lock();
         inside.is_closed = true;
         let last_sent_id = inside.last_sent_id;
-        for (id, pending) in inside.pending.drain() {
+        for (id, pending) in inside.pending.take_all() {
             let failure = match pending.is_change && id <= last_sent_id {
                 true => Failure::OutcomeUnknown,
                 false => Failure::Unreachable,
@@ -163,10 +136,11 @@ impl Lane {
         is_idle
     }
 
-    /// True if there is something to be sent.
-    pub(super) fn has_work(&self) -> bool {
+    /// True if there is something to be sent, and more could go with it.
+    pub(super) fn may_gather(&self) -> bool {
         let inside = self.lock();
-        !inside.is_closed && !inside.out.is_empty()
+        let has_room = inside.in_flight < self.offer.max_in_flight;
+        !inside.is_closed && !inside.out.is_empty() && has_room
     }
 
     /// Swaps what is to be sent for `sending`, which must be empty. The context's task is
@@ -184,8 +158,8 @@ impl Lane {
             return Work::Nothing;
         }
         mem::swap(&mut inside.out, sending);
-        inside.last_sent_id = match inside.backlog.front() {
-            Some((id, _)) => id - 1,
+        inside.last_sent_id = match inside.backlog.first_id() {
+            Some(id) => id - 1,
             None => inside.last_id,
         };
         Work::Send
@@ -199,15 +173,10 @@ impl Lane {
         let mut deliveries = Deliveries::default();
         let mut inside = self.lock();
         for (id, outcome) in outcomes.drain(..) {
-            let Some(pending) = inside.pending.remove(&id) else {
+            let Some(pending) = inside.pending.remove(id) else {
                 continue;
             };
             inside.in_flight = inside.in_flight.saturating_sub(1);
-            if let Some((_, frame)) = inside.backlog.pop_front() {
-                inside.backlog_bytes -= frame.len();
-                inside.out.extend_from_slice(&frame);
-                inside.in_flight += 1;
-            }
             if let Some(recipient) = pending.recipient {
                 let is_too_much = !pending.is_change
                     && outcome.as_ref().is_ok_and(|reply| reply.bytes() > 0)
@@ -220,6 +189,9 @@ impl Lane {
                 deliveries.push(recipient, outcome);
             }
         }
+        let present = &mut *inside;
+        let room = self.offer.max_in_flight.saturating_sub(present.in_flight);
+        present.in_flight += present.backlog.let_out(room, &mut present.out);
         drop(inside);
         deliveries.send();
     }
@@ -230,11 +202,77 @@ impl Lane {
     }
 }
 
+/// Submits commands one after the other; what has gathered is sent when this is dropped.
+pub(super) struct Turn<'l> {
+    lane: &'l Arc<Lane>,
+    inside: MutexGuard<'l, Inside>,
+    /// Dropped last: whoever is woken finds the lane free.
+    woken: Woken,
+}
+
+impl Turn<'_> {
+    /// Sends a command; `recipient` is asked for unless it fails at once.
+    pub(super) fn submit(
+        &mut self,
+        command: &Command<'_>,
+        recipient: impl FnOnce() -> Recipient,
+    ) -> Result<Place, Failure> {
+        let Lane {
+            offer,
+            max_unsent_bytes,
+            ..
+        } = &**self.lane;
+        let inside = &mut *self.inside;
+        if inside.is_closed {
+            return Err(Failure::Unreachable);
+        }
+        if inside.out.len() + inside.backlog.bytes() > *max_unsent_bytes {
+            return Err(Failure::Busy);
+        }
+        let id = inside.last_id + 1;
+        let maximum = offer.max_frame_bytes;
+        let encode = |out: &mut Vec<u8>| wire::encode_request(out, id, command, maximum);
+        let encoded = match inside.in_flight < offer.max_in_flight {
+            true => encode(&mut inside.out).map(|()| inside.in_flight += 1),
+            false => inside.backlog.push(id, encode),
+        };
+        if encoded.is_err() {
+            return Err(Failure::CommandTooLarge {
+                maximum_bytes: maximum.into(),
+            });
+        }
+        inside.last_id = id;
+        let pending = Pending {
+            recipient: Some(recipient()),
+            is_change: command.effect() != Effect::None,
+            is_released: false,
+        };
+        inside.pending.insert(id, pending);
+        self.woken.0 = self.woken.0.take().or_else(|| inside.waker.take());
+        Ok(Place {
+            owner: Arc::clone(self.lane) as _,
+            generation: 0,
+            number: id,
+        })
+    }
+}
+
+/// Wakes a task when it is dropped.
+struct Woken(Option<Waker>);
+
+impl Drop for Woken {
+    fn drop(&mut self) {
+        if let Some(waker) = self.0.take() {
+            waker.wake();
+        }
+    }
+}
+
 impl Cancel for Lane {
     fn cancel(&self, _: u64, id: u64) -> bool {
         let mut inside = self.lock();
         let present = &mut *inside;
-        let Some(pending) = present.pending.get_mut(&id) else {
+        let Some(pending) = present.pending.get_mut(id) else {
             return false;
         };
         let is_taken_back = match &mut pending.recipient {
@@ -244,11 +282,9 @@ impl Cancel for Lane {
         if !is_taken_back {
             return false;
         }
-        if let Some(place) = present.backlog.iter().position(|(own, _)| *own == id) {
+        if present.backlog.remove(id) {
             // The server has not heard of it, and will not.
-            let frame = present.backlog.remove(place);
-            present.backlog_bytes -= frame.map_or(0, |(_, frame)| frame.len());
-            present.pending.remove(&id);
+            present.pending.remove(id);
         } else {
             // It stays until the server has answered, as it has a place there until then.
             wire::encode_cancel(&mut present.out, id);

@@ -63,6 +63,12 @@ impl Link {
         *self.is_up.borrow() == Some(true)
     }
 
+    /// Where all goes that is answered soon; `None` if the server cannot be reached.
+    pub(super) fn main_lane(&self) -> Option<Arc<Lane>> {
+        let lanes = self.lock();
+        lanes.main.as_ref().map(|(lane, _)| Arc::clone(lane))
+    }
+
     /// Sends a command; `recipient` is asked for unless it fails at once.
     pub(super) fn submit(
         self: &Arc<Self>,

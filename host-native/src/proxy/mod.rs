@@ -5,6 +5,7 @@
 //! started anew is as good as the one before. A command about one queue goes to its server
 //! as it is, and is never sent twice.
 
+mod backlog;
 mod connection;
 mod lane;
 mod letters;
@@ -79,6 +80,13 @@ impl Proxy {
         Desk::new(Arc::clone(self) as _)
     }
 
+    fn is_stopped(&self) -> bool {
+        matches!(
+            *self.health.borrow(),
+            Health::Stopping | Health::Stopped { .. }
+        )
+    }
+
     /// Servers that can be reached now, and all of them.
     pub fn servers(&self) -> (usize, usize) {
         let links = self.router.links();
@@ -110,13 +118,23 @@ async fn follow(
 
 impl Backend for Proxy {
     fn submit(&self, command: Command<'_>, recipient: &mut dyn FnMut() -> Recipient) -> Submitted {
-        let is_stopped = matches!(
-            *self.health.borrow(),
-            Health::Stopping | Health::Stopped { .. }
-        );
-        match is_stopped {
+        match self.is_stopped() {
             true => Submitted::Answered(Err(Failure::Stopping)),
             false => self.router.submit(command, recipient),
+        }
+    }
+
+    fn submit_all(
+        &self,
+        commands: Vec<(u64, Command<'_>)>,
+        recipient: &mut dyn FnMut(u64) -> Recipient,
+        told: &mut dyn FnMut(u64, Submitted),
+    ) {
+        if !self.is_stopped() {
+            return self.router.submit_all(commands, recipient, told);
+        }
+        for (tag, _) in commands {
+            told(tag, Submitted::Answered(Err(Failure::Stopping)));
         }
     }
 

@@ -76,6 +76,45 @@ impl Router {
         submitted.unwrap_or_else(|failure| Submitted::Answered(Err(failure)))
     }
 
+    /// Submits commands in this order. Those that come one behind the other for one server go to
+    /// its lane together.
+    pub(super) fn submit_all(
+        self: &Arc<Self>,
+        commands: Vec<(u64, Command<'_>)>,
+        recipient: &mut dyn FnMut(u64) -> Recipient,
+        told: &mut dyn FnMut(u64, Submitted),
+    ) {
+        let mut commands = commands.into_iter().peekable();
+        while let Some((_, first)) = commands.peek() {
+            let link = match self.route(first) {
+                Ok(Route::One(link)) if first.wait_ms() == 0 => Some(link),
+                _ => None,
+            };
+            let Some((link, lane)) = link.and_then(|link| Some((link, link.main_lane()?))) else {
+                if let Some((tag, command)) = commands.next() {
+                    told(tag, self.submit(command, &mut || recipient(tag)));
+                }
+                continue;
+            };
+            let is_for_it = |(_, command): &(u64, Command<'_>)| {
+                let route = self.route(command);
+                command.wait_ms() == 0
+                    && matches!(route, Ok(Route::One(own)) if Arc::ptr_eq(own, link))
+            };
+            let mut turn = lane.turn();
+            while let Some((tag, command)) = commands.next_if(is_for_it) {
+                let watched = || self.watched(&command, link, recipient(tag));
+                told(
+                    tag,
+                    match turn.submit(&command, watched) {
+                        Ok(place) => Submitted::Waiting(place),
+                        Err(failure) => Submitted::Answered(Err(failure)),
+                    },
+                );
+            }
+        }
+    }
+
     fn route(&self, command: &Command<'_>) -> Result<Route<'_>, Failure> {
         if let [only] = &*self.links {
             return Ok(Route::One(only));

@@ -3,6 +3,7 @@
 mod cancelling;
 mod conformance;
 mod failing;
+mod in_flight;
 mod lives;
 mod places;
 mod settings;

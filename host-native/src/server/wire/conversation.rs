@@ -27,6 +27,9 @@ const LARGE_READ: usize = 256 << 10;
 const MAX_UNSENT: usize = 256 << 10;
 /// Small commands that are submitted together.
 const MOST_AT_ONCE: usize = 64;
+/// What so many frames are answered at once is sent before further ones are taken: whoever has
+/// as many in flight as it may goes on meanwhile.
+const MOST_UNTOLD: u64 = 256;
 /// A frame makes progress if so much of it arrives in time.
 const PROGRESS_BYTES: usize = 64 << 10;
 
@@ -51,6 +54,9 @@ pub(super) struct Conversation<S> {
     progress: usize,
     /// Frames may be left of what was read: there was no room for their answers.
     has_frames: bool,
+    /// How many small commands came together last, and how many outcomes were there at once: as
+    /// much room is made for the next.
+    small: (usize, usize),
     is_finishing: bool,
     is_ended: bool,
     arriving: Arriving,
@@ -76,6 +82,7 @@ impl<S: Carrier> Conversation<S> {
             read_bytes: SMALL_READ,
             progress: 0,
             has_frames: false,
+            small: (0, 0),
             is_finishing: false,
             is_ended: false,
             arriving: Arriving { shared, bytes: 0 },
@@ -148,10 +155,13 @@ impl<S: Carrier> Conversation<S> {
         let bytes = ready!(pin!(self.stream.read_buf(received)).poll(cx))?;
         self.activity.bytes_in.fetch_add(bytes as u64, Relaxed);
         self.progress += bytes;
-        self.read_bytes = match bytes == room {
-            true => (self.read_bytes * 4).min(LARGE_READ),
-            false => SMALL_READ.max(self.read_bytes / 2),
-        };
+        // Who sends as much each time has all of it read at once: only what was far too large is
+        // made smaller.
+        if bytes == room {
+            self.read_bytes = (self.read_bytes * 4).min(LARGE_READ);
+        } else if bytes < self.read_bytes / 4 {
+            self.read_bytes = SMALL_READ.max(self.read_bytes / 2);
+        }
         Poll::Ready(Ok(bytes))
     }
 
@@ -170,7 +180,7 @@ impl<S: Carrier> Conversation<S> {
     fn take_frames(&mut self) {
         let mut frames = 0;
         self.has_frames = true;
-        while !self.is_behind() {
+        while !self.is_behind() && frames < MOST_UNTOLD {
             frames += self.take_small_frames();
             let Some(event) = self.session.next(&mut self.out) else {
                 self.has_frames = false;
@@ -212,17 +222,19 @@ impl<S: Carrier> Conversation<S> {
 
     /// Takes the small commands that come next, if they are several; tells how many.
     fn take_small_frames(&mut self) -> u64 {
-        let mut commands = Vec::new();
+        let mut commands = Vec::with_capacity(self.small.0);
         self.session.next_small(MOST_AT_ONCE, &mut commands);
-        let count = commands.len() as u64;
+        let count = commands.len();
+        self.small.0 = count;
         if count > 0 {
-            let mut outcomes = Vec::new();
+            let mut outcomes = Vec::with_capacity(self.small.1);
             self.mailbox.submit_all(commands, &mut outcomes);
+            self.small.1 = outcomes.len();
             for (id, outcome) in outcomes {
                 self.session.answer(id, &told(outcome), &mut self.out);
             }
         }
-        count
+        count as u64
     }
 
     /// Ends the conversation if there is no room for what arrives.
