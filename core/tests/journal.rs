@@ -71,13 +71,8 @@ fn export(node: &mut Node, at: Timestamp, queue: QueueName<'_>, max_bytes: u64) 
 
 #[test]
 fn restored_nodes_hold_the_same() {
-    let mut random = 1u64;
-    let mut pick = move |below: u64| {
-        random = random
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (random >> 33) % below
-    };
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut pick = |below: u64| random.u64(..below);
     let mut disk = Disk::default();
     let mut node = Node::new(config());
     let mut now = 1_000_000u64;

@@ -1,10 +1,11 @@
 //! A run of messages of one queue, in the queue's order.
 //!
-//! Records lie one behind the other in one buffer and are never changed. What may change
+//! Records lie one behind the other in one buffer and are never changed while their messages are there. What may change
 //! lies beside them: two bits a message (there, visible), and an [`Extra`] for the few
 //! that were claimed, hidden, replaced or given another ttl.
 
 mod due;
+mod room;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -19,13 +20,6 @@ pub(crate) const MAX_SLOTS: usize = 1 << SLOT_BITS;
 pub(crate) const SLOT_BITS: u32 = 9;
 /// Bytes of records of one block; a record that begins before may reach beyond.
 pub(crate) const ARENA_BYTES: usize = 1 << 16;
-/// A block that has had so few records, and so few bytes of them, stays as it is although hardly any are left: there
-/// is little to gain.
-const FEW_SLOTS: usize = 32;
-const FEW_BYTES: usize = 4096;
-/// Where the first record of a block is no larger, there is room for another one: in a small queue a message comes
-/// before the one that is there goes.
-const SMALL_RECORD: usize = 512;
 
 /// As large as four lines of a processor's cache, and in no more than these.
 #[derive(Debug)]
@@ -185,41 +179,6 @@ impl Block {
         self.last_position = record.position;
         self.expect_expiry(record.expires_at);
         slot
-    }
-
-    /// Rather than to grow, what a small block has no use for any more gives room.
-    fn make_room(&mut self, bytes: usize) {
-        if self.arena.capacity() == 0 && bytes <= SMALL_RECORD {
-            self.arena.reserve_exact(2 * bytes);
-        }
-        let is_full = self.arena.capacity() - self.arena.len() < bytes;
-        if is_full
-            && self.arena.len() <= FEW_BYTES
-            && self.dead_bytes as usize * 4 >= self.arena.len()
-        {
-            self.squeeze();
-        }
-    }
-
-    /// Leaves of each record whose message has gone only what tells its position.
-    fn squeeze(&mut self) {
-        let (mut from, mut to) = (0, 0);
-        for slot in 0..self.slots() {
-            let next = self.offsets.get(slot + 1);
-            let end = next.map_or(self.arena.len(), |&next| usize::from(next));
-            if let Some(offset) = self.offsets.get_mut(slot) {
-                *offset = to as u16;
-            }
-            if self.live.contains(slot) {
-                self.arena.copy_within(from..end, to);
-                to += end - from;
-            } else {
-                to += Record::retire(&mut self.arena, from..end, to);
-            }
-            from = end;
-        }
-        self.arena.truncate(to);
-        self.dead_bytes = 0;
     }
 
     /// Room for as many messages as the buffer will take if they go on like this.
@@ -450,13 +409,6 @@ impl Block {
         leaving
     }
 
-    /// True if no more than one in so many messages is left, and the block is worth rewriting.
-    pub(crate) fn is_sparse(&self, one_in: usize) -> bool {
-        let slots = self.slots();
-        let is_worth = slots >= FEW_SLOTS || self.arena.len() > FEW_BYTES;
-        is_worth && (self.live_count as usize) * one_in <= slots
-    }
-
     /// An empty block of the same queue that begins with the message in `slot`.
     pub(crate) fn successor(&self, slot: usize) -> Self {
         Self::new(self.queue, self.hash, Base::of(&self.record(slot)), false)
@@ -489,50 +441,6 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn record<'a>(id: &'a [u8], position: u64, body: &'a [u8]) -> Record<'a> {
-        Record {
-            id,
-            position,
-            expires_at: 1_000 + position,
-            content_type: None,
-            body,
-        }
-    }
-
-    /// Messages come one by one at positions with gaps, and each goes when the next one is there.
-    #[test]
-    fn a_small_block_needs_no_more_memory_however_many_pass_through_it() {
-        let first = record(b"first", 10, &[1; 100]);
-        let mut block = Block::new(0, 7, Base::of(&first), false);
-        block.push(&first);
-        let mut slot = 0;
-        let mut room = 0;
-        for number in 1..FEW_SLOTS as u64 {
-            let (id, body) = ([number as u8; 16], [number as u8; 100]);
-            let position = 10 + number * 1_000;
-            let next = block.push(&record(&id, position, &body));
-            block.remove(slot);
-            slot = next;
-            let view = block.view(slot);
-            assert_eq!((view.id, view.body), (&id[..], &body[..]));
-            assert_eq!(
-                (view.position, view.expires_at),
-                (position, 1_000 + position)
-            );
-            for earlier in 0..=number {
-                let position = 10 + earlier * 1_000;
-                assert!(block.has_position(position) && !block.has_position(position + 1));
-                let found = block.slot_at(position);
-                assert_eq!(found, Some(slot).filter(|_| earlier == number));
-            }
-            if number == 10 {
-                room = block.arena.capacity();
-            }
-        }
-        assert!(room < 700, "{room} bytes for two messages");
-        assert_eq!(block.arena.capacity(), room);
-    }
 
     #[test]
     fn it_is_four_lines_of_a_cache() {

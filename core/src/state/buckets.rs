@@ -272,11 +272,9 @@ mod tests {
             xxhash_rust::xxh3::xxh3_64(&place.to_le_bytes())
         }] {
             let (mut buckets, mut model) = (Buckets::new(), BTreeMap::new());
-            let mut x = 7u64;
+            let mut random = fastrand::Rng::with_seed(7);
             for step in 0..60_000u32 {
-                x = x
-                    .wrapping_mul(6364136223846793005)
-                    .wrapping_add(1442695040888963407);
+                let x = random.u64(..);
                 let key = (x >> 33) as u32 % 600;
                 let found = buckets.find(hash(key), |place| place == key || place == key + 1_000);
                 assert_eq!(found, model.get(&key).copied());

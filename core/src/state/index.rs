@@ -303,11 +303,9 @@ mod tests {
 
     fn works(mut index: Index) {
         let mut model = BTreeSet::new();
-        let mut x = 7u64;
+        let mut random = fastrand::Rng::with_seed(7);
         for step in 0..200_000u32 {
-            x = x
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
+            let x = random.u64(..);
             let key = (x >> 33) as u32 % 30_000;
             let growing = step % 100_000 < 60_000;
             if model.contains(&key) {

@@ -133,11 +133,9 @@ mod tests {
     #[test]
     fn it_is_a_map_that_gives_numbers_and_memory_back() {
         let (mut shelf, mut model) = (Shelf::new(), BTreeMap::new());
-        let mut draw = 1_u64;
+        let mut random = fastrand::Rng::with_seed(7);
         for step in 0..40_000_u64 {
-            draw = draw
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            let draw = random.u64(..);
             let grows = step / 5_000 % 2 == 0;
             if (draw >> 62 != 0) == grows {
                 let place = shelf.insert(step);

@@ -119,11 +119,9 @@ mod tests {
     #[test]
     fn it_is_a_map() {
         let (mut spine, mut model) = (Spine::default(), BTreeMap::new());
-        let mut draw = 1_u64;
+        let mut random = fastrand::Rng::with_seed(7);
         for step in 0..50_000 {
-            draw = draw
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            let draw = random.u64(..);
             // Mostly none, one or two, now and then more.
             let bases = if step / 1_000 % 5 == 0 { 20 } else { 3 };
             let base = (draw >> 33) % bases;

@@ -3,17 +3,14 @@
 use wasm_bindgen::prelude::*;
 use worker::js_sys;
 
+use crate::runtime;
+
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// What was thrown, or a text that says what is wrong. It is no more than a number, as nearly every call may
 /// fail.
 #[derive(Debug)]
 pub(crate) struct Error(JsValue);
-
-#[wasm_bindgen(module = "/runtime.js")]
-extern "C" {
-    fn complain(what: &str, error: &JsValue);
-}
 
 #[wasm_bindgen]
 extern "C" {
@@ -25,7 +22,7 @@ extern "C" {
 impl Error {
     /// Writes it to the log, behind what it means.
     pub(crate) fn log(&self, what: &str) {
-        complain(what, &self.0);
+        runtime::complain(what, &self.0);
     }
 
     pub(crate) fn text(&self) -> String {

@@ -8,23 +8,14 @@ use worker::web_sys::{ReadableStream, ReadableStreamDefaultReader, Request, Resp
 
 use crate::error::{Result, expect};
 use crate::memory::{Lent, in_use, outside, reserve};
+use crate::runtime;
 
 /// What an HTTP request is to the core.
 pub(crate) struct Described(String);
 
-#[wasm_bindgen(module = "/runtime.js")]
-extern "C" {
-    fn describe(request: &Request) -> String;
-
-    #[wasm_bindgen(catch, js_name = respond)]
-    fn make(status: u16, headers: &str, body: &JsValue) -> std::result::Result<Response, JsValue>;
-
-    fn streamed(bytes: &Uint8Array, done: &JsValue) -> ReadableStream;
-}
-
 impl Described {
     pub(crate) fn of(request: &Request) -> Self {
-        Self(describe(request))
+        Self(runtime::describe(request))
     }
 
     /// As the script that hands a request over has described it.
@@ -32,7 +23,6 @@ impl Described {
         Self(lines)
     }
 
-    #[inline(never)]
     pub(crate) fn with_body<'a>(&'a self, body: &'a [u8]) -> rest::Request<'a> {
         let mut rest = self.0.as_str();
         let mut next = || {
@@ -98,7 +88,11 @@ pub(crate) fn respond(response: rest::Response) -> Result<Response> {
         if response.head && !body.is_empty() {
             add(&mut headers, "Content-Length", &body.len().to_string());
         }
-        return Ok(make(response.status, &headers, &JsValue::UNDEFINED)?);
+        return Ok(runtime::respond(
+            response.status,
+            &headers,
+            &JsValue::UNDEFINED,
+        )?);
     }
     with_body(response.status, &headers, &body)
 }
@@ -116,18 +110,18 @@ pub(crate) fn with_body(status: u16, headers: &str, body: &[u8]) -> Result<Respo
         ..=SMALL_BYTES => Uint8Array::from(body).into(),
         _ => counted(body).into(),
     };
-    Ok(make(status, headers, &body)?)
+    Ok(runtime::respond(status, headers, &body)?)
 }
 
 pub(crate) fn text(status: u16, text: &str) -> Result<Response> {
-    Ok(make(status, "", &JsValue::from_str(text))?)
+    Ok(runtime::respond(status, "", &JsValue::from_str(text))?)
 }
 
 /// A stream of the bytes, which count as in use until they were read.
 fn counted(bytes: &[u8]) -> ReadableStream {
     let lent = outside(bytes.len());
     let done = Closure::once_into_js(move || drop(lent));
-    streamed(&Uint8Array::from(bytes), &done)
+    runtime::streamed(&Uint8Array::from(bytes), &done)
 }
 
 /// The body, whatever it is.

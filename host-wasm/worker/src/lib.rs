@@ -30,6 +30,7 @@ mod places;
 mod promise;
 mod queue;
 mod root;
+mod runtime;
 mod spent;
 mod sql;
 mod time;

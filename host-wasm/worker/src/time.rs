@@ -10,6 +10,7 @@ use worker::wasm_bindgen_futures::JsFuture;
 use crate::error::Result;
 use crate::object::Object;
 use crate::promise::spawn;
+use crate::runtime;
 use crate::spent;
 
 /// The longest that a timer is set for.
@@ -101,11 +102,6 @@ pub(crate) fn system_ms() -> u64 {
     Date::now() as u64
 }
 
-#[wasm_bindgen(module = "/runtime.js")]
-extern "C" {
-    fn later(act: &JsValue, after_ms: f64) -> JsValue;
-}
-
 #[wasm_bindgen]
 extern "C" {
     /// A storage, which takes the instant of an alarm as a number, too.
@@ -128,7 +124,7 @@ impl Timer {
     pub(crate) fn new(after_ms: u64, act: Box<dyn FnMut()>) -> Self {
         let act = Closure::wrap(act);
         Self {
-            id: later(act.as_ref(), after_ms.min(TIMER_MS) as f64),
+            id: runtime::later(act.as_ref(), after_ms.min(TIMER_MS) as f64),
             _act: act,
         }
     }

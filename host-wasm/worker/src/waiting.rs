@@ -70,7 +70,6 @@ impl Client {
         Self(Some(answer))
     }
 
-    #[inline(never)]
     pub(crate) fn tell(self, told: Told) {
         self.answer(match told {
             Told::Response(response) => respond(response),
@@ -82,7 +81,6 @@ impl Client {
         self.give(response);
     }
 
-    #[inline(never)]
     fn give(&mut self, response: Result<Response>) {
         if let Some(answer) = self.0.take() {
             let response =
