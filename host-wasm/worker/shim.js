@@ -3,8 +3,8 @@ import { DurableObject } from "cloudflare:workers";
 import * as module from "./build/index.js";
 import { describe } from "./runtime.js";
 
-// Where objects send what they ask each other. No client's request for it gets as far as an object.
-const ASKED = "http://object/ask";
+// What objects ask each other has this header. Clients' requests do not get as far as an object with it.
+const ASK = "Burrow-Ask";
 const NOTHING = new Uint8Array();
 const SMALL_BYTES = 16 << 10;
 
@@ -16,7 +16,7 @@ export default {
   async fetch(request, env) {
     try {
       renewed();
-      return await module.fetch(request, request.url, env);
+      return await module.fetch(request, request.url, request.headers.has(ASK), env);
     } catch (error) {
       console.error(String(error));
       return new Response("INTERNAL SERVER ERROR", { status: 500 });
@@ -63,8 +63,9 @@ function durable(Class, take = (object, request) => object().fetch(request)) {
 // Most requests come with a small body or none. It is read here, as a task of the module costs more than all
 // else of a request. Until the module has it, it does not count as memory in use: hence small.
 async function take(object, request) {
-  if (request.url === ASKED) return object().fetch(request);
-  const bytes = request.headers.get("Content-Length") ?? (request.body ? Infinity : 0);
+  const { headers } = request;
+  if (headers.has(ASK)) return object().fetch(request);
+  const bytes = headers.get("Content-Length") ?? (request.body ? Infinity : 0);
   let body = bytes <= SMALL_BYTES ? NOTHING : undefined;
   if (body && bytes > 0) body = new Uint8Array(await request.arrayBuffer());
   return new Promise((answer) => object().take(request, describe(request), body, answer));

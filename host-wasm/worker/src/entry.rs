@@ -14,11 +14,12 @@ use crate::promise::promise;
 use crate::spent;
 use crate::variables::Variables;
 
-/// What the runtime calls for each request, of which is told where it goes.
+/// What the runtime calls for each request, of which is told where it goes, and whether it has the header
+/// [`ASK`], as if an object had asked.
 #[wasm_bindgen]
 #[allow(unreachable_pub, reason = "bindings are of what is public")]
-pub fn fetch(request: Request, url: &str, env: Env) -> Promise {
-    match pass_on(&request, url, &env) {
+pub fn fetch(request: Request, url: &str, asks: bool, env: Env) -> Promise {
+    match pass_on(&request, url, asks, &env) {
         Ok(Some(answer)) => answer,
         // If something is wrong, it is told there.
         Ok(None) | Err(_) => promise(async move { answer(&request, &env).await }),
@@ -26,10 +27,10 @@ pub fn fetch(request: Request, url: &str, env: Env) -> Promise {
 }
 
 /// Gives a request to its queue as it is, which most can be: what that answers is the answer.
-fn pass_on(request: &Request, url: &str, env: &Env) -> Result<Option<Promise>> {
-    let is_told_when = Variables::of(env)?.manual_clock();
+fn pass_on(request: &Request, url: &str, asks: bool, env: &Env) -> Result<Option<Promise>> {
+    let is_changed = asks || Variables::of(env)?.manual_clock();
     match place(target_of(url)) {
-        Place::Queue(name) if !is_told_when => {
+        Place::Queue(name) if !is_changed => {
             let queue = places::queue(env, &name.account, &name.queue)?;
             Ok(Some(queue.fetch(request)))
         }
@@ -56,10 +57,17 @@ async fn answer(request: &Request, env: &Env) -> Result<Response> {
     if variables.counters && target == "/counters" {
         return http::text(200, &spent::to_json());
     }
-    let mut about = About::of_target(target, None);
+    let mut about = About::default();
     let object = match place(target) {
-        Place::Queue(_) => places::queue(env, &about.account, &about.queue)?,
-        Place::Account(_) => places::account(env, &about.account)?,
+        Place::Queue(name) => {
+            about.account = name.account.into_owned();
+            about.queue = name.queue.into_owned();
+            places::queue(env, &about.account, &about.queue)?
+        }
+        Place::Account(name) => {
+            about.account = name.into_owned();
+            places::account(env, &about.account)?
+        }
         Place::Root => {
             let described = Described::of(request);
             let rest = &variables.settings.rest;

@@ -24,10 +24,8 @@ pub(crate) const CALLER: &str = "Burrow-Caller";
 /// How long the answer to it is, which the runtime does not tell.
 #[cfg(feature = "wire")]
 pub(crate) const BYTES: &str = "Burrow-Bytes";
-/// What one object asks another. Clients' requests are freed of it,
+/// What one object asks another. Clients' requests are freed of it.
 pub(crate) const ASK: &str = "Burrow-Ask";
-/// unless they go to a queue, and so not here, which the script that hands requests over looks at.
-const ASKED: &str = "http://object/ask";
 
 /// What is asked of all objects, from the directories down to the queues.
 pub(crate) const IS_ALIVE: &str = "is-alive";
@@ -57,21 +55,16 @@ impl About {
         })
     }
 
-    /// The same by what a client has asked for.
-    pub(crate) fn of_target(target: &str, now_ms: Option<u64>) -> Self {
-        let mut about = Self {
-            now_ms,
-            ..Self::default()
+    /// The same by what a client has asked of a queue.
+    pub(crate) fn of_queue(target: &str, now_ms: Option<u64>) -> Option<Self> {
+        let rest::Place::Queue(name) = rest::place(target) else {
+            return None;
         };
-        match rest::place(target) {
-            rest::Place::Queue(name) => {
-                about.account = name.account.into_owned();
-                about.queue = name.queue.into_owned();
-            }
-            rest::Place::Account(name) => about.account = name.into_owned(),
-            rest::Place::Root => {}
-        }
-        about
+        Some(Self {
+            account: name.account.into_owned(),
+            queue: name.queue.into_owned(),
+            now_ms,
+        })
     }
 
     pub(crate) fn write_to(&self, headers: &Headers) -> Result<()> {
@@ -197,7 +190,7 @@ impl Place {
         if !body.is_empty() {
             init.set_body_opt_u8_array(Some(&Uint8Array::from(body)));
         }
-        let request = Request::new_with_str_and_init(ASKED, &init)?;
+        let request = Request::new_with_str_and_init("http://object/", &init)?;
         Ok(self.fetch(&request))
     }
 

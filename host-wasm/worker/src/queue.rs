@@ -157,9 +157,12 @@ impl Object {
         if self.is_ready(creates) {
             return self.submit(asked, client);
         }
+        // On the way here the runtime has taken `..` out of the target: it need not name a queue any more.
+        let Some(about) = About::of_queue(asked.described.target(), asked.now_ms) else {
+            return client.answer(http::text(404, "Not found"));
+        };
         let object = self.clone();
         spawn(async move {
-            let about = About::of_target(asked.described.target(), asked.now_ms);
             match object.ready(&about, creates).await {
                 Ok(()) => object.submit(asked, client),
                 Err(error) => object.fail(&error),

@@ -1,5 +1,5 @@
-//! The Worker on workerd, beside an empty object, an object that writes a row for each request, and
-//! workerd's own queues.
+//! The Worker on workerd, beside an empty object, objects that write a row for each request or for
+//! all who wait, and workerd's own queues.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -99,10 +99,16 @@ fn singles(worker: SocketAddr, others: SocketAddr, size: Size) -> anyhow::Result
     let contestants = [
         ("an empty object", "empty", others, ""),
         ("an object that inserts a row", "inserting", others, ""),
+        (
+            "one that inserts a row for all who wait",
+            "gathering",
+            others,
+            "",
+        ),
         ("the Worker, PUT", "burrow", worker, "0.8"),
     ];
-    let mut rates = [const { Vec::new() }; 3];
-    let mut ratios = [const { Vec::new() }; 3];
+    let mut rates = [const { Vec::new() }; 4];
+    let mut ratios = [const { Vec::new() }; 4];
     for _ in 0..size.of(5, 1) {
         let mut round = Vec::new();
         for (place, (_, queue, address, _)) in contestants.iter().enumerate() {

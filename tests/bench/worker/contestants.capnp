@@ -17,11 +17,13 @@ const contestants :Workerd.Worker = (
   bindings = [
     (name = "EMPTY", durableObjectNamespace = "Empty"),
     (name = "INSERTING", durableObjectNamespace = "Inserting"),
+    (name = "GATHERING", durableObjectNamespace = "Gathering"),
     (name = "QUEUE", queue = (name = "queues", props = (json = "{\"queue\": \"bench\"}"))),
   ],
   durableObjectNamespaces = [
     (className = "Empty", uniqueKey = "empty", enableSql = true),
     (className = "Inserting", uniqueKey = "inserting", enableSql = true),
+    (className = "Gathering", uniqueKey = "gathering", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "data"),
 );

@@ -169,6 +169,8 @@ fn build(wire: Wire, folder: &Path) -> Result<(), Failure> {
             "--format=esm",
             "--log-level=warning",
             "--log-override:import-is-undefined=silent",
+            // The bindings name a script twice that the module imports from; it is the same.
+            "--log-override:duplicate-object-key=silent",
         ])
         .args(["--external:*.wasm", "--external:cloudflare:*"])
         .folder(folder)
