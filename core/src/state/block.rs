@@ -31,7 +31,7 @@ pub(crate) struct Block {
     hash: u64,
     base: Base,
     arena: Vec<u8>,
-    /// Bytes of it that are records of messages that have gone.
+    /// Bytes of it that are records of messages that have gone, counted while it is small.
     dead_bytes: u32,
     /// Where each slot's record starts.
     offsets: Vec<u16>,
@@ -162,8 +162,7 @@ impl Block {
     /// Appends a message behind all others of the block; `has_room` was true.
     pub(crate) fn push(&mut self, record: &Record<'_>) -> usize {
         let slot = self.offsets.len();
-        // Modules that are to be small do not hold much.
-        if !cfg!(all(target_family = "wasm", feature = "small")) {
+        if self.is_small() {
             self.make_room(record.encoded_len());
         }
         if self.offsets.capacity() == slot && self.arena.capacity() >= ARENA_BYTES {
@@ -384,7 +383,11 @@ impl Block {
     /// block needs the room, or goes.
     pub(crate) fn remove(&mut self, slot: usize) -> Leaving {
         let record = self.record(slot);
-        let record_bytes = self.bytes(slot).len();
+        let record_bytes = if self.is_small() {
+            self.bytes(slot).len()
+        } else {
+            0
+        };
         let mut leaving = Leaving {
             key: xxh3_64_with_seed(record.id, self.hash),
             position: record.position,

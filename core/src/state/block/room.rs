@@ -12,16 +12,20 @@ const FEW_BYTES: usize = 4096;
 const SMALL_RECORD: usize = 512;
 
 impl Block {
+    /// True while the block makes room rather than to grow.
+    #[inline]
+    pub(super) fn is_small(&self) -> bool {
+        // Modules that are to be small do not hold much.
+        !cfg!(all(target_family = "wasm", feature = "small")) && self.arena.len() <= FEW_BYTES
+    }
+
     /// Rather than to grow, what a small block has no use for any more gives room.
     pub(super) fn make_room(&mut self, bytes: usize) {
         if self.arena.capacity() == 0 && bytes <= SMALL_RECORD {
             self.arena.reserve_exact(2 * bytes);
         }
         let is_full = self.arena.capacity() - self.arena.len() < bytes;
-        if is_full
-            && self.arena.len() <= FEW_BYTES
-            && self.dead_bytes as usize * 4 >= self.arena.len()
-        {
+        if is_full && self.dead_bytes as usize * 4 >= self.arena.len() {
             self.squeeze();
         }
     }
