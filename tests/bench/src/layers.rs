@@ -1,13 +1,15 @@
 //! What each layer costs: the same work through echo, HTTP alone, HTTP with the queue, the wire
 //! protocol with the queue, and the machine alone.
 
+use std::time::Duration;
+
 use anyhow::Context;
 
 use crate::bare::Bare;
 use crate::component;
 use crate::contest::{self, BATCH, Contestant, Kind, Options, Part, Shape};
 use crate::load::Speech;
-use crate::machine::Bed;
+use crate::machine::{Bed, Step};
 use crate::plot::{self, Bars};
 use crate::report::{Report, Run};
 use crate::server::{LOAD_CORE, SERVER_CORE, Server, data_folder, pin, unpin};
@@ -72,7 +74,11 @@ fn wanted(shape: Shape, name: &str, part: Part) -> &'static str {
         (Shape::OneAtATime, "wire + memory", Part::Insert) => "0.90",
         (Shape::OneAtATime, "wire + SQLite", Part::Insert) => "0.65",
         (Shape::Batches, "wire + SQLite", Part::Life) => "300000/s",
-        (Shape::Batches, "machine alone, memory", Part::Life) => "3000000/s",
+        (
+            Shape::Batches,
+            "machine alone, memory" | "machine alone, memory, 1,000 held",
+            Part::Life,
+        ) => "3000000/s",
         _ => "",
     }
 }
@@ -94,8 +100,20 @@ fn contestants() -> anyhow::Result<(Vec<Contestant>, Vec<String>)> {
     ] {
         all.push(burrow(name, speech, durable)?);
     }
-    all.push(machine("machine alone, memory", false)?);
-    all.push(machine("machine alone, journal", true)?);
+    for (name, journal) in [
+        ("machine alone, memory", false),
+        ("machine alone, journal", true),
+    ] {
+        const SHAPES: &[Shape] = &[Shape::OneAtATime, Shape::Batches];
+        all.push(machine(name, journal, SHAPES, |shape| match shape {
+            Shape::Batches => Bed::batch_laps,
+            _ => Bed::single_laps,
+        })?);
+        let name = format!("{name}, 1,000 held");
+        all.push(machine(&name, journal, &[Shape::Batches], |_| {
+            Bed::batch_lives
+        })?);
+    }
     let mut missing = Vec::new();
     match component::lives()? {
         Some(lives) => all.push(in_wasmtime(lives)),
@@ -163,8 +181,13 @@ pub(crate) fn burrow(name: &str, speech: Speech, durable: bool) -> anyhow::Resul
     })
 }
 
-/// The machine in this process, on the core of the servers.
-fn machine(name: &str, journal: bool) -> anyhow::Result<Contestant> {
+/// The machine in this process, on the core of the servers, with 1,000 messages that stay.
+fn machine(
+    name: &str,
+    journal: bool,
+    shapes: &'static [Shape],
+    step: fn(Shape) -> Step,
+) -> anyhow::Result<Contestant> {
     let mut bed = Bed::messages(journal, 1_000)?;
     Ok(Contestant {
         name: name.to_owned(),
@@ -173,25 +196,21 @@ fn machine(name: &str, journal: bool) -> anyhow::Result<Contestant> {
             // As many as take about that long, whatever the machine.
             let lives = (insert_ms * 1_000).next_multiple_of(BATCH);
             pin(SERVER_CORE)?;
-            let laps = match shape {
-                Shape::Batches => bed.batch_laps(lives),
-                _ => bed.single_laps(lives),
-            };
+            let laps = step(shape)(&mut bed, lives);
             pin(LOAD_CORE)?;
             let laps = laps?;
-            let seconds: f64 = laps.iter().map(|(_, took)| took.as_secs_f64()).sum();
+            let rate = |took: Duration| lives as f64 / took.as_secs_f64();
             let mut rates = Vec::new();
             for (name, took) in &laps {
                 let part = Part::ALL.into_iter().find(|part| part.name() == *name);
-                rates.push((
-                    part.context("an unknown part")?,
-                    lives as f64 / took.as_secs_f64(),
-                ));
+                rates.push((part.context("an unknown part")?, rate(*took)));
             }
-            rates.push((Part::Life, lives as f64 / seconds));
+            if laps.len() > 1 {
+                rates.push((Part::Life, rate(laps.iter().map(|(_, took)| *took).sum())));
+            }
             Ok(rates)
         })),
-        shapes: &[Shape::OneAtATime, Shape::Batches],
+        shapes,
         keep: Box::new(()),
     })
 }

@@ -75,7 +75,7 @@ pub fn run(size: Size) -> anyhow::Result<()> {
 type Make = fn(bool, u64) -> anyhow::Result<Bed>;
 /// The times of the phases of so many lives, with their names.
 pub(crate) type Laps = Vec<(&'static str, Duration)>;
-type Step = fn(&mut Bed, u64) -> anyhow::Result<Laps>;
+pub(crate) type Step = fn(&mut Bed, u64) -> anyhow::Result<Laps>;
 
 /// Runs the step on both beds in turn, and adds a row for each phase and for the life.
 fn compare(
@@ -330,6 +330,27 @@ impl Bed {
             ("claim", claimed),
             ("delete", delete),
         ])
+    }
+
+    /// Batches that are inserted, claimed and deleted one after another, so that no more is held than there was.
+    pub(crate) fn batch_lives(&mut self, count: u64) -> anyhow::Result<Laps> {
+        let numbers = self.new_numbers(count);
+        let name = queue(&self.queues[0]);
+        let driver = &mut self.driver;
+        let mut total = 0;
+        let started = thread_cpu();
+        for first in numbers.step_by(BATCH as usize) {
+            driver.put_batch(&name, first..first + BATCH)?;
+            let claims = driver.claim_batch(&name, BATCH)?;
+            driver.delete_batch(&name, &claims)?;
+            total += claims.len() as u64;
+        }
+        let life = thread_cpu() - started;
+        ensure!(
+            total == count,
+            "{total} messages claimed instead of {count}"
+        );
+        Ok(vec![("life", life)])
     }
 
     pub(crate) fn wake_laps(&mut self, count: u64) -> anyhow::Result<Laps> {
