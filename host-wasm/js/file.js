@@ -8,6 +8,8 @@ import { join } from 'node:path';
 
 const BLOB = /^(\d{16})\.blob$/;
 const LOCK = 'lock';
+/** Processes with the same number that began further apart are not the same one. */
+const ABOUT_MS = 2000;
 
 export class FileStorage {
   #folder;
@@ -80,16 +82,30 @@ async function syncFolder(path) {
 }
 
 async function lock(path) {
+  const own = `${process.pid} ${startedMs()}`;
   try {
-    await write(path, String(process.pid), 'wx');
+    await write(path, own, 'wx');
   } catch (error) {
     if (error.code !== 'EEXIST') throw error;
-    const owner = Number(await readFile(path, 'utf8'));
-    if (owner === process.pid || isAlive(owner)) throw new Error(`${path} is held by process ${owner}`);
+    const [owner, started] = (await readFile(path, 'utf8')).split(' ').map(Number);
+    if (isHeld(owner, started)) throw new Error(`${path} is held by process ${owner}`);
     // Its process was killed. This is no guard against two that come to it at the same moment.
     await rm(path, { force: true });
-    await write(path, String(process.pid), 'wx');
+    await write(path, own, 'wx');
   }
+}
+
+/** When this process began. Computed anew it differs a little. */
+function startedMs() {
+  return Math.round(Date.now() - process.uptime() * 1000);
+}
+
+function isHeld(owner, started) {
+  // It was killed before it had said who it is.
+  if (!(owner > 0)) return false;
+  // In a container the next process often has the same number as the one before.
+  if (owner === process.pid) return !(Math.abs(started - startedMs()) > ABOUT_MS);
+  return isAlive(owner);
 }
 
 function isAlive(pid) {

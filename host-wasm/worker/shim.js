@@ -7,6 +7,9 @@ import { describe } from "./runtime.js";
 const ASK = "Burrow-Ask";
 const NOTHING = new Uint8Array();
 const SMALL_BYTES = 16 << 10;
+// On the way to an object the runtime takes these out of a path, which names something else then. Encoded they
+// get there.
+const DOTS = /^[^?]*\/\.\.?(?=[/?#]|$)/;
 
 // A module that has trapped begins anew at the next call, and with it the objects, which come back from their
 // storage. Here it is called with nothing that would have been given to the old one.
@@ -16,6 +19,7 @@ export default {
   async fetch(request, env) {
     try {
       renewed();
+      if (DOTS.test(request.url)) return new Response("Not found", { status: 404 });
       return await module.fetch(request, request.url, request.headers.has(ASK), env);
     } catch (error) {
       console.error(String(error));

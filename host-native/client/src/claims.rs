@@ -1,11 +1,12 @@
 //! Claimed messages, held as long as the work takes.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::error::Error;
 use crate::options::{Settle, Taking};
@@ -191,7 +192,18 @@ impl Extending {
             }
             let asked = Instant::now();
             let extend = Settle::Extend(self.hide);
-            match self.queue.settle_all(self.messages.iter(), extend).await {
+            let mut extended = pin!(self.queue.settle_all(self.messages.iter(), extend));
+            let outcome = tokio::select! {
+                biased;
+                outcome = &mut extended => outcome,
+                () = sleep_until(until) => {
+                    // Whether the claims hold, nobody here knows any more. A release still waits.
+                    lost.send_replace(true);
+                    let _ = extended.await;
+                    break;
+                }
+            };
+            match outcome {
                 Ok(results) if results.iter().any(Result::is_ok) => until = asked + self.hide,
                 Ok(_) => break,
                 Err(_) if Instant::now() < until => {}

@@ -275,26 +275,42 @@ impl Client {
         command: &Command<'_>,
         until: Instant,
     ) -> Result<Answer, Error> {
+        self.call_again(servers, command, until, None).await
+    }
+
+    /// The same after a try on one of them whose outcome may be unknown.
+    pub(crate) async fn call_again(
+        &self,
+        servers: &[&Server],
+        command: &Command<'_>,
+        until: Instant,
+        mut unknown: Option<Error>,
+    ) -> Result<Answer, Error> {
         let _place = self.place(command, until).await?;
-        let mut is_unknown = false;
         for attempt in 0.. {
             let mut last = unexpected();
             for (index, server) in servers.iter().enumerate() {
                 // One that hangs leaves time for the others.
                 let until = part(until, servers.len() - index);
                 let outcome = self.attempt(server, command, until).await;
+                // What another server does not find tells nothing of what this one did.
+                let is_unknown = unknown.is_some() && servers.len() == 1;
                 let Err(error) = &outcome else {
                     return settle(command, outcome, is_unknown);
                 };
                 if !may_retry(error, command) {
                     return settle(command, outcome, is_unknown);
                 }
-                is_unknown |= matches!(error, Error::OutcomeUnknown(_));
                 last = error.clone();
+                if matches!(error, Error::OutcomeUnknown(_)) {
+                    unknown = Some(error.clone());
+                }
             }
             let pause = pause(attempt);
             if Instant::now() + pause >= until {
-                return Err(last);
+                // What the last try did not do an earlier one may have done.
+                let unknown = unknown.filter(|_| command.effect() != Effect::None);
+                return Err(unknown.unwrap_or(last));
             }
             if let (0, Some(Tell(tell))) = (attempt, &self.inner.tell) {
                 tell(&last, until.saturating_duration_since(Instant::now()));

@@ -1,11 +1,12 @@
 //! Keeps the claims of messages that are held, all of them in one call.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{RwLock, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::error::Error;
 use crate::options::Settle;
@@ -101,10 +102,8 @@ impl Keeper {
         for part in held.chunks(MOST_AT_ONCE) {
             let asked = Instant::now();
             let messages = part.iter().map(|(_, message)| &**message);
-            let outcome = self
-                .queue
-                .settle_all(messages, Settle::Extend(self.hide))
-                .await;
+            let extended = self.queue.settle_all(messages, Settle::Extend(self.hide));
+            let outcome = self.telling_lost(extended).await;
             let mut table = self.table();
             match outcome {
                 Ok(results) => {
@@ -122,12 +121,34 @@ impl Keeper {
         }
     }
 
+    /// Waits for something, and tells meanwhile of claims whose time is over.
+    async fn telling_lost<T>(&self, outcome: impl Future<Output = T>) -> T {
+        let mut outcome = pin!(outcome);
+        loop {
+            let next = self.table().messages.values().map(|kept| kept.until).min();
+            // Those that come meanwhile have all of their time.
+            let next = next.unwrap_or_else(|| Instant::now() + self.hide);
+            tokio::select! {
+                biased;
+                outcome = &mut outcome => return outcome,
+                () = sleep_until(next) => self.table().end_all(Instant::now()),
+            }
+        }
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Table {
+    /// Gives up the claims whose time is over.
+    fn end_all(&mut self, now: Instant) {
+        for (_, kept) in self.messages.extract_if(|_, kept| kept.until <= now) {
+            kept.lost.send_replace(true);
+        }
+    }
+
     /// Takes down what became of an extension.
     fn note(&mut self, key: u64, result: &Result<(), Error>, until: Instant) {
         let Some(kept) = self.messages.get_mut(&key) else {

@@ -321,7 +321,7 @@ impl Queue {
             return self.client.call(&servers, command, until).await;
         }
         let mut missing: Option<Error> = None;
-        let mut down = Vec::new();
+        let (mut down, mut unknown) = (Vec::new(), None);
         for (index, server) in servers.iter().enumerate() {
             // One that hangs leaves time for the others, and for a last try.
             let own_until = part(until, servers.len() - index + 1);
@@ -332,7 +332,12 @@ impl Queue {
                         missing = Some(error);
                     }
                 }
-                Err(error) if may_retry(&error, command) => down.push(*server),
+                Err(error) if may_retry(&error, command) => {
+                    down.push(*server);
+                    unknown = Some(error)
+                        .filter(|error| matches!(error, Error::OutcomeUnknown(_)))
+                        .or(unknown);
+                }
                 outcome => return outcome,
             }
         }
@@ -344,7 +349,10 @@ impl Queue {
         );
         match missing {
             Some(error) if down.is_empty() || !is_about_one => Err(error),
-            _ => self.client.call(&down, command, until).await,
+            _ => {
+                let call = self.client.call_again(&down, command, until, unknown);
+                call.await
+            }
         }
     }
 

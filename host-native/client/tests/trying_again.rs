@@ -97,6 +97,20 @@ async fn an_acknowledgement_that_may_have_happened_has_when_nothing_is_left() {
     assert_eq!(repeated.settle("m", claim, Settle::Ack).await, Ok(()));
     let first = queue(&[told([missing()])]);
     assert!(first.settle("m", claim, Settle::Ack).await.is_err());
+
+    // Also where it is looked for on several servers, of which one had it.
+    for had_it in [0, 1] {
+        let mut servers = [told([missing()]), told([missing()])];
+        servers[had_it] = told([unknown(), missing()]);
+        let settled = queue(&servers).settle("m", claim, Settle::Ack).await;
+        assert_eq!(settled, Ok(()));
+        servers[had_it] = told([unknown(), not_done()]);
+        let settled = queue(&servers).settle("m", claim, Settle::Ack).await;
+        assert!(
+            matches!(settled, Err(Error::OutcomeUnknown(_))),
+            "{settled:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -130,6 +144,16 @@ async fn the_deadline_ends_all_tries() {
         .await;
     assert!(matches!(outcome, Err(Error::NotDone(_))));
     assert!(calls(&server).len() > 1);
+}
+
+#[tokio::test]
+async fn what_may_have_been_done_is_not_told_to_be_undone_when_the_time_is_over() {
+    let outcomes = || [unknown(), not_done()];
+    let put = queue(&[told(outcomes())]).put(Put::new("x")).await;
+    assert!(matches!(put, Err(Error::OutcomeUnknown(_))), "{put:?}");
+    // To look changes nothing.
+    let looked = queue(&[told(outcomes())]).get("m").await;
+    assert!(matches!(looked, Err(Error::NotDone(_))), "{looked:?}");
 }
 
 #[tokio::test]

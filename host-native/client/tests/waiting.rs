@@ -9,6 +9,7 @@ use burrow_client::{
 };
 use burrow_core::{Command, SettleAction};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -161,6 +162,27 @@ async fn a_release_waits_for_the_extension_that_was_sent() {
     assert_eq!(releasing.await.unwrap(), Ok(Vec::new()));
     let log = server.log.lock().unwrap().clone();
     assert_eq!(log, ["answered", "extended", "released"]);
+}
+
+/// Its server answers no extension, and the client would wait for that for long.
+#[tokio::test(start_paused = true)]
+async fn who_holds_a_claim_hears_when_its_time_is_over_although_nothing_is_answered() {
+    let builder = Client::builder().transport("server", Arc::new(Slow::default()));
+    let queue = builder
+        .deadline(100 * LONG)
+        .build()
+        .unwrap()
+        .queue("a", "q");
+    let claiming = Claiming {
+        hide: LONG,
+        ..Claiming::default()
+    };
+    let held = queue.claims(claiming).next().await.unwrap();
+    let claimed = queue.claim_stream(claiming).next().await.unwrap().unwrap();
+    let began = Instant::now();
+    held.lost().await;
+    claimed.lost().await;
+    assert!(began.elapsed() < LONG + Duration::from_secs(1));
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub(super) fn to_http(answer: rest::Response, peer: &Arc<Peer>) -> http::Respons
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in headers {
-        // A stored content type may hold what no header can: then there is none.
+        // What no header can hold is left out.
         if let (Ok(name), Ok(value)) =
             (HeaderName::from_bytes(name.as_bytes()), header_value(value))
         {

@@ -266,10 +266,12 @@ impl Job {
             .split_first()
             .ok_or_else(|| VerbError::Usage("no command is given".to_owned()))?;
         let first = held.messages().first();
+        // No environment holds this sign.
+        let id = first.map(|first| first.id.replace('\0', "\u{fffd}"));
         let (output, printing) = self.output.of_command()?;
         let mut child = Command::new(program)
             .args(arguments)
-            .env("BURROW_ID", first.map_or("", |first| &first.id))
+            .env("BURROW_ID", id.unwrap_or_default())
             .env(
                 "BURROW_ATTEMPTS",
                 first.map_or(0, |first| first.attempts).to_string(),

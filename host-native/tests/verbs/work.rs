@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Output, Stdio};
 
+use burrow_tests::crash::http::{Connection, Request};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -87,6 +88,20 @@ fn work_that_ends_says_how_many_messages_failed() {
     let second = run(place, &work, b"");
     assert_eq!(second.status.code(), Some(123), "{second:?}");
     assert_eq!(told_last(&second), failed(1));
+}
+
+/// No environment can hold it as it is, and whoever can put a message can put one with such an id.
+#[test]
+fn an_id_with_a_nul_ends_no_worker() {
+    let server = server(&[]);
+    let url = url(&server);
+    let mut http = Connection::open(server.address()).unwrap();
+    let put = Request::new("PUT", "/v1.0/a/q/x%00y").with_body("body");
+    assert_eq!(http.call(&put).unwrap().status, 201);
+    let script = "cat; echo \" of $BURROW_ID\"";
+    let work = ["work", "a/q", "--wait=0", "--", "sh", "-c", script];
+    let worked = told(["--url", &url], &work, "", 0);
+    assert_eq!(worked, "body of x\u{fffd}y\n");
 }
 
 #[test]

@@ -70,6 +70,14 @@ export const folders = [
     assert.equal((await queue.get('a', 'q', 'm')).text(), 'kept');
     await queue.close();
   })],
+  ['a folder is free if its lock says nothing, or names a process of the same number that began long ago', inFolder(async (folder) => {
+    for (const left of ['', `${process.pid} 1000`]) {
+      await writeFile(join(folder, 'lock'), left);
+      const queue = await open(folder);
+      await assert.rejects(FileStorage.open(folder), new RegExp(`held by process ${process.pid}`));
+      await queue.close();
+    }
+  })],
 ];
 
 async function open(folder, options) {

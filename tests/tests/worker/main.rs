@@ -8,6 +8,7 @@ mod crash;
 mod crowd;
 mod dead_letters;
 mod deploy;
+mod dots;
 mod forged;
 mod limits;
 mod lists;

@@ -41,7 +41,7 @@ fn write_head(out: &mut Vec<u8>, status: StatusCode, answer: &rest::Response, is
         }
     }
     for (name, value) in &answer.headers {
-        // A stored content type may hold what no header can: then there is none.
+        // What no header can hold is left out.
         if is_value(value) {
             out.extend(name.bytes().map(|byte| byte.to_ascii_lowercase()));
             out.extend_from_slice(b": ");
