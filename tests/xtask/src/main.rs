@@ -11,6 +11,7 @@ mod run;
 mod test;
 mod wasm;
 mod worker;
+mod workerd;
 
 use std::process::ExitCode;
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -67,6 +68,12 @@ impl Task {
 
     pub(crate) fn folder(mut self, folder: &Path) -> Self {
         self.0.current_dir(folder);
+        self
+    }
+
+    /// What it has as its standard input.
+    pub(crate) fn input(mut self, file: File) -> Self {
+        self.0.stdin(file);
         self
     }
 

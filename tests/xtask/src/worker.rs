@@ -9,6 +9,7 @@ use clap::Subcommand;
 use crate::install::{cargo_tool, debian_program, has};
 use crate::report::Count;
 use crate::run::{Failure, cargo, program, root, target_folder};
+use crate::workerd::{self, DataFolder};
 use crate::{npm, wasm};
 
 #[derive(Subcommand)]
@@ -123,20 +124,10 @@ fn dry_run() -> Result<PathBuf, Failure> {
 }
 
 fn serve(port: u16, data: &Path, wire: Wire) -> Result<(), Failure> {
+    let data = DataFolder::open(data)?;
     build(wire, &folder())?;
-    let workerd = workerd()?;
-    fs::create_dir_all(data).map_err(at(data))?;
-    println!(
-        "burrow serves on http://127.0.0.1:{port}, with its data in {}",
-        data.display()
-    );
-    program(workerd)
-        .args(["serve".into(), folder().join("workerd.capnp")])
-        .args([
-            format!("--socket-addr=http=127.0.0.1:{port}"),
-            format!("--directory-path=data={}", data.display()),
-        ])
-        .run()
+    let config = folder().join("workerd.capnp");
+    workerd::serve(&workerd()?, &config, port, data)
 }
 
 /// Builds the Worker in a folder of its own, which is given.
