@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::LazyLock;
 use std::thread;
 
@@ -100,6 +100,18 @@ impl Task {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
+    /// Starts it, to read its standard output while it runs.
+    pub(crate) fn start(mut self) -> Result<Running, Failure> {
+        self.0.stdout(Stdio::piped());
+        let mut child = self.0.spawn().map_err(|error| self.unstarted(&error))?;
+        let output = child.stdout.take().map(BufReader::new);
+        Ok(Running {
+            task: self,
+            child,
+            output,
+        })
+    }
+
     /// Runs a test runner with its output shown, and counts the tests that it closes on.
     pub(crate) fn run_tests(mut self, count: &mut Count) -> Result<(), Failure> {
         if io::stderr().is_terminal() {
@@ -141,6 +153,47 @@ impl Task {
             .map(OsStr::to_string_lossy)
             .collect::<Vec<_>>()
             .join(" ")
+    }
+}
+
+/// A program that runs, and is killed if this is dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    task: Task,
+    child: Child,
+    output: Option<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    /// The next line of its standard output. None where that has ended.
+    pub(crate) fn line(&mut self) -> Option<String> {
+        let mut line = Vec::new();
+        match self.output.as_mut()?.read_until(b'\n', &mut line) {
+            Ok(1..) => Some(String::from_utf8_lossy(&line).trim_end().to_owned()),
+            Ok(0) | Err(_) => None,
+        }
+    }
+
+    /// Shows the rest of its output, until it ends.
+    pub(crate) fn wait(mut self) -> Result<(), Failure> {
+        if let Some(output) = self.output.take() {
+            show(output, io::stdout());
+        }
+        let status = self.child.wait();
+        let status = status.map_err(|error| self.task.unstarted(&error))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(self.task.failed(&status.to_string()))
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended, and been waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use crate::install::{cargo_tool, debian_program, has};
 use crate::report::Count;
 use crate::run::{Failure, cargo, program, root, target_folder};
-use crate::workerd::{self, DataFolder};
+use crate::workerd::{DataFolder, Workerd};
 use crate::{npm, wasm};
 
 #[derive(Subcommand)]
@@ -83,7 +83,8 @@ pub(crate) fn run(task: Task) -> Result<(), Failure> {
 pub(crate) fn test(count: &mut Count) -> Result<(), Failure> {
     let packed = dry_run()?;
     let with_wire = build_beside(WITH_WIRE)?;
-    let filter = "package(burrow-tests)&binary(worker)|package(burrow-bench)&binary(worker)";
+    let filter =
+        "package(burrow-tests)&binary(worker)|package(burrow-bench)&binary(worker)|package(xtask)";
     cargo([
         "nextest",
         "run",
@@ -127,7 +128,13 @@ fn serve(port: u16, data: &Path, wire: Wire) -> Result<(), Failure> {
     let data = DataFolder::open(data)?;
     build(wire, &folder())?;
     let config = folder().join("workerd.capnp");
-    workerd::serve(&workerd()?, &config, port, data)
+    let workerd = Workerd::start(&workerd()?, &config, port, data)?;
+    println!(
+        "burrow serves on http://127.0.0.1:{}, with its data in {}",
+        workerd.port(),
+        workerd.data().display()
+    );
+    workerd.wait()
 }
 
 /// Builds the Worker in a folder of its own, which is given.
