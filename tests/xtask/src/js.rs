@@ -4,10 +4,18 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::install::debian_program;
+use clap::Subcommand;
+
+use crate::install::{cargo_tool, debian_program};
 use crate::report::Count;
 use crate::run::{Failure, cargo, program, root, target_folder};
 use crate::{npm, wasm};
+
+#[derive(Subcommand)]
+pub(crate) enum Task {
+    /// Builds the package, and does not test it.
+    Build,
+}
 
 /// Deno and Bun, from their packages for Linux on x64. On other machines they are left out.
 const OTHERS: [(&str, &str, &[&str]); 2] = [
@@ -18,6 +26,16 @@ const OTHERS: [(&str, &str, &[&str]); 2] = [
     ),
     ("Bun", "@oven/bun-linux-x64/bin/bun", &[]),
 ];
+
+pub(crate) fn run(task: Option<Task>) -> Result<(), Failure> {
+    match task {
+        Some(Task::Build) => build(),
+        None => {
+            cargo_tool("cargo-nextest")?;
+            test(&mut Count::default())
+        }
+    }
+}
 
 /// Builds the package and runs its tests.
 pub(crate) fn test(count: &mut Count) -> Result<(), Failure> {

@@ -58,7 +58,10 @@ enum Task {
     /// Builds the component and runs it in wasmtime, from Rust and Python, and in JavaScript.
     Component,
     /// Builds the JavaScript package and runs its tests, in Node, Deno, Bun and Chromium.
-    Js,
+    Js {
+        #[command(subcommand)]
+        task: Option<js::Task>,
+    },
     /// Serves a page with a queue in it.
     Page,
     /// Measures and prints the figures: `cargo xtask figures --help` lists them.
@@ -91,9 +94,7 @@ fn main() -> ExitCode {
         Task::Wasm => test::wasm(&mut Count::default()),
         Task::Worker(task) => worker::run(task),
         Task::Component => test::component(&mut Count::default()),
-        Task::Js => {
-            install::cargo_tool("cargo-nextest").and_then(|()| js::test(&mut Count::default()))
-        }
+        Task::Js { task } => js::run(task),
         Task::Page => js::page(),
         Task::Figures { arguments } => figures(&arguments),
         Task::Deny => deny(),
@@ -145,12 +146,18 @@ mod tests {
     #[test]
     fn commands_in_documents_exist() {
         let mut shown = 0;
-        for document in ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"] {
+        for document in [
+            "README.md",
+            "CONTRIBUTING.md",
+            "ARCHITECTURE.md",
+            "host-wasm/js/README.md",
+            "host-wasm/worker/README.md",
+        ] {
             let text = std::fs::read_to_string(run::root().join(document))
                 .expect("the document can be read");
             for (at, _) in text.match_indices("cargo xtask ") {
                 let command = text[at..]
-                    .split(['#', '`', '\n'])
+                    .split(['#', '`', '"', '\n'])
                     .next()
                     .unwrap_or_default();
                 let parsed = Arguments::try_parse_from(command.split_whitespace().skip(1));
