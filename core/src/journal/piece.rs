@@ -17,7 +17,7 @@ use crate::codec::{Reader, put_varint};
 use crate::crc;
 use crate::reply::MessageRef;
 use crate::settings::Settings;
-use crate::state::{NEVER, View};
+use crate::state::{NEVER, View, fence_of};
 use crate::time::MAX_SPAN_MS;
 
 const MAGIC: &[u8; 4] = b"BRX1";
@@ -95,11 +95,14 @@ impl PieceWriter {
 }
 
 /// A piece with a dead letter, for [`Command::Import`](crate::Command::Import) by the node where
-/// its queue lives. It takes the place of no other message there; one that comes twice is
-/// there once. `None` if the message does not show the claim that tells it from others.
-pub fn dead_letter(message: &MessageRef<'_>) -> Option<Vec<u8>> {
+/// its queue lives. It takes the place of no other message there; one that comes twice from the
+/// node of the name `from` is there once. `None` if the message does not show the claim that tells it from others.
+pub fn dead_letter(message: &MessageRef<'_>, from: &str) -> Option<Vec<u8>> {
     let mut payload = Vec::with_capacity(message.id.len() + message.body.len() + 64);
-    put_varint(&mut payload, message.claim?.fence);
+    put_varint(
+        &mut payload,
+        fence_of(message.claim?.fence, from.as_bytes()),
+    );
     put_varint(&mut payload, message.ttl_ms);
     let stored = StoredMessage {
         id: message.id.as_bytes(),

@@ -16,7 +16,7 @@ use super::Node;
 use crate::config::{BURIAL_BYTES, BURIAL_INSTANTS, MAX_ID_BYTES};
 use crate::journal::change::{Change, StoredMessage};
 use crate::journal::piece::Moved;
-use crate::state::{MAX_BLOCKS, Numbered, Place, id_of};
+use crate::state::{MAX_BLOCKS, Numbered, Place, fence_of, id_of};
 
 /// What is under way, by the queue's number.
 #[derive(Debug, Default)]
@@ -225,6 +225,7 @@ impl Node {
                 0 => self.state.take_id_stamp(),
                 claimed => claimed,
             };
+            let fence = fence_of(fence, self.state.queue(queue).name.as_bytes());
             self.put_letter(target, &message, fence);
         }
         self.apply(&Change::Removed {
@@ -234,10 +235,10 @@ impl Node {
         self.wake(target);
     }
 
-    /// Puts a dead letter, which keeps the fence of its last claim: with no attempt beside it,
-    /// that tells it from all others.
+    /// Puts a dead letter, which keeps a fence: with no attempt beside it, that tells it from all others.
     fn put_letter(&mut self, queue: u32, message: &StoredMessage<'_>, fence: u64) {
-        let Some(id) = self.letter_id(Some(queue), message, fence) else {
+        // It was a message until now, so it has not come before.
+        let Some(id) = self.letter_id(Some(queue), message, fence, false) else {
             return;
         };
         let letter = Moved {
@@ -249,13 +250,13 @@ impl Node {
     }
 
     /// The id that a dead letter has in a queue: its own, or one that tells its own if that
-    /// is taken, since it must not take the place of another message. `None` if this very
-    /// letter is there, as it came before.
+    /// is taken, since it must not take the place of another message. `None` if it may have come before, and is there.
     pub(super) fn letter_id<'a>(
         &self,
         queue: Option<u32>,
         letter: &StoredMessage<'a>,
         fence: u64,
+        may_be_there: bool,
     ) -> Option<Cow<'a, [u8]>> {
         let mut id = Cow::Borrowed(letter.id);
         let mut tried = 0;
@@ -264,7 +265,7 @@ impl Node {
             let is_same = there.fence == fence
                 && there.body == letter.body
                 && there.content_type == letter.content_type;
-            if is_same {
+            if may_be_there && is_same {
                 return None;
             }
             id = Cow::Owned(other_id(letter.id, fence, tried));

@@ -99,7 +99,7 @@ impl Node {
     /// for one that is there already.
     fn id_on_arrival<'a>(&self, queue: Option<u32>, moved: &Moved<'a>) -> Option<Cow<'a, [u8]>> {
         if moved.is_dead_letter() {
-            self.letter_id(queue, &moved.message, moved.fence)
+            self.letter_id(queue, &moved.message, moved.fence, true)
         } else {
             Some(Cow::Borrowed(moved.message.id))
         }

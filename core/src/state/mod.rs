@@ -45,6 +45,7 @@ pub(crate) use numbered::Numbered;
 pub(crate) use queue::Queue;
 pub(crate) use record::NEVER;
 
+use crate::crc;
 use crate::journal::change::Change;
 use crate::reply::QueueStats;
 use extents::Extents;
@@ -438,6 +439,17 @@ fn stamp_in(id: &[u8]) -> Option<u64> {
 /// The first stamp of a millisecond.
 pub(crate) fn stamp_of(clock: u64) -> u64 {
     clock.min(LAST_STAMPED) << STAMP_BITS
+}
+
+/// The fence of a dead letter, by that of its claim and by where it comes from. Nodes take their stamps from their clocks, so two of
+/// them may give the same ones: those of one place are as different as they were, and those of two in all but one of 65,536 cases.
+pub(crate) fn fence_of(claim: u64, from: &[u8]) -> u64 {
+    let place = u64::from(crc::hash(from)) % stamp_of(1);
+    match claim ^ place {
+        // None at all has a meaning of its own.
+        0 => claim,
+        fence => fence,
+    }
 }
 
 pub(crate) fn place_of(block: u32, slot: usize) -> Place {

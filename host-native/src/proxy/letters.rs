@@ -141,7 +141,7 @@ impl Router {
             return false;
         };
         let put = |message: MessageRef<'_>| {
-            let piece = dead_letter(&message)?;
+            let piece = dead_letter(&message, &link.spec.name)?;
             let command = Command::Import {
                 queue: queue.clone(),
                 piece: piece.into(),

@@ -99,6 +99,26 @@ fn each_dead_letter_arrives_once_while_more_are_given_up() {
     assert_eq!(seen.len(), CLIENTS * MESSAGES, "some are lost");
 }
 
+/// What two objects give up in the same millisecond has the same numbers in each.
+#[test]
+#[ignore = "needs workerd: cargo xtask worker test"]
+fn letters_that_are_alike_but_for_their_queues_all_arrive() {
+    let mut worker = Worker::start(&[("CLOCK", "manual")]);
+    let queues = ["p", "q"].map(|queue| format!("/v1.0/a/{queue}"));
+    for queue in &queues {
+        worker.expect(204, "PUT", &format!("{queue}?settings"), SETTINGS);
+        worker.expect(201, "PUT", &format!("{queue}/1"), b"letter");
+        worker.expect(200, "POST", &format!("{queue}?hide=1&detail=id"), b"");
+    }
+    worker.expect(200, "POST", "/clock?advance=2s", b"");
+    for queue in &queues {
+        worker.expect(404, "POST", &format!("{queue}?hide=1"), b"");
+    }
+    worker.expect(200, "POST", "/clock?advance=1s", b"");
+    let dead = worker.expect(200, "GET", "/v1.0/a/dead?detail=id", b"");
+    assert_eq!(dead.as_array().map(Vec::len), Some(2), "{dead}");
+}
+
 /// Whoever moves the clock is told of all that it has brought about.
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
