@@ -70,6 +70,12 @@ impl Rest {
         if uri.query().is_some() {
             return Err(bad("a server's URL has no query"));
         }
+        // Once more in front of the rest it would be an account, and what is there another queue.
+        if uri.path().ends_with("/v1.0") {
+            return Err(bad(
+                "leave out /v1.0 at the end: it is added to each request",
+            ));
+        }
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
@@ -144,6 +150,8 @@ mod tests {
             ("http://a b", "invalid uri character"),
             ("http://a?x=1", "has no query"),
             ("ftp://a", "begins with http://"),
+            ("http://a:80/v1.0", "leave out /v1.0 at the end"),
+            ("http://a/x/v1.0/", "leave out /v1.0 at the end"),
         ] {
             let error = Rest::new(url).unwrap_err().to_string();
             assert!(error.starts_with(url) && error.contains(problem), "{error}");
@@ -154,6 +162,9 @@ mod tests {
             "http://[::1]",
             "http://[::1]:80",
             "http://u@a:80/x",
+            "http://a/v1.0/x",
+            "http://a/xv1.0",
+            "http://v1.0",
         ] {
             assert!(Rest::new(url).is_ok(), "{url}");
         }
