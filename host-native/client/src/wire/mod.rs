@@ -61,7 +61,8 @@ impl Wire {
     ///
     /// # Errors
     /// What the machine refuses; `NotDone` if the command certainly was not carried out;
-    /// `OutcomeUnknown` if the connection was lost on the way.
+    /// `Foreign` if what answers does not speak this protocol; `OutcomeUnknown` if the connection
+    /// was lost on the way.
     pub async fn execute(&self, command: &Command<'_>) -> Result<Reply, Error> {
         let called = match command.wait_ms() {
             0 => {
@@ -132,7 +133,18 @@ impl Wire {
 
     async fn open(&self) -> Result<Arc<Line>, Error> {
         let opened = Line::open(&self.address).await;
-        opened.map_err(|reason| Error::NotDone(format!("{}: {reason}", self.address)))
+        opened.map_err(|reason| {
+            let text = format!("{}: {reason}", self.address);
+            match reason {
+                Broken::Decode(_) | Broken::Protocol => Error::Foreign(text),
+                // It may be starting again.
+                Broken::Io(_)
+                | Broken::Closed
+                | Broken::Dropped
+                | Broken::Goodbye(_)
+                | Broken::Silent => Error::NotDone(text),
+            }
+        })
     }
 }
 
