@@ -35,6 +35,32 @@ const HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
 const OTHER_VERSION: &[u8] = b"BURROW\n\0\x09";
 
 #[tokio::test]
+async fn who_does_not_speak_http_is_asked_once() {
+    for bytes in [OTHER_VERSION, b"SSH-2.0-OpenSSH\r\n", b"\0"] {
+        for error in once("http", bytes).await {
+            let Error::Foreign(text) = error else {
+                panic!("{error:?}");
+            };
+            assert!(text.contains("does not speak HTTP"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_goes_or_is_garbled_for_once_is_asked_again() {
+    let created = b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let (listener, queue) = queue("http").await;
+    for broken in [b"", OTHER_VERSION] {
+        let serving = async {
+            say(&listener, broken).await;
+            say(&listener, created).await;
+        };
+        let (put, ()) = tokio::join!(queue.put(Put::new("x")), serving);
+        assert!(put.is_ok(), "{put:?}");
+    }
+}
+
+#[tokio::test]
 async fn who_does_not_speak_the_wire_protocol_is_asked_once() {
     for (bytes, problem) in [
         (HTTP, "does not speak the Burrow protocol"),

@@ -5,6 +5,7 @@ mod request;
 #[cfg_attr(not(feature = "tls"), path = "plain.rs")]
 mod tls;
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use burrow_core::Command;
@@ -33,6 +34,8 @@ const MOST_ANSWER_BYTES: usize = 2 << 30;
 pub struct Rest {
     base: String,
     client: Client<Connector, Full<Bytes>>,
+    /// It has answered, so that noise later on tells nothing of what it has done.
+    speaks_http: AtomicBool,
 }
 
 impl Rest {
@@ -83,6 +86,7 @@ impl Rest {
         Ok(Self {
             base: base.to_owned(),
             client,
+            speaks_http: AtomicBool::new(false),
         })
     }
 
@@ -90,6 +94,7 @@ impl Rest {
         let request = request::write(&self.base, command)?;
         let response = self.client.request(request).await;
         let response = response.map_err(|error| self.broken(&error))?;
+        self.speaks_http.store(true, Relaxed);
         let (head, body) = response.into_parts();
         let body = Limited::new(body, MOST_ANSWER_BYTES).collect().await;
         let body = body.map_err(|error| {
@@ -105,6 +110,8 @@ impl Rest {
         // A request that was cancelled was still waiting for its connection.
         if error.is_connect() || hyper_error.is_some_and(hyper::Error::is_canceled) {
             Error::NotDone(text)
+        } else if hyper_error.is_some_and(is_no_http) && !self.speaks_http.load(Relaxed) {
+            Error::Foreign(format!("{}: the other end does not speak HTTP", self.base))
         } else {
             Error::OutcomeUnknown(text)
         }
@@ -115,6 +122,11 @@ impl Transport for Rest {
     fn call<'a>(&'a self, command: &'a Command<'a>) -> Calling<'a> {
         Box::pin(self.exchange(command))
     }
+}
+
+/// True of an answer that no HTTP server gives.
+fn is_no_http(error: &hyper::Error) -> bool {
+    error.is_parse() && !error.is_parse_status()
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {
