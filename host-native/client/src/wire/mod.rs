@@ -219,7 +219,11 @@ fn told(failure: Failure) -> Error {
         | Failure::Unreachable
         | Failure::Busy
         | Failure::TooManyInFlight { .. } => Error::NotDone(text),
-        Failure::OutcomeUnknown | Failure::Cancelled => Error::OutcomeUnknown(text),
+        // What that means for a change is told where there is one.
+        Failure::OutcomeUnknown => {
+            Error::OutcomeUnknown("the storage or the connection to it failed".to_owned())
+        }
+        Failure::Cancelled => Error::OutcomeUnknown(text),
         Failure::Malformed
         | Failure::UnknownCommand
         | Failure::UnknownField
@@ -232,6 +236,14 @@ fn told(failure: Failure) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unknown_outcome_is_told_without_a_change_that_there_may_not_be() {
+        let Error::OutcomeUnknown(text) = told(Failure::OutcomeUnknown) else {
+            panic!("it is known");
+        };
+        assert!(!text.contains("change"), "{text}");
+    }
 
     #[test]
     fn addresses_are_read_and_others_are_named() {
