@@ -321,8 +321,9 @@ Where a queue lives:
 While a server is down:
   What concerns its queues, or all queues, is answered 503 with Retry-After: 1; the other
   queues do not notice. The proxy connects again by itself. It sends nothing twice: where it
-  does not know what became of a change, it says so (503, outcome unknown). GET /healthz
-  answers 200 while any server can be reached.
+  does not know what became of a change, it says so (503, outcome unknown). Of a spread
+  queue, lists and stats are answered 503 as well, and claims and pops with a limit take
+  from the other servers. GET /healthz answers 200 while any server can be reached.
 
 Settings:
   Every option except --config can be given in two more ways, here for --spread a/b:

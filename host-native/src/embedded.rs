@@ -85,7 +85,7 @@ impl Transport for Embedded {
                 | Failure::Unreachable
                 | Failure::Busy
                 | Failure::CommandTooLarge { .. } => Error::NotDone(failure.to_string()),
-                Failure::OutcomeUnknown => Error::OutcomeUnknown(failure.to_string()),
+                Failure::OutcomeUnknown => Error::OutcomeUnknown("the storage failed".to_owned()),
             })
         })
     }

@@ -14,9 +14,9 @@ use std::path::Path;
 use std::process::Command as Process;
 
 use burrow::engine::{Engine, Failure, Health};
-use burrow_core::Reply;
+use burrow_core::{Command, Detail, Reply};
 
-use support::{ids, put, start};
+use support::{ids, put, queue, start};
 
 /// A small file system of its own, unmounted in the end.
 struct SmallDisk(tempfile::TempDir);
@@ -99,6 +99,13 @@ async fn service_resumes_when_a_full_disk_has_room_again() {
         engine.execute(put("other", b"x")).await,
         Err(Failure::NotStored)
     );
+    let delete = Command::DeleteMessage {
+        queue: queue(),
+        id: "m0".into(),
+        claim: None,
+        detail: Detail::None,
+    };
+    assert_eq!(engine.execute(delete).await, Err(Failure::NotStored));
 
     std::fs::remove_file(&ballast).unwrap();
     serving_again(&engine).await;

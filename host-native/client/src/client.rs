@@ -309,7 +309,6 @@ impl Client {
             let pause = pause(attempt);
             if Instant::now() + pause >= until {
                 // What the last try did not do an earlier one may have done.
-                let unknown = unknown.filter(|_| command.effect() != Effect::None);
                 return Err(unknown.unwrap_or(last));
             }
             if let (0, Some(Tell(tell))) = (attempt, &self.inner.tell) {
@@ -358,9 +357,14 @@ impl Client {
         deadline: Instant,
     ) -> Result<Answer, Error> {
         let outcome = timeout_at(deadline, server.transport.call(command)).await;
-        outcome.unwrap_or_else(|_| {
+        let outcome = outcome.unwrap_or_else(|_| {
             let text = format!("{}: no answer in time", server.name);
             Err(Error::OutcomeUnknown(text))
+        });
+        outcome.map_err(|error| match error {
+            // To look changes nothing.
+            Error::OutcomeUnknown(text) if command.effect() == Effect::None => Error::NotDone(text),
+            error => error,
         })
     }
 }

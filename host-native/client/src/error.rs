@@ -14,6 +14,10 @@ pub enum Error {
     /// The call itself is wrong, however often it is repeated.
     #[error("{0}")]
     Invalid(String),
+    /// What answers at the address is no server, or speaks another protocol or version: the URL
+    /// is to be mended.
+    #[error("{0}")]
+    Foreign(String),
     /// A quota is used up; later there may be room.
     #[error("{0}")]
     Exhausted(String),

@@ -15,7 +15,11 @@ pub(crate) fn may_retry(error: &Error, command: &Command<'_>) -> bool {
     match error {
         Error::NotDone(_) => true,
         Error::OutcomeUnknown(_) => command.effect() != Effect::Once,
-        Error::NotFound(_) | Error::ClaimLost | Error::Invalid(_) | Error::Exhausted(_) => false,
+        Error::NotFound(_)
+        | Error::ClaimLost
+        | Error::Invalid(_)
+        | Error::Foreign(_)
+        | Error::Exhausted(_) => false,
     }
 }
 

@@ -152,7 +152,7 @@ async fn feed(queue: Queue, claiming: Claiming, ready: mpsc::Sender<Item>) {
             }
             Err(Error::NotFound(_)) => {}
             Err(error) => {
-                let is_last = matches!(error, Error::Invalid(_));
+                let is_last = matches!(error, Error::Invalid(_) | Error::Foreign(_));
                 if ready.send(Err(error)).await.is_err() || is_last {
                     return;
                 }

@@ -152,8 +152,10 @@ async fn what_may_have_been_done_is_not_told_to_be_undone_when_the_time_is_over(
     let put = queue(&[told(outcomes())]).put(Put::new("x")).await;
     assert!(matches!(put, Err(Error::OutcomeUnknown(_))), "{put:?}");
     // To look changes nothing.
-    let looked = queue(&[told(outcomes())]).get("m").await;
-    assert!(matches!(looked, Err(Error::NotDone(_))), "{looked:?}");
+    for outcomes in [vec![unknown(), not_done()], vec![unknown()]] {
+        let looked = queue(&[told(outcomes)]).get("m").await;
+        assert!(matches!(looked, Err(Error::NotDone(_))), "{looked:?}");
+    }
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ impl VerbError {
             Self::Client(Error::NotFound(_)) | Self::Nothing => NOTHING,
             Self::Client(Error::ClaimLost) => LOST,
             Self::Start(error) | Self::Open(OpenFailure::Start(error)) => start_failure(error),
-            Self::Usage(_) => USAGE,
+            Self::Usage(_) | Self::Client(Error::Foreign(_)) => USAGE,
             Self::CommandsFailed(_) => COMMANDS_FAILED,
             _ => FAILED,
         }

@@ -166,6 +166,9 @@ fn every_verb_works_on_a_server_and_on_a_data_folder() {
         assert!(lines[0].ends_with("; trying again for 2s"), "{errors}");
     }
     told(["--url", "ftp://x"], &["ls"], "", 2);
+    told(["--url", "http://x/v1.0"], &["peek", "a/q"], "", 2);
+    let wrong_port = format!("burrow://{}", server.address());
+    told(["--url", &wrong_port], &["ls", "a"], "", 2);
     let no_certificate = concat!("--ca=", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     told(["--url", "https://x"], &["ls", no_certificate], "", 2);
     told(["--url", "https://x"], &["ls", "--ca=/nowhere"], "", 1);

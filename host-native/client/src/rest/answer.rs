@@ -102,7 +102,11 @@ fn failure(status: StatusCode, text: &str) -> Error {
             Error::NotDone(told())
         }
         status if status.is_client_error() => Error::Invalid(told()),
-        status => Error::OutcomeUnknown(format!("the server answered {status}: {text}")),
+        status => {
+            // What it means for a change is told where there is one.
+            let (text, _) = text.split_once(": the change may").unwrap_or((text, ""));
+            Error::OutcomeUnknown(format!("the server answered {status}: {text}"))
+        }
     }
 }
 
@@ -156,4 +160,20 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
 
 fn unreadable(reason: impl std::fmt::Display) -> Error {
     Error::OutcomeUnknown(format!("the server's answer cannot be read: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burrow_core::rest::Response;
+
+    #[test]
+    fn an_unknown_outcome_is_told_without_a_change_that_there_may_not_be() {
+        let body = Response::outcome_unknown().body;
+        let text = std::str::from_utf8(&body).unwrap();
+        let Error::OutcomeUnknown(text) = failure(StatusCode::SERVICE_UNAVAILABLE, text) else {
+            panic!("it is known");
+        };
+        assert!(text.ends_with(": Outcome unknown"), "{text}");
+    }
 }

@@ -5,6 +5,7 @@ mod request;
 #[cfg_attr(not(feature = "tls"), path = "plain.rs")]
 mod tls;
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use burrow_core::Command;
@@ -33,6 +34,8 @@ const MOST_ANSWER_BYTES: usize = 2 << 30;
 pub struct Rest {
     base: String,
     client: Client<Connector, Full<Bytes>>,
+    /// It has answered, so that noise later on tells nothing of what it has done.
+    speaks_http: AtomicBool,
 }
 
 impl Rest {
@@ -70,6 +73,12 @@ impl Rest {
         if uri.query().is_some() {
             return Err(bad("a server's URL has no query"));
         }
+        // Once more in front of the rest it would be an account, and what is there another queue.
+        if uri.path().ends_with("/v1.0") {
+            return Err(bad(
+                "leave out /v1.0 at the end: it is added to each request",
+            ));
+        }
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
@@ -77,6 +86,7 @@ impl Rest {
         Ok(Self {
             base: base.to_owned(),
             client,
+            speaks_http: AtomicBool::new(false),
         })
     }
 
@@ -84,6 +94,7 @@ impl Rest {
         let request = request::write(&self.base, command)?;
         let response = self.client.request(request).await;
         let response = response.map_err(|error| self.broken(&error))?;
+        self.speaks_http.store(true, Relaxed);
         let (head, body) = response.into_parts();
         let body = Limited::new(body, MOST_ANSWER_BYTES).collect().await;
         let body = body.map_err(|error| {
@@ -99,6 +110,8 @@ impl Rest {
         // A request that was cancelled was still waiting for its connection.
         if error.is_connect() || hyper_error.is_some_and(hyper::Error::is_canceled) {
             Error::NotDone(text)
+        } else if hyper_error.is_some_and(is_no_http) && !self.speaks_http.load(Relaxed) {
+            Error::Foreign(format!("{}: the other end does not speak HTTP", self.base))
         } else {
             Error::OutcomeUnknown(text)
         }
@@ -109,6 +122,11 @@ impl Transport for Rest {
     fn call<'a>(&'a self, command: &'a Command<'a>) -> Calling<'a> {
         Box::pin(self.exchange(command))
     }
+}
+
+/// True of an answer that no HTTP server gives.
+fn is_no_http(error: &hyper::Error) -> bool {
+    error.is_parse() && !error.is_parse_status()
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {
@@ -144,6 +162,8 @@ mod tests {
             ("http://a b", "invalid uri character"),
             ("http://a?x=1", "has no query"),
             ("ftp://a", "begins with http://"),
+            ("http://a:80/v1.0", "leave out /v1.0 at the end"),
+            ("http://a/x/v1.0/", "leave out /v1.0 at the end"),
         ] {
             let error = Rest::new(url).unwrap_err().to_string();
             assert!(error.starts_with(url) && error.contains(problem), "{error}");
@@ -154,6 +174,9 @@ mod tests {
             "http://[::1]",
             "http://[::1]:80",
             "http://u@a:80/x",
+            "http://a/v1.0/x",
+            "http://a/xv1.0",
+            "http://v1.0",
         ] {
             assert!(Rest::new(url).is_ok(), "{url}");
         }

@@ -61,7 +61,8 @@ impl Wire {
     ///
     /// # Errors
     /// What the machine refuses; `NotDone` if the command certainly was not carried out;
-    /// `OutcomeUnknown` if the connection was lost on the way.
+    /// `Foreign` if what answers does not speak this protocol; `OutcomeUnknown` if the connection
+    /// was lost on the way.
     pub async fn execute(&self, command: &Command<'_>) -> Result<Reply, Error> {
         let called = match command.wait_ms() {
             0 => {
@@ -132,7 +133,18 @@ impl Wire {
 
     async fn open(&self) -> Result<Arc<Line>, Error> {
         let opened = Line::open(&self.address).await;
-        opened.map_err(|reason| Error::NotDone(format!("{}: {reason}", self.address)))
+        opened.map_err(|reason| {
+            let text = format!("{}: {reason}", self.address);
+            match reason {
+                Broken::Decode(_) | Broken::Protocol => Error::Foreign(text),
+                // It may be starting again.
+                Broken::Io(_)
+                | Broken::Closed
+                | Broken::Dropped
+                | Broken::Goodbye(_)
+                | Broken::Silent => Error::NotDone(text),
+            }
+        })
     }
 }
 
@@ -207,7 +219,11 @@ fn told(failure: Failure) -> Error {
         | Failure::Unreachable
         | Failure::Busy
         | Failure::TooManyInFlight { .. } => Error::NotDone(text),
-        Failure::OutcomeUnknown | Failure::Cancelled => Error::OutcomeUnknown(text),
+        // What that means for a change is told where there is one.
+        Failure::OutcomeUnknown => {
+            Error::OutcomeUnknown("the storage or the connection to it failed".to_owned())
+        }
+        Failure::Cancelled => Error::OutcomeUnknown(text),
         Failure::Malformed
         | Failure::UnknownCommand
         | Failure::UnknownField
@@ -220,6 +236,14 @@ fn told(failure: Failure) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unknown_outcome_is_told_without_a_change_that_there_may_not_be() {
+        let Error::OutcomeUnknown(text) = told(Failure::OutcomeUnknown) else {
+            panic!("it is known");
+        };
+        assert!(!text.contains("change"), "{text}");
+    }
 
     #[test]
     fn addresses_are_read_and_others_are_named() {
