@@ -6,7 +6,7 @@ use std::rc::Rc;
 use burrow_core::{BURIAL_BYTES, BURIAL_INSTANTS};
 
 use super::Model;
-use super::state::{Claim, Message, Name, Queue};
+use super::state::{Message, Name, Queue};
 
 /// What moves from one queue.
 #[derive(Clone, Debug)]
@@ -151,15 +151,11 @@ impl Model {
         } else {
             message.id.clone()
         };
-        let claim = message.claim.clone().map(|claim| Claim {
-            is_over: true,
-            ..claim
-        });
         let dead = Message {
             id,
             visible_at: 0,
             attempts: 0,
-            claim,
+            claim: None,
             ..message
         };
         self.place(target, dead);

@@ -84,13 +84,11 @@ pub(crate) struct Claim {
     /// When the message expires since the claim, and when it would have without it, if the
     /// claim gave it another time.
     pub(crate) times: Option<(Option<u64>, Option<u64>)>,
-    /// The message has become a dead letter: it keeps the token, but nobody undoes the claim.
-    pub(crate) is_over: bool,
 }
 
 impl Claim {
     pub(crate) fn same(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.token, &other.token) && !self.is_over && !other.is_over
+        Rc::ptr_eq(&self.token, &other.token)
     }
 
     pub(crate) fn has(&self, token: ClaimToken) -> bool {
