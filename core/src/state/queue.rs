@@ -49,3 +49,13 @@ impl Queue {
         self.messages == 0 && self.settings.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_two_lines_of_a_cache() {
+        assert_eq!(size_of::<Queue>(), 128);
+    }
+}
