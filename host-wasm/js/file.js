@@ -10,6 +10,8 @@ const BLOB = /^(\d{16})\.blob$/;
 const LOCK = 'lock';
 /** Processes with the same number that began further apart are not the same one. */
 const ABOUT_MS = 2000;
+/** When this process began. Asked once, as clocks are set, and computers sleep. */
+const STARTED_MS = Math.round(Date.now() - process.uptime() * 1000);
 
 export class FileStorage {
   #folder;
@@ -82,7 +84,7 @@ async function syncFolder(path) {
 }
 
 async function lock(path) {
-  const own = `${process.pid} ${startedMs()}`;
+  const own = `${process.pid} ${STARTED_MS}`;
   try {
     await write(path, own, 'wx');
   } catch (error) {
@@ -95,16 +97,11 @@ async function lock(path) {
   }
 }
 
-/** When this process began. Computed anew it differs a little. */
-function startedMs() {
-  return Math.round(Date.now() - process.uptime() * 1000);
-}
-
 function isHeld(owner, started) {
   // It was killed before it had said who it is.
   if (!(owner > 0)) return false;
   // In a container the next process often has the same number as the one before.
-  if (owner === process.pid) return !(Math.abs(started - startedMs()) > ABOUT_MS);
+  if (owner === process.pid) return !(Math.abs(started - STARTED_MS) > ABOUT_MS);
   return isAlive(owner);
 }
 

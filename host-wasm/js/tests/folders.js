@@ -70,6 +70,17 @@ export const folders = [
     assert.equal((await queue.get('a', 'q', 'm')).text(), 'kept');
     await queue.close();
   })],
+  ['a folder stays held by its process when the clock is set', inFolder(async (folder) => {
+    const queue = await open(folder);
+    const { now } = Date;
+    Date.now = () => now() + 3_600_000;
+    try {
+      await assert.rejects(FileStorage.open(folder), new RegExp(`held by process ${process.pid}`));
+    } finally {
+      Date.now = now;
+      await queue.close();
+    }
+  })],
   ['a folder is free if its lock says nothing, or names a process of the same number that began long ago', inFolder(async (folder) => {
     for (const left of ['', `${process.pid} 1000`]) {
       await writeFile(join(folder, 'lock'), left);
