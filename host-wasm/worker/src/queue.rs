@@ -157,7 +157,8 @@ impl Object {
         if self.is_ready(creates) {
             return self.submit(asked, client);
         }
-        // On the way here the runtime has taken `..` out of the target: it need not name a queue any more.
+        // The script turns away targets of which the runtime makes others on the way here. Were there one
+        // left, it need not name a queue any more.
         let Some(about) = About::of_queue(asked.described.target(), asked.now_ms) else {
             return client.answer(http::text(404, "Not found"));
         };
