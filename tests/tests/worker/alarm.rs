@@ -1,11 +1,11 @@
 //! The alarm gives back what nobody needs any more. It may be late, come after a crash, and fail.
 
+use std::error::Error;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 
-use crate::support::{Worker, behind_script, databases, until};
+use crate::support::{Worker, behind_script, column, databases, read, until};
 
 const QUEUES: &str = "burrow-queue";
 /// An alarm comes soon, and an idle queue leaves at its second.
@@ -73,15 +73,14 @@ fn an_alarm_that_fails_comes_again() {
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
 fn a_queue_that_was_interrupted_while_it_left_is_listed_again_or_leaves() {
-    let worker = Worker::start(&SOON);
-    let mut worker = left_halfway(worker);
+    let mut worker = left_halfway(Worker::start(&[]), &[]);
     // Its account may have forgotten it.
     worker.expect(201, "PUT", "/v1.0/a/q/2?ttl=0", b"");
     let listed = worker.expect(200, "GET", "/v1.0/a", b"");
     assert_eq!(listed, json!(["q"]));
     worker.expect(204, "DELETE", "/v1.0/a/q", b"");
     // Or not.
-    let mut worker = left_halfway(worker);
+    let mut worker = left_halfway(worker, &SOON);
     worker.expect(404, "GET", "/v1.0/a/q", b"");
     until(&mut worker, |worker| in_use(worker.data.path()) == 0);
     until(&mut worker, |worker| no_names(worker.data.path()));
@@ -140,17 +139,18 @@ export class Queue extends worker.Queue {
 }
 "#;
 
-/// Restarts it with a queue that has written down that it leaves.
-fn left_halfway(mut worker: Worker) -> Worker {
+/// Restarts it, with other variables, with a queue that has written down that it leaves. Until then it has time.
+fn left_halfway(mut worker: Worker, variables: &[(&'static str, &'static str)]) -> Worker {
     worker.expect(201, "PUT", "/v1.0/a/q/1", b"");
     worker.expect(204, "DELETE", "/v1.0/a/q/1", b"");
+    worker.vary(variables);
     worker.restart_with(QUEUES, |database| {
         let leave = "UPDATE queue SET idle_at = -1";
         database.execute(leave, []).unwrap();
     })
 }
 
-/// How many queues have anything stored. The runtime takes away the file of an object that deletes all and makes it
+/// How many queues have anything stored. The runtime takes away the file of an object that deletes all, and makes it
 /// anew: what cannot be read at this moment counts, so that whoever waits for its end looks again.
 fn in_use(data: &Path) -> usize {
     let paths = databases(data, QUEUES);
@@ -159,10 +159,11 @@ fn in_use(data: &Path) -> usize {
 }
 
 /// How many tables of ours a database has.
-fn tables(path: &Path) -> rusqlite::Result<u32> {
+fn tables(path: &Path) -> Result<u32, Box<dyn Error>> {
     let count = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\'";
-    let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    database.query_row(count, [], |row| row.get(0))
+    read(path, |database| {
+        database.query_row(count, [], |row| row.get(0))
+    })
 }
 
 fn no_names(data: &Path) -> bool {
@@ -170,14 +171,12 @@ fn no_names(data: &Path) -> bool {
 }
 
 /// The names that the accounts know.
-fn names(data: &Path) -> rusqlite::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for path in databases(data, "burrow-account") {
-        let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let mut all = database.prepare("SELECT name FROM names")?;
-        for name in all.query_map([], |row| row.get(0))? {
-            names.push(name?);
-        }
-    }
-    Ok(names)
+fn names(data: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    let paths = databases(data, "burrow-account");
+    let names = paths
+        .iter()
+        .map(|path| column(path, "SELECT name FROM names"));
+    names
+        .collect::<Result<Vec<_>, _>>()
+        .map(|names| names.concat())
 }

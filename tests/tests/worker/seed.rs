@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OpenFlags};
-
-use crate::support::{Worker, batch, databases};
+use crate::support::{Worker, batch, column, databases};
 
 #[test]
 #[ignore = "needs workerd: cargo xtask worker test"]
@@ -15,10 +13,8 @@ fn queues_that_are_told_the_same_hash_apart() {
             worker.expect(201, "PUT", "/v1.0/a/q", &batch(10, "a body of some bytes"));
         }
         let path = databases(worker.data.path(), "burrow-queue").remove(0);
-        let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-        let mut all = database.prepare("SELECT blob FROM journal").unwrap();
-        let rows = all.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-        rows.map(Result::unwrap).collect::<BTreeSet<_>>()
+        let blobs = column::<Vec<u8>>(&path, "SELECT blob FROM journal").unwrap();
+        BTreeSet::from_iter(blobs)
     });
     // Nothing but the seed tells them apart, which is in the checkpoints.
     let same = blobs[0].intersection(&blobs[1]).count();

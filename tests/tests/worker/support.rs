@@ -1,5 +1,6 @@
 //! A Worker with its data, and one connection to it.
 
+use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use burrow_tests::crash::http::{Connection, Request, Response};
 use burrow_tests::process::Server;
 use burrow_tests::worker::{config, config_with_wire, launch_as};
 use rusqlite::Connection as Database;
+use rusqlite::types::FromSql;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -35,8 +37,7 @@ impl Worker {
     /// With another configuration of workerd.
     pub(crate) fn start_as(config: PathBuf, variables: &[(&'static str, &'static str)]) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let mut variables = variables.to_vec();
-        variables.push(("COUNTERS", "true"));
+        let variables = counting(variables);
         let server = serve(&config, &data, &variables);
         Self {
             connection: Connection::open(server.address()).unwrap(),
@@ -45,6 +46,11 @@ impl Worker {
             server,
             variables,
         }
+    }
+
+    /// It has other variables when it is started the next time.
+    pub(crate) fn vary(&mut self, variables: &[(&'static str, &'static str)]) {
+        self.variables = counting(variables);
     }
 
     /// Kills it, and starts it again with the same data.
@@ -109,6 +115,11 @@ impl Worker {
     }
 }
 
+fn counting(variables: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    let counters = ("COUNTERS", "true");
+    [variables, &[counters]].concat()
+}
+
 fn serve(config: &Path, data: &TempDir, variables: &[(&'static str, &'static str)]) -> Server {
     let mut launch = launch_as(config, data.path());
     for (name, value) in variables {
@@ -127,6 +138,32 @@ pub(crate) fn databases(data: &Path, class: &str) -> Vec<PathBuf> {
             && path.file_stem().is_some_and(|stem| stem != "metadata")
     });
     paths
+}
+
+/// Reads a database that workerd has open. Whoever opens it beside workerd makes it fail, as it wants the file for
+/// itself when it takes it away: so this reads a copy, and fails when the copy was torn. What is written ahead is
+/// copied first, as it can be in the database by then.
+pub(crate) fn read<T>(
+    path: &Path,
+    look: impl FnOnce(&Database) -> rusqlite::Result<T>,
+) -> Result<T, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let copy = folder.path().join("copy.sqlite");
+    let ahead = path.with_extension("sqlite-wal");
+    if ahead.exists() {
+        fs::copy(ahead, copy.with_extension("sqlite-wal"))?;
+    }
+    fs::copy(path, &copy)?;
+    Ok(look(&Database::open(copy)?)?)
+}
+
+/// The rows of a query for one column, read as `read` does.
+pub(crate) fn column<T: FromSql>(path: &Path, query: &str) -> Result<Vec<T>, Box<dyn Error>> {
+    read(path, |database| {
+        let mut query = database.prepare(query)?;
+        let rows = query.query_map([], |row| row.get(0))?;
+        rows.collect()
+    })
 }
 
 /// Looks until something is so.
