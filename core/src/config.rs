@@ -54,7 +54,7 @@ pub struct Limits {
     /// Milliseconds that a command may ask to wait.
     pub max_wait_ms: u64,
     /// Removed messages whose places the node remembers as markers. Where it is reached the
-    /// oldest go, even before their retention is over.
+    /// oldest go, even before their retention is over. A larger number than [`MOST_MARKERS`] is that.
     pub max_markers: u64,
 }
 
@@ -91,6 +91,8 @@ pub const BURIAL_BYTES: u64 = 128 << 10;
 /// Of how many missed instants one call moves the exhausted messages, at the most.
 pub const BURIAL_INSTANTS: usize = 8;
 
+/// Markers that a node can tell apart.
+pub const MOST_MARKERS: u64 = 1 << 25;
 /// Markers that are kept for each queue whatever their age, while `max_markers` allows.
 pub const MIN_MARKERS_PER_QUEUE: u64 = 10_000;
 

@@ -30,7 +30,7 @@ pub use command::{
 };
 pub use config::{
     BURIAL_BYTES, BURIAL_INSTANTS, Config, ENTRY_BYTES, JournalConfig, Limits,
-    MAX_CONTENT_TYPE_BYTES, MAX_ID_BYTES, MIN_MARKERS_PER_QUEUE,
+    MAX_CONTENT_TYPE_BYTES, MAX_ID_BYTES, MIN_MARKERS_PER_QUEUE, MOST_MARKERS,
 };
 pub use effect::Effect;
 pub use ids::IdList;

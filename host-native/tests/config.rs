@@ -96,7 +96,13 @@ const SETTINGS: [(&str, &str, &str, &str, &str); 40] = [
     ("max_queues", "10", "11", "+1", "from 1 to"),
     ("max_waiters", "10", "0", "many", "from 0 to"),
     ("max_queue_waiters", "10", "11", "1.5", "from 0 to"),
-    ("max_markers", "10", "11", " 1", "from 0 to"),
+    (
+        "max_markers",
+        "10",
+        "33554432",
+        "33554433",
+        "from 0 to 33554432",
+    ),
     ("checkpoint_bytes", "1MiB", "2MiB", "1KiB", "from 64KiB"),
     ("extent_bytes", "64KiB", "65KiB", "1KiB", "from 4KiB"),
 ];

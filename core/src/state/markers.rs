@@ -14,8 +14,8 @@ use super::numbered::Numbered;
 use super::ring::Ring;
 use super::saved::Saved;
 use super::tally::Tally;
-use super::{Place, Shelf};
-use crate::config::MIN_MARKERS_PER_QUEUE;
+use super::{Place, Shelf, split_place};
+use crate::config::{MIN_MARKERS_PER_QUEUE, MOST_MARKERS};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Marker {
@@ -48,6 +48,7 @@ const FORGOTTEN_AT_ONCE: usize = 2;
 
 /// How far apart the numbers of markers may be: the index keeps their lower bits.
 const MOST: u64 = 1 << (NUMBER_BITS - 1);
+const _: () = assert!(MOST_MARKERS * 2 <= MOST);
 const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
 
 /// The index that leads to the markers, and to the messages that are there.
@@ -64,7 +65,7 @@ impl Markers {
             quiet: Numbered::default(),
             quiet_by_queue: BTreeSet::new(),
             per_queue: Tally::new(),
-            maximum: maximum.min(MOST / 2),
+            maximum: maximum.min(MOST_MARKERS),
             saved: Saved::default(),
         }
     }
@@ -81,7 +82,7 @@ impl Markers {
 
     /// The marker that the index has under this key, and its number.
     fn current(&self, key: u64, ids: &Ids) -> Option<(u64, &Marker)> {
-        let bits = ids.find_marker(key, |bits| self.key_of(bits) == key)?;
+        let bits = ids.find_marker(key, self)?;
         let number = self.number(bits);
         Some((number, self.get(number)?))
     }
@@ -117,7 +118,7 @@ impl Markers {
                 .remove(marker.key, place, named(names.blocks, self));
             return;
         }
-        self.make_room(marker.key, now, names);
+        self.forget(now, names);
         let number = self.push(marker);
         names.ids.bury(marker.key, place, number);
         self.count(marker.queue, names);
@@ -151,16 +152,12 @@ impl Markers {
         if self.maximum == 0 {
             return;
         }
-        self.make_room(marker.key, now, names);
-        self.add(marker, names);
-    }
-
-    fn make_room(&mut self, key: u64, now: u64, names: &mut Names<'_>) {
         self.forget(now, names);
-        if let Some((number, _)) = self.current(key, names.ids) {
+        if let Some((number, _)) = self.current(marker.key, names.ids) {
             // The id was used again: its earlier place is kept, but is not found.
-            self.unindex(key, number, names);
+            self.unindex(marker.key, number, names);
         }
+        self.add(marker, names);
     }
 
     fn add(&mut self, marker: Marker, names: &mut Names<'_>) {
@@ -326,8 +323,12 @@ impl Markers {
     /// one of an id that was used again since is not needed: it would only count for its queue,
     /// at the cost of another.
     pub(super) fn insert_saved(&mut self, marker: Marker, now: u64, names: &mut Names<'_>) {
+        let is_used = names.ids.find(marker.key, |place| {
+            let (block, slot) = split_place(place);
+            names.blocks[block].key(slot) == marker.key
+        });
         let known = self.find(marker.key, names.ids);
-        if known.is_none_or(|position| position < marker.position) {
+        if is_used.is_none() && known.is_none_or(|position| position < marker.position) {
             self.insert(marker, now, names);
         }
     }
@@ -347,6 +348,8 @@ fn named<'a>(blocks: &'a Shelf<Block>, markers: &'a Markers) -> Named<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::place_of;
+    use crate::state::record::{Base, NEVER, Record};
 
     /// Markers of messages that are nowhere.
     struct Bed {
@@ -469,6 +472,39 @@ mod tests {
         }
         assert_eq!(markers.find(1 << 32 | 1), None);
         assert_eq!(markers.find(2 << 32 | 2), Some(2));
+    }
+
+    /// Else the message's own marker would be beside it, once it goes.
+    #[test]
+    fn what_is_told_of_an_id_that_is_in_use_again_leads_nowhere() {
+        let mut markers = Bed::new(100);
+        let record = Record {
+            id: b"again",
+            position: 90,
+            expires_at: NEVER,
+            content_type: None,
+            body: b"",
+        };
+        let mut block = Block::new(0, 1, Base::of(&record), false);
+        let slot = block.push(&record);
+        let key = block.key(slot);
+        let place = place_of(markers.blocks.insert(block), slot);
+        let told = Marker {
+            key,
+            ..marker(1, 0, 80, 1_000)
+        };
+        let named = Named {
+            blocks: &markers.blocks,
+            markers: &markers.markers,
+        };
+        markers.ids.insert(key, place, named);
+        let mut names = Names {
+            ids: &mut markers.ids,
+            blocks: &markers.blocks,
+        };
+        markers.markers.insert_saved(told, 0, &mut names);
+        assert_eq!(markers.find(key), None);
+        assert_eq!(markers.ids.find(key, |_| true), Some(place));
     }
 
     #[test]

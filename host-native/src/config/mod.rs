@@ -15,7 +15,7 @@ mod values;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use burrow_core::{Config, JournalConfig, Limits, MAX_SPAN_MS};
+use burrow_core::{Config, JournalConfig, Limits, MAX_SPAN_MS, MOST_MARKERS};
 use clap::{ArgAction, Args, ValueEnum};
 
 pub use error::{ConfigError, Source};
@@ -184,7 +184,7 @@ pub struct MessageSettings {
     pub max_queue_waiters: u64,
     /// Removed messages whose places are remembered as markers, in the server; one for each 2 KiB of
     /// memory unless set. Where it is reached the oldest go, even before their time is over
-    #[arg(long, value_name = "COUNT", default_value_t = memory::default_limits().max_markers, value_parser = count(0..=MOST))]
+    #[arg(long, value_name = "COUNT", default_value_t = memory::default_limits().max_markers, value_parser = count(0..=MOST_MARKERS))]
     pub max_markers: u64,
 }
 
