@@ -11,11 +11,12 @@ use alloc::vec::Vec;
 
 use super::buckets::Buckets;
 
-/// Entries of a table that make it split: 7/8 of those of 64 buckets, where it would have to grow.
-const SPLIT_AT: usize = 672;
+/// Entries of a table that make it split: 7/8 of those of 256 buckets, where it would have to grow. Larger tables are
+/// fewer, and what leads to them stays in the nearest cache.
+const SPLIT_AT: usize = 2_688;
 
-/// Tables of 4 KiB each that are likely to be in a cache near the processor.
-const TABLES_IN_CACHE: usize = 64;
+/// Tables of 16 KiB each that are likely to be in a cache near the processor.
+const TABLES_IN_CACHE: usize = 16;
 
 /// Directory bits are taken from here up; the tables use the lowest and the topmost eight.
 const DIRECTORY_SHIFT: u32 = 32;
@@ -304,10 +305,10 @@ mod tests {
     fn works(mut index: Index) {
         let mut model = BTreeSet::new();
         let mut random = fastrand::Rng::with_seed(7);
-        for step in 0..200_000u32 {
+        for step in 0..600_000u32 {
             let x = random.u64(..);
-            let key = (x >> 33) as u32 % 30_000;
-            let growing = step % 100_000 < 60_000;
+            let key = (x >> 33) as u32 % 120_000;
+            let growing = step % 300_000 < 180_000;
             if model.contains(&key) {
                 assert_eq!(index.find(hash(key), |place| place == key), Some(key));
                 if !growing || x >> 20 & 3 == 0 {
@@ -330,10 +331,10 @@ mod tests {
             "the index never split"
         );
         for &key in &model {
-            index.relocate(hash(key), key, key + 100_000);
+            index.relocate(hash(key), key, key + 1_000_000);
             assert_eq!(
-                index.find(hash(key), |place| place == key + 100_000),
-                Some(key + 100_000)
+                index.find(hash(key), |place| place == key + 1_000_000),
+                Some(key + 1_000_000)
             );
         }
     }
