@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use super::Node;
 use crate::config::{BURIAL_BYTES, BURIAL_INSTANTS, MAX_ID_BYTES};
-use crate::journal::change::{Change, StoredMessage};
+use crate::journal::change::StoredMessage;
 use crate::journal::piece::Moved;
 use crate::state::{MAX_BLOCKS, Numbered, Place, fence_of, id_of};
 
@@ -228,10 +228,7 @@ impl Node {
             let fence = fence_of(fence, self.state.queue(queue).name.as_bytes());
             self.put_letter(target, &message, fence);
         }
-        self.apply(&Change::Removed {
-            queue,
-            positions: positions.into(),
-        });
+        self.remove(queue, positions);
         self.wake(target);
     }
 

@@ -236,17 +236,9 @@ impl Node {
         let message = self.find_in(place, id)?;
         self.require_claim(message, claim)?;
         let reply = self.one(message, detail);
-        self.delete_one(place, message);
+        self.remove(place, &[self.state.position(message)]);
         self.close_if_idle(place, false);
         Ok(reply)
-    }
-
-    fn delete_one(&mut self, queue: u32, message: Place) {
-        let position = self.state.position(message);
-        self.apply(&Change::Removed {
-            queue,
-            positions: Cow::Borrowed(&[position]),
-        });
     }
 
     /// Gives messages of one queue new times.
@@ -300,31 +292,65 @@ impl Node {
         let ids = settlements
             .iter()
             .map(|settlement| (place, &*settlement.id));
-        self.state.expect_ids(ids);
-        let deletions = settlements
-            .iter()
-            .filter(|settlement| settlement.action == SettleAction::Delete);
-        self.state.expect_removals(deletions.count());
+        let mut likely = match settlements.len() {
+            0 | 1 => Vec::new(),
+            _ => self.state.expect_ids(ids),
+        }
+        .into_iter();
+        let mut leaving = Vec::with_capacity(settlements.len());
         let results = settlements
             .iter()
-            .map(|settlement| self.settle_one(place, settlement))
+            .map(|settlement| {
+                let likely = likely.next().flatten();
+                self.settle_one(place, settlement, likely, &mut leaving)
+            })
             .collect();
+        self.remove(place, &leaving);
         self.close_if_idle(place, false);
         Ok(Reply::Settled(results))
     }
 
-    fn settle_one(&mut self, queue: u32, settlement: &Settlement<'_>) -> Result<(), Refusal> {
-        let message = self.find_in(queue, &settlement.id)?;
+    /// Those that leave one after another in the queue's order leave together: their positions are in `leaving`
+    /// until then.
+    fn settle_one(
+        &mut self,
+        queue: u32,
+        settlement: &Settlement<'_>,
+        likely: Option<Place>,
+        leaving: &mut Vec<u64>,
+    ) -> Result<(), Refusal> {
+        check::name(Field::Id, &settlement.id)?;
+        let (message, position) = loop {
+            let message = self
+                .state
+                .find_expected(queue, settlement.id.as_bytes(), likely)
+                .ok_or(Refusal::MessageNotFound)?;
+            let position = self.state.position(message);
+            if leaving.last().is_none_or(|&last| last < position) {
+                break (message, position);
+            }
+            // It may be one of those.
+            self.remove(queue, leaving);
+            leaving.clear();
+        };
+        if let SettleAction::Update(update) = &settlement.action {
+            check::update(update)?;
+        }
+        self.require_claim(message, settlement.claim)?;
         match settlement.action {
-            SettleAction::Delete => {
-                self.require_claim(message, settlement.claim)?;
-                self.delete_one(queue, message);
-                Ok(())
-            }
-            SettleAction::Update(update) => {
-                check::update(&update)?;
-                self.update_one(queue, message, update, settlement.claim)
-            }
+            SettleAction::Delete => leaving.push(position),
+            SettleAction::Update(update) => self.update_places(queue, &[message], update),
+        }
+        Ok(())
+    }
+
+    /// Removes the messages at these positions.
+    pub(super) fn remove(&mut self, queue: u32, positions: &[u64]) {
+        if !positions.is_empty() {
+            self.apply(&Change::Removed {
+                queue,
+                positions: Cow::Borrowed(positions),
+            });
         }
     }
 

@@ -13,11 +13,26 @@ impl Node {
         let is_removal = |command: &&Command<'_>| matches!(command, Command::DeleteMessage { .. });
         self.state
             .expect_removals(commands.clone().filter(is_removal).count());
+        let aims = commands.filter_map(aim);
+        let puts = aims.clone().filter_map(|(queue, aim)| match aim {
+            Aim::Put(id) => Some((queue, id)),
+            _ => None,
+        });
+        self.state.expect_puts(self.in_places(puts));
+        let messages = aims.filter_map(|(queue, aim)| match aim {
+            Aim::Message(id) => Some((queue, id)),
+            _ => None,
+        });
+        self.state.expect_ids(self.in_places(messages));
+    }
+
+    /// The places of those queues that are there.
+    fn in_places<'c, 'a: 'c>(
+        &self,
+        ids: impl Iterator<Item = (&'c QueueName<'a>, &'c str)>,
+    ) -> impl Iterator<Item = (u32, &'c str)> {
         let mut last: Option<(&QueueName<'a>, Option<u32>)> = None;
-        let ids = commands.filter_map(|command| {
-            let (queue, Aim::Put(id) | Aim::Message(id)) = aim(command)? else {
-                return None;
-            };
+        ids.filter_map(move |(queue, id)| {
             // Most are about the same queue as the one before.
             let place = match last {
                 Some((name, place)) if name == queue => place,
@@ -25,8 +40,7 @@ impl Node {
             };
             last = Some((queue, place));
             Some((place?, id))
-        });
-        self.state.expect_ids(ids);
+        })
     }
 
     /// This command is about to be carried out.

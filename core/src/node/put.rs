@@ -91,10 +91,12 @@ impl Node {
         for place in (0..messages.len() as u32).filter(|_| mixed) {
             chosen.insert(place);
         }
-        let given = messages
-            .iter()
-            .filter_map(|message| Some((place, message.id.as_deref()?)));
-        self.state.expect_ids(given);
+        if messages.len() > 1 {
+            let given = messages
+                .iter()
+                .filter_map(|message| Some((place, message.id.as_deref()?)));
+            self.state.expect_puts(given);
+        }
         let bytes = messages.iter().map(id_size).sum();
         let mut ids = IdList::with_capacity(messages.len(), bytes);
         for message in &messages {

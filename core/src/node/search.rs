@@ -68,11 +68,7 @@ impl Node {
             Action::Delete => {
                 let found = self.select(queue, search.after, search, &MessageList::default())?;
                 let list = self.describe_all(queue, &found, search);
-                let positions = self.positions(&found);
-                self.apply(&Change::Removed {
-                    queue,
-                    positions: positions.into(),
-                });
+                self.remove(queue, &self.positions(&found));
                 self.close_if_idle(queue, false);
                 Some((list, None))
             }

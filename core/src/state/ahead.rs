@@ -1,9 +1,10 @@
 //! What commands are about to look for is fetched into the cache, as far as it can be known before it is looked for:
 //! to wait for several places at once takes little longer than to wait for one.
 
+use alloc::vec::Vec;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{State, split_place};
+use super::{Place, State, split_place};
 
 /// What a single command is about.
 #[derive(Clone, Copy, Debug)]
@@ -16,11 +17,46 @@ pub(crate) enum Aim<'i> {
 }
 
 impl State {
-    /// These messages of these queues are about to be looked for.
-    pub(crate) fn expect_ids<'i>(&self, ids: impl Iterator<Item = (u32, &'i str)>) {
-        let hash =
-            |(queue, id): (u32, &str)| xxh3_64_with_seed(id.as_bytes(), self.queues[queue].hash);
-        self.ids.expect(ids.map(hash), &self.blocks);
+    /// These messages of these queues are about to be looked for. Tells where each is likely to be, or nothing.
+    pub(crate) fn expect_ids<'i>(
+        &self,
+        ids: impl Iterator<Item = (u32, &'i str)>,
+    ) -> Vec<Option<Place>> {
+        let hashes = ids.map(|(queue, id)| self.id_hash(queue, id));
+        self.ids.expect(hashes, &self.blocks)
+    }
+
+    /// The message with this id, which is likely to be there.
+    pub(crate) fn find_expected(
+        &self,
+        queue: u32,
+        id: &[u8],
+        likely: Option<Place>,
+    ) -> Option<Place> {
+        let is_it = |&place: &Place| {
+            let (block, slot) = split_place(place);
+            let block = self.blocks.get(block);
+            block.is_some_and(|block| {
+                block.queue == queue && block.live().contains(slot) && block.id(slot) == id
+            })
+        };
+        let found = likely.filter(is_it);
+        found.or_else(|| self.find_message(queue, id))
+    }
+
+    /// Messages with these ids are about to be put. Those that are there already are few.
+    pub(crate) fn expect_puts<'i>(&self, ids: impl Iterator<Item = (u32, &'i str)>) {
+        if self.ids.is_near() {
+            return;
+        }
+        // All hashes come first: the less there is to do for each place, the more are fetched at a time.
+        let mut hashes = Vec::with_capacity(ids.size_hint().1.unwrap_or(0));
+        hashes.extend(ids.map(|(queue, id)| self.id_hash(queue, id)));
+        self.ids.touch(hashes.into_iter());
+    }
+
+    fn id_hash(&self, queue: u32, id: &str) -> u64 {
+        xxh3_64_with_seed(id.as_bytes(), self.queues[queue].hash)
     }
 
     /// So many messages are about to be removed.

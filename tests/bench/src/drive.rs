@@ -230,18 +230,16 @@ fn read_claims_of(reply: &Reply, body_bytes: usize) -> anyhow::Result<Vec<Claim>
     let Reply::Messages(messages) = reply else {
         bail!("unexpected reply {reply:?}")
     };
-    messages
-        .iter()
-        .map(|message| {
-            ensure!(
-                message.body.len() == body_bytes,
-                "body of {} bytes",
-                message.body.len()
-            );
-            Ok((
-                Id::read(message.id)?,
-                message.claim.context("no claim token")?,
-            ))
-        })
-        .collect()
+    let messages = messages.iter();
+    let mut claims = Vec::with_capacity(messages.len());
+    for message in messages {
+        ensure!(
+            message.body.len() == body_bytes,
+            "body of {} bytes",
+            message.body.len()
+        );
+        let token = message.claim.context("no claim token")?;
+        claims.push((Id::read(message.id)?, token));
+    }
+    Ok(claims)
 }
