@@ -57,6 +57,8 @@ enum MoveError {
     Open(#[from] OpenFailure),
     #[error("{0}")]
     Refused(Refusal),
+    #[error("{0}")]
+    Url(burrow_client::Error),
     #[error(transparent)]
     Client(#[from] burrow_client::Error),
     #[error("what was read is no exported queue, or not all of it")]
@@ -108,11 +110,14 @@ pub(crate) fn import(to: &Site, queue: &QueuePath, is_meant: bool) -> ExitCode {
     let mut from = BufReader::new(io::stdin().lock());
     finish(match to {
         Site::Folder(folder) => wait_for(import_folder(folder, is_meant, queue, &mut from)),
-        Site::Server(url) => wait_for(async {
-            let client = Client::connect(url)?;
-            import_pieces(&client, queue, &mut from).await
-        }),
+        Site::Server(url) => {
+            wait_for(async { import_pieces(&connect(url)?, queue, &mut from).await })
+        }
     })
+}
+
+fn connect(url: &str) -> Result<Client, MoveError> {
+    Client::connect(url).map_err(MoveError::Url)
 }
 
 fn wait_for(moving: impl Future<Output = Result<(), MoveError>>) -> Result<(), MoveError> {
@@ -129,6 +134,7 @@ fn finish(outcome: Result<(), MoveError>) -> ExitCode {
     let code = match &error {
         MoveError::Read(error) => dump_failure(error),
         MoveError::Open(OpenFailure::Start(error)) => start_failure(error),
+        MoveError::Url(_) | MoveError::Client(burrow_client::Error::Foreign(_)) => crate::USAGE,
         _ => crate::FAILED,
     };
     fail(code, &error)
@@ -167,7 +173,7 @@ fn next_piece(
 }
 
 async fn export_server(url: &str, queue: &QueuePath, out: &mut dyn Write) -> Result<(), MoveError> {
-    let queue = queue.of(&Client::connect(url)?);
+    let queue = queue.of(&connect(url)?);
     let mut after = None;
     loop {
         let (piece, next) = queue.export(after).await?;

@@ -178,6 +178,13 @@ fn what_cannot_be_moved_is_told() {
         );
     }
 
+    for url in ["ftp://127.0.0.1:1", "http://", &format!("{url}/v1.0")] {
+        for output in [export(url, "a/q", &file), import(url, "a/q", &file)] {
+            let told = errors(&output);
+            assert_eq!(output.status.code(), Some(2), "{url}: {told}");
+        }
+    }
+
     export(&url, "a%2Fb/q%20q", &file);
     let whole = std::fs::read(&file).unwrap();
     let before = clock(&server, "0s");
