@@ -209,20 +209,9 @@ impl Node {
         check::update(&update)?;
         let place = self.find_queue(queue)?;
         let message = self.find_in(place, id)?;
-        self.update_one(place, message, update, claim)?;
-        Ok(self.one(message, detail))
-    }
-
-    fn update_one(
-        &mut self,
-        queue: u32,
-        message: Place,
-        update: Update,
-        claim: Option<ClaimToken>,
-    ) -> Result<(), Refusal> {
         self.require_claim(message, claim)?;
-        self.update_places(queue, &[message], update);
-        Ok(())
+        self.update_places(place, &[message], update);
+        Ok(self.one(message, detail))
     }
 
     fn delete_message(
@@ -292,11 +281,7 @@ impl Node {
         let ids = settlements
             .iter()
             .map(|settlement| (place, &*settlement.id));
-        let mut likely = match settlements.len() {
-            0 | 1 => Vec::new(),
-            _ => self.state.expect_ids(ids),
-        }
-        .into_iter();
+        let mut likely = self.state.expect_ids(ids).into_iter();
         let mut leaving = Vec::with_capacity(settlements.len());
         let results = settlements
             .iter()
@@ -310,8 +295,8 @@ impl Node {
         Ok(Reply::Settled(results))
     }
 
-    /// Those that leave one after another in the queue's order leave together: their positions are in `leaving`
-    /// until then.
+    /// Those that leave one after another in the queue's order, or against it, leave together: their positions are
+    /// in `leaving` until then.
     fn settle_one(
         &mut self,
         queue: u32,
@@ -326,7 +311,10 @@ impl Node {
                 .find_expected(queue, settlement.id.as_bytes(), likely)
                 .ok_or(Refusal::MessageNotFound)?;
             let position = self.state.position(message);
-            if leaving.last().is_none_or(|&last| last < position) {
+            let ends = leaving.first().zip(leaving.last());
+            if ends.is_none_or(|(&first, &last)| {
+                first <= last && last < position || first >= last && last > position
+            }) {
                 break (message, position);
             }
             // It may be one of those.

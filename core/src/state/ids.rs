@@ -11,8 +11,10 @@ use super::index::{Index, Keys};
 use super::markers::Markers;
 use super::{Place, Shelf, split_place};
 
+/// Places of messages have so many bits.
+pub(super) const PLACE_BITS: u32 = 31;
 /// Marks an entry that leads to a marker; it has bits of the hash, and the lowest ones of the marker's number.
-const GONE: u32 = 1 << 31;
+const GONE: u32 = 1 << PLACE_BITS;
 /// Numbers of markers are told apart by so many bits.
 pub(super) const NUMBER_BITS: u32 = 27;
 const NUMBER: u32 = (1 << NUMBER_BITS) - 1;
@@ -59,6 +61,9 @@ impl Ids {
             return Vec::new();
         }
         let hashes: Vec<u64> = hashes.collect();
+        if hashes.len() < 2 {
+            return Vec::new();
+        }
         self.index.touch(hashes.iter().copied());
         let mut seen = 0;
         let likely = hashes.into_iter().map(|hash| {
@@ -88,7 +93,7 @@ impl Ids {
         let is_it = |entry: u32| {
             entry & !NUMBER == marker_entry(hash, 0) && markers.key_of(entry & NUMBER) == hash
         };
-        Some(self.index.find(hash, is_it)? & NUMBER)
+        self.index.find(hash, is_it).map(|entry| entry & NUMBER)
     }
 
     /// Adds a message; the marker that its id has left before is not found any more.

@@ -367,6 +367,32 @@ mod tests {
             }
         }
 
+        /// With one message, that no id leads to: its key, and its place.
+        fn with_message() -> (Self, u64, Place) {
+            let mut bed = Self::new(1_000_000);
+            let record = Record {
+                id: b"again",
+                position: 90,
+                expires_at: NEVER,
+                content_type: None,
+                body: b"",
+            };
+            let mut block = Block::new(0, 1, Base::of(&record), false);
+            let slot = block.push(&record);
+            let key = block.key(slot);
+            let place = place_of(bed.blocks.insert(block), slot);
+            (bed, key, place)
+        }
+
+        /// The id leads to the message from now on.
+        fn use_again(&mut self, key: u64, place: Place) {
+            let named = Named {
+                blocks: &self.blocks,
+                markers: &self.markers,
+            };
+            self.ids.insert(key, place, named);
+        }
+
         fn insert(&mut self, marker: Marker, now: u64) {
             let mut names = Names {
                 ids: &mut self.ids,
@@ -445,7 +471,7 @@ mod tests {
         let mut markers = Bed::new(1_000_000);
         markers.insert(marker(1, 7, 70, 10), 0);
         markers.insert(marker(2, 0, 1, 1_000), 20);
-        // As after a thousand million others.
+        // As after many millions of others.
         for near in [
             MOST - 2,
             MOST,
@@ -477,27 +503,12 @@ mod tests {
     /// Else the message's own marker would be beside it, once it goes.
     #[test]
     fn what_is_told_of_an_id_that_is_in_use_again_leads_nowhere() {
-        let mut markers = Bed::new(100);
-        let record = Record {
-            id: b"again",
-            position: 90,
-            expires_at: NEVER,
-            content_type: None,
-            body: b"",
-        };
-        let mut block = Block::new(0, 1, Base::of(&record), false);
-        let slot = block.push(&record);
-        let key = block.key(slot);
-        let place = place_of(markers.blocks.insert(block), slot);
+        let (mut markers, key, place) = Bed::with_message();
+        markers.use_again(key, place);
         let told = Marker {
             key,
             ..marker(1, 0, 80, 1_000)
         };
-        let named = Named {
-            blocks: &markers.blocks,
-            markers: &markers.markers,
-        };
-        markers.ids.insert(key, place, named);
         let mut names = Names {
             ids: &mut markers.ids,
             blocks: &markers.blocks,
@@ -505,6 +516,52 @@ mod tests {
         markers.markers.insert_saved(told, 0, &mut names);
         assert_eq!(markers.find(key), None);
         assert_eq!(markers.ids.find(key, |_| true), Some(place));
+    }
+
+    #[test]
+    fn a_quiet_one_whose_id_is_in_use_again_is_not_renewed() {
+        let (mut markers, key, place) = Bed::with_message();
+        let quiet = Marker {
+            key,
+            ..marker(1, 0, 80, 10)
+        };
+        markers.insert(quiet, 0);
+        markers.insert(marker(2, 0, 1, 1_000), 20);
+        markers.use_again(key, place);
+        while markers.markers.recent.pop_front().is_some() {}
+        markers.markers.first += MOST;
+        markers.insert(marker(2, 1, 2, 1_000), 20);
+        assert_eq!(markers.find(key), None);
+        assert_eq!(markers.ids.find(key, |_| true), Some(place));
+    }
+
+    #[test]
+    fn a_message_that_comes_takes_the_place_of_its_ids_marker() {
+        let (mut markers, key, place) = Bed::with_message();
+        let former = Marker {
+            key,
+            ..marker(1, 0, 80, 1_000)
+        };
+        markers.insert(former, 0);
+        markers.use_again(key, place);
+        assert_eq!(markers.find(key), None);
+        let latter = Marker {
+            position: 90,
+            ..former
+        };
+        let mut names = Names {
+            ids: &mut markers.ids,
+            blocks: &markers.blocks,
+        };
+        markers.markers.bury(latter, place, 0, &mut names);
+        assert_eq!(markers.find(key), Some(90));
+        let mut names = Names {
+            ids: &mut markers.ids,
+            blocks: &markers.blocks,
+        };
+        markers.markers.drop_oldest(&mut names);
+        assert_eq!(markers.find(key), Some(90));
+        assert_eq!(markers.len(), 1);
     }
 
     #[test]

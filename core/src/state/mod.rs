@@ -73,7 +73,7 @@ const STAMPS_AHEAD_MS: u64 = 120_000;
 const LAST_STAMPED: u64 = 1 << 45;
 
 /// Blocks that places can tell apart; one bit tells them from markers.
-pub(crate) const MAX_BLOCKS: usize = 1 << (ids::NUMBER_BITS - block::SLOT_BITS);
+pub(crate) const MAX_BLOCKS: usize = 1 << (ids::PLACE_BITS - block::SLOT_BITS);
 
 #[derive(Debug)]
 pub(crate) struct State {
