@@ -82,7 +82,7 @@ pub(crate) trait Backend: Send + Sync {
     fn decides_at_once(&self) -> bool;
     fn health(&self) -> Health;
     fn watch_health(&self) -> watch::Receiver<Health>;
-    /// Ends all waiting, as if its time had run out.
+    /// See [`Desk::release_waiters`].
     fn release_waiters(&self);
     fn begin_stop(&self);
 }
@@ -143,7 +143,8 @@ impl Desk {
         self.0.watch_health()
     }
 
-    /// Ends all waiting: every command that waits is answered as if its time had run out.
+    /// Ends all waiting, for whoever is about to stop: every command that waits fails as
+    /// [`Failure::Stopping`], and from now on what finds nothing does.
     pub fn release_waiters(&self) {
         self.0.release_waiters();
     }

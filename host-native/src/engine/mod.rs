@@ -144,7 +144,8 @@ impl Engine {
         self.handle.shared.watch_health()
     }
 
-    /// Ends all waiting: every command that waits is answered as if its time had run out.
+    /// Ends all waiting, for whoever is about to stop: every command that waits fails as
+    /// [`Failure::Stopping`], and from now on what finds nothing does.
     pub fn release_waiters(&self) {
         self.handle.shared.release_waiters();
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use burrow_core::{Command, Effect, Node, Ticket, Timestamp};
+use burrow_core::{Command, Effect, Node, Refusal, Ticket, Timestamp};
 use tokio::sync::watch;
 
 use super::{Advanced, Clock, Failure, Health, ManualClock, Stats};
@@ -61,6 +61,8 @@ pub(super) struct Core {
     /// The node panicked halfway through a change and must not be used again.
     pub(super) condemned: bool,
     pub(super) stopping: bool,
+    /// All waiting was ended: who is told that there is nothing might have waited for it.
+    released: bool,
     sleep: Sleep,
 }
 
@@ -86,6 +88,7 @@ impl Shared {
             storing: true,
             condemned: false,
             stopping: false,
+            released: false,
             sleep: Sleep::Awake,
         };
         Self {
@@ -420,6 +423,7 @@ impl Core {
     }
 
     fn release_waiters(&mut self, deliveries: &mut Deliveries) {
+        self.released = true;
         if let (Some(node), false) = (&mut self.node, self.condemned) {
             node.release_waiters();
         }
@@ -433,9 +437,17 @@ impl Core {
         deliveries: &mut Deliveries,
     ) -> Option<Outcome> {
         let mut own_outcome = None;
+        let released = self.released;
         let node = self.node.as_mut().filter(|_| !self.condemned)?;
         while let Some((ticket, result)) = node.poll_reply() {
-            let outcome = result.map_err(Failure::Refused);
+            let outcome = result.map_err(|refusal| match refusal {
+                Refusal::AccountNotFound | Refusal::QueueNotFound | Refusal::MessageNotFound
+                    if released =>
+                {
+                    Failure::Stopping
+                }
+                refusal => Failure::Refused(refusal),
+            });
             if own == Some(ticket) {
                 own_outcome = Some(outcome);
             } else if let Some(sender) = self.pending.remove(&ticket) {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
 use burrow_core::wire::{self, Offer};
-use burrow_core::{Command, Effect, Refusal};
+use burrow_core::{Command, Effect};
 
 use super::backlog::Backlog;
 use crate::desk::{Cancel, Deliveries, Failure, NumberRow, Place, Recipient};
@@ -315,7 +315,7 @@ fn own_failure(failure: wire::Failure) -> Failure {
             maximum_bytes: maximum.into(),
         },
         // Nobody takes back what is not asked to be: its waiting was ended.
-        wire::Failure::Cancelled => Failure::Refused(Refusal::MessageNotFound),
+        wire::Failure::Cancelled => Failure::Stopping,
         wire::Failure::OutcomeUnknown
         | wire::Failure::Malformed
         | wire::Failure::UnknownCommand

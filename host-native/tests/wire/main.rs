@@ -230,7 +230,7 @@ fn a_server_that_stops_answers_what_waits_and_says_goodbye() {
     match client.next() {
         Some(Answer::Outcome {
             id,
-            outcome: Err(Failure::Refused(_) | Failure::Stopping),
+            outcome: Err(Failure::Stopping),
         }) => assert_eq!(id, wait),
         other => panic!("{other:?}"),
     }
