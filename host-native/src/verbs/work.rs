@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::args::WorkArgs;
 use super::output::{Output, Printing};
@@ -36,6 +36,8 @@ struct Job {
     delay: Duration,
     output: Arc<Output>,
     is_endless: bool,
+    /// For how long a server may be away for one who ends.
+    deadline: Duration,
     /// Messages whose command failed last. Not kept by one who never ends.
     failed: Mutex<BTreeSet<String>>,
     /// How often the program was told to stop.
@@ -70,6 +72,7 @@ pub(super) async fn work(args: WorkArgs, client: &Client) -> Result<(), VerbErro
         delay: args.delay,
         output: Arc::default(),
         is_endless: args.wait.is_none(),
+        deadline: args.queue.target.deadline,
         failed: Mutex::default(),
         stop,
         is_away: AtomicBool::new(false),
@@ -111,6 +114,7 @@ impl Job {
 
     async fn run(self: Arc<Self>) -> Result<(), VerbError> {
         let mut claims = self.queue.claims(self.claiming);
+        let mut away_since = None;
         loop {
             let next = tokio::select! {
                 biased;
@@ -130,9 +134,9 @@ impl Job {
                 Err(error) => Err(error.into()),
             };
             match handled {
-                Ok(()) => {}
+                Ok(()) => away_since = None,
                 // What was claimed comes back when its time is over.
-                Err(VerbError::Client(error)) if self.is_endless && is_outage(&error) => {
+                Err(VerbError::Client(error)) if self.outlasts(&error, &mut away_since) => {
                     if !self.is_away.swap(true, Relaxed) {
                         eprintln!("burrow: {error}; trying again");
                     }
@@ -143,6 +147,15 @@ impl Job {
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// True if this error is no reason to end. The client itself has tried for the deadline where nothing was done.
+    fn outlasts(&self, error: &Error, away_since: &mut Option<Instant>) -> bool {
+        let since = away_since.get_or_insert_with(Instant::now);
+        match error {
+            Error::OutcomeUnknown(_) => self.is_endless || since.elapsed() < self.deadline,
+            error => self.is_endless && is_outage(error),
         }
     }
 

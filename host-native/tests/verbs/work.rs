@@ -207,6 +207,38 @@ fn who_works_and_who_watches_outlive_an_outage() {
     assert!(watched.status.success() && watched.stdout == b"news\n");
 }
 
+/// One that ends when nothing has come for a while takes neither a stop of the server nor its end for that.
+#[test]
+fn who_ends_when_nothing_comes_outlives_a_restart() {
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, done) = (folder.path().join("data"), folder.path().join("done"));
+        let server = launch().data(&data).argument("--clock=manual");
+        let server = server.start().unwrap();
+        let (url, address) = (url(&server), server.address().to_string());
+        let place = ["--url", url.as_str()];
+        let script = format!("touch {}", done.display());
+        let mut work = burrow(
+            place,
+            &["work", "a/q", "--wait=60", "--", "sh", "-c", &script],
+        )
+        .spawn()
+        .unwrap();
+        let mut connection = Connection::open(server.address()).unwrap();
+        until(|| {
+            let told = connection.call(&Request::new("GET", "/clock")).unwrap();
+            told.json()["waiting"] == 1
+        });
+        server.signal(signal);
+        server.wait();
+        let _server = Restarted::at(&address, &data);
+        assert!(run(place, &["put", "a/q", "job"], b"").status.success());
+        wait_for(&done);
+        crate::signal(&work, Signal::SIGINT);
+        assert!(work.wait().unwrap().success(), "{signal}");
+    }
+}
+
 #[test]
 fn work_that_is_told_to_stop_twice_waits_for_nothing() {
     let folder = tempfile::tempdir().unwrap();
