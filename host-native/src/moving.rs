@@ -63,6 +63,10 @@ enum MoveError {
     Client(#[from] burrow_client::Error),
     #[error("what was read is no exported queue, or not all of it")]
     Stream,
+    #[error(
+        "the queue is imported, but more was read behind its end, which is lost: one queue at a time"
+    )]
+    Behind,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -206,7 +210,10 @@ async fn import_pieces(
     while let Some(piece) = read_piece(from)? {
         queue.import(&piece).await?;
     }
-    Ok(())
+    match from.read(&mut [0])? {
+        0 => Ok(()),
+        _ => Err(MoveError::Behind),
+    }
 }
 
 fn write_piece(out: &mut dyn Write, piece: &[u8]) -> Result<(), MoveError> {

@@ -199,6 +199,11 @@ fn what_cannot_be_moved_is_told() {
         assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
     }
     assert_eq!(clock(&server, "0s"), before);
+    std::fs::write(&file, [&*whole, &*whole].concat()).unwrap();
+    let output = import(&url, "a%2Fb/twice", &file);
+    assert_eq!(output.status.code(), Some(1));
+    let told = errors(&output);
+    assert!(told.contains("behind its end"), "{told}");
     std::fs::write(&file, &whole[..whole.len() - 4]).unwrap();
     let output = import(&url, "a%2Fb/q%20q", &file);
     assert_eq!(output.status.code(), Some(1), "the end is missing");
