@@ -237,7 +237,7 @@ fn a_bad_value_is_refused_with_its_name_its_source_and_what_is_allowed() {
         ];
         for (outcome, name, source) in cases {
             let error = outcome.expect_err(key).to_string();
-            for part in [name, source, &format!("{bad:?}"), allowed] {
+            for part in [&format!("{name}: {bad:?}"), source, allowed] {
                 assert!(error.contains(part), "{key}: no {part:?} in {error:?}");
             }
         }

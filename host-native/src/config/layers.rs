@@ -125,7 +125,7 @@ impl Layers {
 /// The error of a command line as one of ours, where it is about a value.
 pub fn bad_flag(error: &clap::Error) -> ConfigError {
     let flag = text(error, ContextKind::InvalidArg).unwrap_or_default();
-    let name = flag.split([' ', '=']).next().unwrap_or_default();
+    let name = flag.split([' ', '=', '[']).next().unwrap_or_default();
     bad_value(
         error,
         name.to_owned(),
