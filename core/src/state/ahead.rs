@@ -104,3 +104,39 @@ impl State {
         core::hint::black_box(seen);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::journal::change::{Change, StoredMessage};
+
+    #[test]
+    fn a_place_in_another_queue_is_not_the_one_that_was_looked_up() {
+        let mut state = State::new(&Config::default());
+        let places = ["one", "other"].map(|name| {
+            let number = state.queue_count() + 1;
+            state.evolve(&Change::QueueOpened {
+                number,
+                account: "a".into(),
+                name: name.into(),
+            });
+            let queue = state.find_queue("a", name).unwrap();
+            state.evolve(&Change::Put {
+                queue,
+                replaces: None,
+                message: StoredMessage {
+                    id: b"id",
+                    body: b"",
+                    content_type: None,
+                    expires_at: 1,
+                    visible_at: 0,
+                },
+            });
+            (queue, state.find_message(queue, b"id"))
+        });
+        let [(one, in_one), (_, in_other)] = places;
+        assert_ne!(in_one, in_other);
+        assert_eq!(state.find_expected(one, b"id", in_other), in_one);
+    }
+}
