@@ -233,6 +233,16 @@ impl<'a> Command<'a> {
         }
     }
 
+    /// Has it wait for so long, if it is one that may.
+    pub fn set_wait_ms(&mut self, new: u64) {
+        if let Self::ListMessages { wait_ms, .. }
+        | Self::UpdateMessages { wait_ms, .. }
+        | Self::DeleteMessages { wait_ms, .. } = self
+        {
+            *wait_ms = new;
+        }
+    }
+
     /// Whether it is about one message, does not wait, and is answered with a few bytes: what
     /// clients have many of, and hosts may submit together.
     pub fn is_small(&self) -> bool {

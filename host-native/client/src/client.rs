@@ -11,6 +11,7 @@ use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::Error;
+use crate::options::ms;
 use crate::queue::Queue;
 use crate::rest::Trust;
 use crate::retry::{after_unknown, may_retry, pause};
@@ -287,19 +288,20 @@ impl Client {
         mut unknown: Option<Error>,
     ) -> Result<Answer, Error> {
         let _place = self.place(command, until).await?;
+        let mut command = Cow::Borrowed(command);
         for attempt in 0.. {
             let mut last = unexpected();
             for (index, server) in servers.iter().enumerate() {
                 // One that hangs leaves time for the others.
                 let until = part(until, servers.len() - index);
-                let outcome = self.attempt(server, command, until).await;
+                let outcome = self.attempt(server, &command, until).await;
                 // What another server does not find tells nothing of what this one did.
                 let is_unknown = unknown.is_some() && servers.len() == 1;
                 let Err(error) = &outcome else {
-                    return settle(command, outcome, is_unknown);
+                    return settle(&command, outcome, is_unknown);
                 };
-                if !may_retry(error, command) {
-                    return settle(command, outcome, is_unknown);
+                if !may_retry(error, &command) {
+                    return settle(&command, outcome, is_unknown);
                 }
                 last = error.clone();
                 if matches!(error, Error::OutcomeUnknown(_)) {
@@ -315,6 +317,12 @@ impl Client {
                 tell(&last, until.saturating_duration_since(Instant::now()));
             }
             sleep(pause).await;
+            if command.wait_ms() > 0 {
+                // It waits for what is left of its time: else it would wait when its call must be over.
+                let left = until.saturating_duration_since(Instant::now());
+                let left = left.saturating_sub(self.inner.deadline);
+                command.to_mut().set_wait_ms(ms(left));
+            }
         }
         Err(unexpected())
     }

@@ -366,6 +366,21 @@ fn a_restart_of_the_server_is_waited_for() {
     assert_eq!(popped.stdout, b"x\n");
 }
 
+/// Who waits longer than it tries waits no longer for that: there is nothing, and that is known.
+#[test]
+fn a_wait_that_outlives_a_restart_ends_when_it_would_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = launch().data(&data).start().unwrap();
+    let (url, address) = (url(&server), server.address().to_string());
+    let place = ["--url", url.as_str()];
+    let mut claim = start(place, &["claim", "a/q", "--wait=4", "--deadline=2"]);
+    std::thread::sleep(Duration::from_millis(2_500));
+    server.terminate();
+    let _restarted = Restarted::at(&address, &data);
+    assert_eq!(claim.wait().unwrap().code(), Some(4));
+}
+
 /// A server at the same address with the same data, for as long as this is kept.
 struct Restarted(Child);
 
