@@ -144,7 +144,7 @@ impl Desk {
     }
 
     /// Ends all waiting, for whoever is about to stop: every command that waits fails as
-    /// [`Failure::Stopping`], and from now on what finds nothing does.
+    /// [`Failure::Stopping`], and so does, from now on, every one that finds nothing.
     pub fn release_waiters(&self) {
         self.0.release_waiters();
     }

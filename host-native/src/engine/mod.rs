@@ -145,7 +145,7 @@ impl Engine {
     }
 
     /// Ends all waiting, for whoever is about to stop: every command that waits fails as
-    /// [`Failure::Stopping`], and from now on what finds nothing does.
+    /// [`Failure::Stopping`], and so does, from now on, every one that finds nothing.
     pub fn release_waiters(&self) {
         self.handle.shared.release_waiters();
     }
